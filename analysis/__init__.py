@@ -1,0 +1,1 @@
+"""From records to a report: what a study's tables say, in indicators, comparisons, figures and words."""

@@ -1,0 +1,199 @@
+"""The front door on the command line: verbs, progress, exit codes.
+
+0: done. 1: something failed, and what. 2: the input is wrong, all problems listed. 130: interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from sim import compose, execution, policy, scenario, study
+from sim.readers import reader
+from sim.results import Damaged, Results
+from sim.schema import InputError, Problem, read_yaml, shown
+
+DONE, FAILED, WRONG_INPUT, INTERRUPTED = 0, 1, 2, 130
+
+EXAMPLES = """examples:
+  tiercare run study=zhongwei
+  tiercare run study=zhongwei replications=2 horizon.to=2024-03-31 output=/tmp/look
+  tiercare run study=zhongwei vary.zhongwei_plan.first_contact.adherence=0.5
+  tiercare check scenarios/zhongwei_plan.yaml
+  tiercare list scenarios --json
+  tiercare report outputs/zhongwei
+"""
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Run one command; the exit code."""
+    _speak_plainly()
+    choice = _parser().parse_args(words)
+    try:
+        return int(choice.verb(choice))
+    except InputError as error:
+        print(error, file=sys.stderr)
+        return WRONG_INPUT
+    except execution.Failed as error:
+        print(error, file=sys.stderr)
+        return FAILED
+    except (study.InUse, Damaged) as error:
+        print(error, file=sys.stderr)
+        return FAILED
+    except OSError as error:
+        print(f"{error.filename or 'A file'}: {error.strerror or error}", file=sys.stderr)
+        return FAILED
+    except KeyboardInterrupt:
+        print("Interrupted. Finished tasks are kept; the same command goes on from there.", file=sys.stderr)
+        return INTERRUPTED
+
+
+def _speak_plainly() -> None:
+    """Print on any terminal, and let a scheduler's end (SIGTERM) be an interruption like Ctrl-C."""
+    for stream in (sys.stdout, sys.stderr):
+        if reconfigure := getattr(stream, "reconfigure", None):
+            reconfigure(errors="backslashreplace")
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+
+
+def _parser() -> argparse.ArgumentParser:
+    plain: dict[str, Any] = {"formatter_class": argparse.RawDescriptionHelpFormatter}
+    parser = argparse.ArgumentParser("tiercare", description="Patient flow under tiered care", epilog=EXAMPLES, **plain)
+    parser.add_argument("--version", action="version", version=f"tiercare {metadata.version('tiercare')}")
+    verbs = parser.add_subparsers(title="verbs", metavar="VERB", required=True)
+
+    add = verbs.add_parser("run", help="simulate a study and write its tables and report", epilog=EXAMPLES, **plain)
+    add.add_argument("settings", nargs="+", metavar="KEY=VALUE", help="study=NAME, then any setting (Hydra's grammar)")
+    add.set_defaults(verb=_run)
+
+    add = verbs.add_parser("check", help="look for mistakes without simulating anything")
+    add.add_argument("files", nargs="*", type=Path, metavar="FILE", help="scenarios or studies; left out: all")
+    add.set_defaults(verb=_check)
+
+    add = verbs.add_parser("list", help="what there is to choose from")
+    add.add_argument("what", choices=list(LISTS))
+    add.add_argument("--json", action="store_true", help="for programs")
+    add.set_defaults(verb=_list)
+
+    add = verbs.add_parser("report", help="write the tables and the report of a finished study anew")
+    add.add_argument("folder", type=Path, metavar="DIR", help="the study's folder, such as outputs/zhongwei")
+    add.set_defaults(verb=_report)
+    return parser
+
+
+# --------------------------------------------------------------------------------------------------------------- verbs
+
+
+def _run(choice: argparse.Namespace) -> int:
+    name, overrides = _named_study(choice.settings)
+    results = study.run(compose.load(name, overrides=overrides), Bar())
+    _tell(results)
+    return DONE
+
+
+def _named_study(settings: Sequence[str]) -> tuple[str, list[str]]:
+    """The study among the settings, and the other settings."""
+    named = [setting for setting in settings if setting.startswith("study=")]
+    if len(named) != 1:
+        found = "stands here more than once" if named else "is missing"
+        text = f"study=NAME {found}; `tiercare list studies` shows the names."
+        raise InputError([Problem("The command line", None, "study", text)])
+    return named[0].removeprefix("study="), [setting for setting in settings if setting != named[0]]
+
+
+def _check(choice: argparse.Namespace) -> int:
+    problems = compose.check(choice.files)
+    if problems:
+        raise InputError(problems)
+    print("No problems found.")
+    return DONE
+
+
+def _report(choice: argparse.Namespace) -> int:
+    _tell(study.report(choice.folder))
+    return DONE
+
+
+def _tell(results: Results) -> None:
+    print(reader("summary")(results))
+    for page in sorted(results.folder.glob("report*.html")):
+        print(shown(page))
+
+
+def _list(choice: argparse.Namespace) -> int:
+    entries = LISTS[choice.what]()
+    print(json.dumps(entries, ensure_ascii=False, indent=1, default=str) if choice.json else _lines(entries))
+    return DONE
+
+
+def _lines(entries: Sequence[dict[str, Any]]) -> str:
+    """The name and the first sentence of each entry."""
+    width = max((len(str(entry["name"])) for entry in entries), default=0)
+    return "\n".join(f"{entry['name']:{width}}  {entry['title']}" for entry in entries)
+
+
+def _studies() -> list[dict[str, Any]]:
+    return [_titled(name, read_yaml(file)[0].get("study", {})) for name, file in compose.studies().items()]
+
+
+def _scenarios() -> list[dict[str, Any]]:
+    files = scenario.scenario_files(compose.shelves().scenarios)
+    return [_titled(name, read_yaml(file)[0]) for name, file in files.items()]
+
+
+def _titled(name: str, data: dict[str, Any]) -> dict[str, Any]:
+    kept = ("title", "title_zh", "question", "question_zh", "extends", "scenarios", "baseline")
+    return {"name": name, **{key: data[key] for key in kept if key in data}}
+
+
+def _levers() -> list[dict[str, Any]]:
+    return [asdict(lever) for lever in policy.levers()]
+
+
+def _indicators() -> list[dict[str, Any]]:
+    return [dict(asdict(indicator)) for indicator in reader("indicators")()]
+
+
+LISTS: dict[str, Callable[[], list[dict[str, Any]]]] = {
+    "studies": _studies,
+    "scenarios": _scenarios,
+    "levers": _levers,
+    "indicators": _indicators,
+}
+
+
+# ------------------------------------------------------------------------------------------------------------ progress
+
+
+class Bar(execution.Progress):
+    """Simulated days on a terminal; elsewhere a line for each pack."""
+
+    def begin(self, days: int) -> None:
+        """Draw an empty bar."""
+        self.bar = tqdm(total=days, unit=" days", smoothing=0.05, disable=not (days and sys.stderr.isatty()))
+
+    def advance(self, days: int) -> None:
+        """Fill it."""
+        self.bar.update(days)
+
+    def say(self, text: str) -> None:
+        """A line above the bar."""
+        if not sys.stderr.isatty():
+            print(text, file=sys.stderr, flush=True)
+
+    def end(self) -> None:
+        """Leave the bar as it is."""
+        self.bar.close()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,136 @@
+"""Bed pools: free, held, borrowed; and who waits for them.
+
+R8, kind `release`: of a pool's beds a number is held for formally referred patients. A held bed that has stood empty for
+some hours is released to all; when a bed is freed and fewer than the number are held or used by referred patients, it is held
+again. Emergencies may take a held bed when no other is free (borrowed). Counts, not named beds.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from fractions import Fraction
+from typing import Protocol
+
+EMERGENCY, REFERRED_CONTRACTED, REFERRED, OTHER, STEP_DOWN = range(5)
+"""How a patient comes to a bed (records.ENTRIES)."""
+
+OPEN, HELD, BORROWED = range(3)
+"""What kind of bed a patient lies in."""
+
+
+class Waiting(Protocol):
+    """Somebody who waits for a bed."""
+
+    entry: int
+    rank: int
+
+    def bed_granted(self, pool: BedPool, bed: int) -> None:
+        """A bed is free: take it now."""
+
+
+class BedPool:
+    """One ward of one replication."""
+
+    def __init__(self, number: int, beds: int) -> None:
+        self.number = number
+        """Ward (index in the network)."""
+        self.beds = beds
+        self.free = beds
+        """Empty beds open to all."""
+        self.held: deque[float] = deque()
+        """Empty held beds: since when each stands empty, oldest first."""
+        self.in_held = 0
+        """Referred patients lying in held beds."""
+        self.quota = 0
+        """Beds meant to be held."""
+        self.lists: tuple[deque[Waiting], ...] = (deque(), deque(), deque(), deque())
+        """Waiting list by rank: emergency, referred contracted, referred, others."""
+        self.used_held = self.borrowed = self.released = 0
+        self.blocked_minutes = 0.0
+
+    @property
+    def occupied(self) -> int:
+        """Beds with a patient in them."""
+        return self.beds - self.free - len(self.held)
+
+    @property
+    def waiting(self) -> int:
+        """Patients on the waiting list."""
+        return sum(map(len, self.lists))
+
+    def set_quota(self, share: Fraction, now: float) -> int:
+        """Put a share of the beds under quota (rounded half up): free beds are held at once, others as they are freed; returns beds newly held."""
+        self.quota = int(share * self.beds + Fraction(1, 2))
+        while self.held and len(self.held) + self.in_held > self.quota:
+            self.held.pop()
+            self.free += 1
+        newly = max(min(self.quota - len(self.held) - self.in_held, self.free), 0)
+        self.free -= newly
+        self.held.extend([now] * newly)
+        return newly
+
+    def bed_for(self, entry: int) -> int | None:
+        """The kind of bed that somebody may take now, None if there is none."""
+        if entry in (REFERRED_CONTRACTED, REFERRED) and self.held:
+            return HELD
+        if self.free:
+            return OPEN
+        return BORROWED if entry == EMERGENCY and self.held else None
+
+    def take(self, bed: int) -> None:
+        """Lie down in a bed of this kind."""
+        if bed == OPEN:
+            self.free -= 1
+            return
+        self.held.popleft()
+        if bed == HELD:
+            self.in_held += 1
+            self.used_held += 1
+        else:
+            self.borrowed += 1
+
+    def leave(self, bed: int, now: float) -> bool:
+        """Get up: the bed is held again if the quota asks for it (True), else open to all."""
+        if bed == HELD:
+            self.in_held -= 1
+        if len(self.held) + self.in_held < self.quota:
+            self.held.append(now)
+            return True
+        self.free += 1
+        return False
+
+    def release_held(self, since: float) -> bool:
+        """Release one held bed if the oldest has stood empty since `since`."""
+        if not self.held or self.held[0] > since:
+            return False
+        self.held.popleft()
+        self.free += 1
+        self.released += 1
+        return True
+
+    def wait(self, who: Waiting) -> None:
+        """Join the waiting list."""
+        self.lists[who.rank].append(who)
+
+    def give_up(self, who: Waiting) -> None:
+        """Leave the waiting list."""
+        self.lists[who.rank].remove(who)
+
+    def serve(self) -> None:
+        """Give beds to those waiting, highest rank first, as long as somebody can have one.
+
+        Afterwards nobody waits who could have a bed, so whoever asks next may take any bed that he finds.
+        """
+        while (served := self._next()) is not None:
+            who, bed = served
+            self.give_up(who)
+            who.bed_granted(self, bed)
+
+    def _next(self) -> tuple[Waiting, int] | None:
+        if not self.free and not self.held:
+            return None
+        for line in self.lists:
+            for who in line:
+                if (bed := self.bed_for(who.entry)) is not None:
+                    return who, bed
+        return None

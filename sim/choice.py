@@ -1,0 +1,282 @@
+"""Which door first: a nested logit over levels, then facilities within the level.
+
+The level is chosen by Gumbel-max with one keyed number per level, so two scenarios that differ a little send almost all
+patients through the same door; the facility within the level by one number on the table of the stratum. Utilities are tables
+per stratum and condition, renewed on Mondays from perceived waits and whenever rules change.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import model_validator
+
+from sim import streams
+from sim.citation import Cited, Count, Figure
+from sim.contacts import Rows
+from sim.network import EMERGENCY, Capacities, Level, Network
+from sim.population import AGES
+from sim.schema import Closed
+from sim.streams import Floats, Purpose
+
+DOORS = ("village_station", "clinic", "centre", "secondary", "tertiary", "outside")
+"""The levels a patient chooses among; sub-centres stand beside the centres."""
+DOOR_OF_LEVEL = np.array([0, 1, 2, 2, 3, 4, 5])
+"""Door of each network level."""
+GRASSROOTS_DOORS = (0, 1, 2)
+HOSPITAL_DOORS = (3, 4, 5)
+OUTSIDE_DOOR = 5
+KINDS = ("minor", "chronic", "moderate", "severe", "emergency")
+NEVER = -1e9
+
+Constants = dict[str, dict[str, float]]
+
+
+class ChoiceSpec(Closed):
+    """How residents choose; money in yuan, time in minutes and days."""
+
+    constants_urban: Cited[Constants]
+    """Utility of each door for each kind of condition in urban areas (`never` doors are left out)."""
+    constants_rural: Cited[Constants]
+    """The same in rural areas."""
+    per_100_yuan: Figure
+    """Utility lost per 100 yuan of cost, travel and waiting."""
+    yuan_per_travel_hour: Figure
+    """What an hour of travel is worth."""
+    yuan_per_waiting_hour: Figure
+    """What an hour in a waiting room is worth."""
+    yuan_per_booking_day: Figure
+    """What a day until the appointment is worth."""
+    price: Cited[dict[str, float]]
+    """Out-of-pocket price of a visit by door, yuan."""
+    contract_log_odds: Figure
+    """Log odds that a contract in use adds to grassroots doors."""
+    nest: Figure
+    """Dissimilarity of facilities within a level (1 = no nest, towards 0 = perfect substitutes)."""
+    books: Figure
+    """Share of hospital patients who book rather than walk in."""
+    booking_days: Count
+    """Days ahead for which clinics open their slots."""
+    booking_patience: Figure
+    """Days a patient accepts to wait for an appointment."""
+    no_show: Figure
+    """Share of appointments to which the patient does not come."""
+    doors_tried: Count
+    """Doors a refused patient tries before giving up."""
+    rechoice: Figure
+    """Chance per year that a long-term patient chooses the usual place anew."""
+    follows_advice: Figure
+    """Share of patients sent up without the formal channel who go."""
+    wait_half_life_weeks: Figure
+    """Half-life of the memory of waits, weeks."""
+
+    @model_validator(mode="after")
+    def _complete(self) -> ChoiceSpec:
+        problems = []
+        for field in ("constants_urban", "constants_rural"):
+            table = getattr(self, field).value
+            problems += [f"{field} lacks {k}" for k in KINDS if k not in table]
+            problems += [f"{field} names the kind {k}; welcome: {', '.join(KINDS)}" for k in table if k not in KINDS]
+            problems += [f"{field} > {k} names the door {d}; welcome: {', '.join(DOORS)}" for k in table for d in table[k] if d not in DOORS]
+        if set(self.price.value) != set(DOORS):
+            problems.append(f"price needs exactly the doors {', '.join(DOORS)}; found {', '.join(self.price.value)}")
+        if problems:
+            raise ValueError("; ".join(problems))
+        return self
+
+
+@dataclass
+class PerceivedWaits:
+    """What patients believe about waiting, per service point: renewed on Mondays from the past only."""
+
+    decay: Floats
+    """Weekly decay per replication, (W,)."""
+    days_sum: Floats
+    """(W, points)."""
+    days_count: Floats
+    minutes_sum: Floats
+    minutes_count: Floats
+
+    @classmethod
+    def none(cls, worlds: int, points: int, half_life: Floats) -> PerceivedWaits:
+        """Nobody has waited yet."""
+        return cls(0.5 ** (1.0 / half_life), *(np.zeros((worlds, points)) for _ in range(4)))
+
+    def renew(self, days: NDArray[Any], requests: NDArray[Any], minutes: NDArray[Any], visits: NDArray[Any]) -> None:
+        """Add last week's totals (whole days and minutes, so the order of patients cannot matter)."""
+        for total, new in ((self.days_sum, days), (self.days_count, requests), (self.minutes_sum, minutes), (self.minutes_count, visits)):
+            total *= self.decay[:, None]
+            total += new
+
+    @property
+    def days(self) -> Floats:
+        """Mean days until the appointment, (W, points)."""
+        return self.days_sum / np.maximum(self.days_count, 1e-9)
+
+    @property
+    def minutes(self) -> Floats:
+        """Mean minutes in the waiting room, (W, points)."""
+        return self.minutes_sum / np.maximum(self.minutes_count, 1e-9)
+
+
+class Choice:
+    """The tables of choice of all replications side by side."""
+
+    def __init__(self, specs: list[ChoiceSpec], network: Network, capacities: list[Capacities], kinds: list[str], departments: list[str]) -> None:
+        self.specs, self.network, self.capacities = specs, network, capacities
+        self.worlds = len(specs)
+        self.kind = np.array([KINDS.index(k) for k in kinds])
+        """Kind of each condition."""
+        self.department = np.array([network.departments.index(d) for d in departments])
+        """Department of each condition."""
+        self.is_emergency = self.kind == KINDS.index(EMERGENCY)
+        self.urban = np.array([network.spec.areas[a].urban for a in network.areas])
+        self.traits = len(network.areas) * len(AGES) * 2
+        self.books = self._each("books")
+        self.patience_days = self._each("booking_patience")
+        self.follows_advice = self._each("follows_advice")
+        self.rechoice = self._each("rechoice")
+        self.no_show = self._each("no_show")
+        self.doors_tried = np.array([s.doors_tried.value for s in specs])
+        self.options = self._options()
+        self.gumbel = streams.gumbel_table()
+
+    def _each(self, field: str) -> Floats:
+        return np.array([getattr(s, field).value for s in self.specs])
+
+    def _options(self) -> list[tuple[int, int, NDArray[np.int64], NDArray[np.int64]]]:
+        """For each (department column, door): the facilities that offer it and their service points; emergencies have a column of their own."""
+        net, found = self.network, []
+        for column in range(len(net.departments) + 1):
+            lookup = net.emergency_point if column == len(net.departments) else net.clinic_point[:, column]
+            for door in range(1, OUTSIDE_DOOR):  # the village door leads to the home station
+                facilities = np.flatnonzero((DOOR_OF_LEVEL[net.level[:-1]] == door) & (lookup >= 0))
+                found.append((column, door, facilities, lookup[facilities]))
+        return found
+
+    def renew(self, waits: PerceivedWaits) -> None:
+        """Recompute all tables from perceived waits."""
+        net = self.network
+        areas, columns, doors = len(net.areas), len(net.departments) + 1, len(DOORS)
+        logsum = np.full((self.worlds, areas, columns, doors), NEVER)
+        cdf: list[Floats] = []
+        points: list[NDArray[np.int64]] = []
+        self.row_first = np.zeros((self.worlds, areas, columns, doors), dtype=np.int64)
+        self.row_size = np.zeros_like(self.row_first)
+        used = 0
+        minutes, days = waits.minutes, waits.days
+        for column, door, facilities, service in self.options:
+            if not len(facilities):
+                continue
+            value = self._facility_utility(facilities, service, minutes, days)  # (W, areas, facilities)
+            nest = self._each("nest")[:, None, None]
+            odds = np.exp((value - value.max(axis=2, keepdims=True)) / nest)
+            total = odds.sum(axis=2, keepdims=True)
+            logsum[:, :, column, door] = value.max(axis=2) + nest[:, :, 0] * np.log(total[:, :, 0])
+            share = np.cumsum(odds / total, axis=2)
+            share[:, :, -1] = 1.0
+            n, rows = len(facilities), self.worlds * areas
+            self.row_first[:, :, column, door] = used + np.arange(rows).reshape(self.worlds, areas) * n
+            self.row_size[:, :, column, door] = n
+            cdf.append(share.reshape(-1))
+            points.append(np.tile(service, rows))
+            used += rows * n
+        logsum[:, :, :-1, 0] = self._home_station(minutes, days)[:, :, None]
+        self.cdf, self.cdf_points = np.concatenate([*cdf, [1.0]]), np.concatenate([*points, [-1]])
+        # one number per row and entry, so that a single search serves all rows at once
+        order = np.argsort(self.row_first.ravel()[self.row_size.ravel() > 0], kind="stable")
+        rows_in_order = np.flatnonzero(self.row_size.ravel() > 0)[order]
+        self.row_number = np.full(self.row_first.size, -1, dtype=np.int64)
+        self.row_number[rows_in_order] = np.arange(len(rows_in_order))
+        sizes = self.row_size.ravel()[rows_in_order]
+        self.search = self.cdf + np.repeat(np.arange(len(rows_in_order) + 1), [*sizes, 1])
+        self.utility = self._level_utility(logsum)
+
+    def _facility_utility(self, facilities: NDArray[np.int64], service: NDArray[np.int64], minutes: Floats, days: Floats) -> Floats:
+        travel = np.array([c.travel[:, facilities] for c in self.capacities])
+        hours = self._each("yuan_per_travel_hour")[:, None, None] * travel * (2.0 / 60.0)
+        room = (self._each("yuan_per_waiting_hour")[:, None] * minutes[:, service] / 60.0)[:, None, :]
+        booking = (self._each("yuan_per_booking_day")[:, None] * days[:, service])[:, None, :]
+        attraction = np.array([c.attraction[facilities] for c in self.capacities])[:, None, :]
+        return attraction - self._each("per_100_yuan")[:, None, None] / 100.0 * (hours + room + booking)
+
+    def _home_station(self, minutes: Floats, days: Floats) -> Floats:
+        """Mean utility of the stations of each area, (W, areas); never where an area has none."""
+        net = self.network
+        value = np.full((self.worlds, len(net.areas)), NEVER)
+        for a in range(len(net.areas)):
+            here = np.flatnonzero((net.level[:-1] == Level.village_station) & (net.area[:-1] == a))
+            if len(here):
+                value[:, a] = self._facility_utility(here, net.clinic_point[here, 0], minutes, days)[:, a].mean(axis=1)
+        return value
+
+    def _level_utility(self, logsum: Floats) -> Floats:
+        """Utility of each door, flat over (door, world, trait, contract, condition): one table per door."""
+        net = self.network
+        column = np.where(self.is_emergency, len(net.departments), self.department)
+        by_condition = logsum[:, :, column, :]  # (W, areas, C, doors)
+        constants = np.full((self.worlds, len(net.areas), len(self.kind), len(DOORS)), NEVER)
+        for w, spec in enumerate(self.specs):
+            for is_urban, cited in ((True, spec.constants_urban), (False, spec.constants_rural)):
+                table = np.array([[cited.value[k].get(d, NEVER) for d in DOORS] for k in KINDS])
+                price = np.array([spec.price.value[d] for d in DOORS]) * spec.per_100_yuan.value / 100.0
+                constants[w, self.urban == is_urban] = (table - price)[self.kind]
+        outside = np.array([c.travel[:, -1] for c in self.capacities])
+        cost = self._each("yuan_per_travel_hour")[:, None] * outside * (2.0 / 60.0)
+        by_condition = by_condition.copy()
+        by_condition[:, :, :, OUTSIDE_DOOR] = (-self._each("per_100_yuan")[:, None] / 100.0 * cost)[:, :, None]
+        total = np.maximum(constants + by_condition, NEVER)
+        repeated = np.repeat(total, len(AGES) * 2, axis=1)  # (W, traits, C, doors)
+        both = np.stack([repeated, repeated], axis=2)  # (W, traits, contract, C, doors)
+        log_odds = self._each("contract_log_odds")[:, None, None, None]
+        both[:, :, 1, :, list(GRASSROOTS_DOORS)] += log_odds
+        return np.ascontiguousarray(np.moveaxis(both, -1, 0)).reshape(len(DOORS), -1)
+
+    def cell(self, rows: Rows, trait: NDArray[Any], contracted: NDArray[np.bool_]) -> NDArray[np.int64]:
+        """Row of the utility tables for each contact."""
+        stratum = (rows["world"].astype(np.int64) * self.traits + trait) * 2 + contracted
+        return stratum * len(self.kind) + rows["condition"]
+
+    def door(self, rows: Rows, cell: NDArray[np.int64], allowed: NDArray[np.bool_] | None = None) -> NDArray[np.int64]:
+        """The best door by Gumbel-max among those allowed (shape (contacts, doors)); -1 = none.
+
+        The noise belongs to the episode, so a patient who has to try another door takes the next best one.
+        """
+        best, value = np.full(len(rows), -1), np.full(len(rows), NEVER / 2)
+        for d in range(len(DOORS)):
+            utility = self.utility[d].take(cell) + self.gumbel.take(streams.cell(rows["key"], Purpose.DOOR_LEVEL, d))
+            if allowed is not None:
+                utility = np.where(allowed[:, d], utility, NEVER)
+            better = utility > value
+            best[better] = d
+            np.maximum(value, utility, out=value)
+        return best
+
+    def persuaded(self, rows: Rows, cell: NDArray[np.int64], door: NDArray[np.int64], adherence: Floats) -> NDArray[np.int64]:
+        """Primary first contact by persuasion: who adheres starts at the best grassroots door; emergencies bypass."""
+        eligible = (door > GRASSROOTS_DOORS[-1]) & ~self.is_emergency[rows["condition"]]
+        adheres = eligible & (streams.uniform(rows["key"], Purpose.ADHERENCE) < adherence[rows["world"]])
+        who = np.flatnonzero(adheres)
+        if not len(who):
+            return door
+        allowed = np.zeros((len(who), len(DOORS)), dtype=bool)
+        allowed[:, list(GRASSROOTS_DOORS)] = True
+        first = self.door(rows[who], cell[who], allowed)
+        door = door.copy()
+        door[who] = np.where(first >= 0, first, door[who])
+        return door
+
+    def point(self, rows: Rows, door: NDArray[np.int64], area: NDArray[Any], station: NDArray[Any]) -> NDArray[np.int64]:
+        """Service point within the door (index inside one replication); -1 outside the area. The home station serves the village door."""
+        column = np.where(self.is_emergency[rows["condition"]], len(self.network.departments), self.department[rows["condition"]])
+        shape = self.row_first.shape
+        flat = ((rows["world"].astype(np.int64) * shape[1] + area) * shape[2] + column) * shape[3] + door
+        number = self.row_number.take(flat)
+        u = streams.uniform(rows["key"], Purpose.DOOR_FACILITY, door)
+        index = np.minimum(np.searchsorted(self.search, number + u, side="right"), len(self.cdf_points) - 1)
+        chosen = self.cdf_points.take(index)
+        chosen = np.where((door == 0) & (station >= 0), station, chosen)
+        return np.where(door == OUTSIDE_DOOR, -1, chosen)

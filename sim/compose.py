@@ -1,0 +1,612 @@
+"""Hydra composes configs and parses overrides; the only room that knows Hydra.
+
+`load` turns the name of a study and overrides into a validated `Config`: the facts (network, population, timetable,
+demand, choice, care), the scenarios compared, and how the study is run and reported. Nothing of Hydra leaves this room.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import cached_property
+from importlib import metadata
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from hydra import compose, initialize_config_dir
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from hydra.errors import HydraException
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from pydantic import Field, ValidationError, model_validator
+
+from sim.care import CareSpec
+from sim.choice import ChoiceSpec
+from sim.citation import Figure, Source
+from sim.demand import DemandSpec
+from sim.network import NetworkSpec
+from sim.population import PopulationSpec
+from sim.referral import ReferralSpec
+from sim.scenario import COMMAND_LINE, SOURCES, Scenario, find_scenario, read_scenario, read_sources
+from sim.schema import (
+    Closed,
+    Collected,
+    Day,
+    InputError,
+    KeyPath,
+    Locator,
+    Marks,
+    Name,
+    Place,
+    Problem,
+    did_you_mean,
+    read_yaml,
+    refuse,
+    shown,
+    validate,
+)
+from sim.timetable import TimetableSpec
+
+MAIN = "main.yaml"
+"""The config that all studies begin with."""
+
+LONGEST_HORIZON = 100
+"""Years that a study may span at most."""
+
+HYDRA_WORDS = re.compile(r"_(target|partial|args|recursive|convert)_")
+"""Keys by which Hydra would run code; they have no place in a document."""
+
+
+class StudySpec(Closed):
+    """A question and the scenarios that answer it."""
+
+    name: Name
+    """Name of the study, and of its folder under outputs/."""
+
+    title: str
+    """Title of the report."""
+
+    title_zh: str
+    """Title of the Chinese report."""
+
+    question: str
+    """What the planner wants to know, in one sentence."""
+
+    question_zh: str
+    """The question in Chinese."""
+
+    scenarios: list[Name] = Field(min_length=1)
+    """Names of the scenarios that are compared."""
+
+    baseline: Name
+    """The scenario that the others are compared with; one of `scenarios`."""
+
+    @model_validator(mode="after")
+    def _comparable(self) -> StudySpec:
+        twice = sorted({name for name in self.scenarios if self.scenarios.count(name) > 1})
+        if twice:
+            raise refuse((("scenarios",), f"{', '.join(twice)} is named twice."))
+        if self.baseline not in self.scenarios:
+            hint = did_you_mean(self.baseline, self.scenarios)
+            raise refuse((("baseline",), f"{self.baseline} is not one of the scenarios compared.{hint}"))
+        return self
+
+
+class ExecutionSpec(Closed):
+    """How the work is shared out. Results never depend on it."""
+
+    workers: int = Field(ge=0, le=256)
+    """Processes that simulate at once; 1: this process alone; 0: one for each processor."""
+
+    pack: int = Field(ge=1, le=100)
+    """Replications of one scenario that a worker simulates together: more are faster, fewer need less memory."""
+
+
+class Horizon(Closed):
+    """The days that are simulated; both ends included."""
+
+    warmup_from: Day
+    """First day simulated; what happens before `from` is not measured."""
+
+    from_: Day = Field(alias="from")
+    """First day measured."""
+
+    to: Day
+    """Last day simulated and measured."""
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Horizon:
+        if self.from_ < self.warmup_from:
+            raise refuse((("from",), f"{self.from_} is earlier than warmup_from, {self.warmup_from}."))
+        if self.to < self.from_:
+            raise refuse((("to",), f"{self.to} is earlier than from, {self.from_}; the end comes after the start."))
+        if self.to.year - self.warmup_from.year > LONGEST_HORIZON:
+            raise refuse((("to",), f"More than {LONGEST_HORIZON} years would be simulated."))
+        return self
+
+
+class Benchmark(Closed):
+    """A published figure that the simulated base year is held against."""
+
+    indicator: Name
+    """Indicator id."""
+
+    scope: Name
+    """Scope of the indicator."""
+
+    variant: Name = "standard"
+    """Variant of the indicator."""
+
+    published: Figure
+    """The published figure."""
+
+    note: str = ""
+    """Why the two may differ."""
+
+    note_zh: str = ""
+    """The same in Chinese."""
+
+
+class ReportSpec(Closed):
+    """Judgements that a report needs: what difference matters, what a plausible base year is."""
+
+    important_differences: dict[Name, Figure]
+    """Minimum important difference of each indicator, in its unit: less is no practical difference."""
+
+    backlog_growth: Figure
+    """Yearly growth of a backlog, as a share of it, above which a service point is called not sustainable."""
+
+    benchmarks: list[Benchmark] = Field(default_factory=list)
+    """Published figures for the base year."""
+
+
+class Settings(Closed):
+    """Everything that the config files of a study say."""
+
+    study: StudySpec
+    """What is compared."""
+
+    network: NetworkSpec
+    """Where care is given."""
+
+    population: PopulationSpec
+    """Who lives there."""
+
+    timetable: TimetableSpec
+    """When clinics are open."""
+
+    demand: DemandSpec
+    """Who falls ill, with what, when."""
+
+    choice: ChoiceSpec
+    """Which door comes first."""
+
+    referral: ReferralSpec
+    """How referrals go where no policy says otherwise."""
+
+    care: CareSpec
+    """What is found and how long it takes."""
+
+    referral: ReferralSpec
+    """Who goes up and who comes down."""
+
+    execution: ExecutionSpec
+    """Where the study runs."""
+
+    report: ReportSpec
+    """What the report judges by."""
+
+    horizon: Horizon
+    """The days simulated."""
+
+    seed: int = Field(ge=0, lt=2**63)
+    """The number from which all luck follows."""
+
+    replications: int = Field(ge=1, le=10_000)
+    """How often each scenario is simulated, each time with its own luck and draws."""
+
+    uncertainty: Literal["assumptions", "luck"]
+    """assumptions: each replication also draws what nobody knows from its range; luck: it does not."""
+
+    record: Literal["days", "visits"]
+    """days: counts by day and month; visits: also every visit, stay and referral."""
+
+    output: str | None = None
+    """Folder for the results; none: outputs/<name of the study>."""
+
+
+class Config(Settings):
+    """A study, ready to run."""
+
+    scenarios: list[Scenario]
+    """The scenarios compared, amended over their parents and varied, in the order of the study."""
+
+
+# ----------------------------------------------------------------------------------------------------- finding the data
+
+
+@dataclass(frozen=True)
+class Shelves:
+    """The folders in which configs and scenarios are looked up, the first match counts."""
+
+    configs: list[Path]
+    """Folders of config groups; the first holds main.yaml."""
+
+    scenarios: list[Path]
+    """Folders of scenarios and of sources.yaml."""
+
+    def options(self, group: str) -> dict[str, Path]:
+        """Name -> file of everything that a config group offers."""
+        files = (file for folder in reversed(self.configs) for file in (folder / group).glob("*.yaml"))
+        return dict(sorted((file.stem, file) for file in files))
+
+    def file(self, name: str) -> Path:
+        """A config file by its path below the folder."""
+        return next((folder / name for folder in self.configs if (folder / name).exists()), self.configs[0] / name)
+
+
+def shelves(config_dir: str | Path | None = None) -> Shelves:
+    """The user's folders (`config_dir`, or ./configs; ./scenarios beside it) and those that come with the program.
+
+    A folder of configs with a main.yaml of its own stands before the program's; without one it adds to them.
+    """
+    shipped = _shipped()
+    own = Path(config_dir).absolute() if config_dir else Path.cwd() / "configs"
+    configs = [shipped / "configs", own] if not (own / MAIN).exists() else [own, shipped / "configs"]
+    return Shelves(_there(configs), _there([own.parent / "scenarios", shipped / "scenarios"]))
+
+
+def _shipped() -> Path:
+    """The folder with configs/ and scenarios/: the checkout around this package, or the wheel's data inside it."""
+    here = Path(__file__).resolve().parent
+    return here.parent if (here.parent / "configs" / MAIN).exists() else here / "_data"
+
+
+def _there(folders: Iterable[Path]) -> list[Path]:
+    """The folders that exist, each once."""
+    return list({folder.resolve(): folder for folder in reversed([*folders]) if folder.is_dir()}.values())[::-1]
+
+
+def studies(config_dir: str | Path | None = None) -> dict[str, Path]:
+    """Name -> config file of every study."""
+    return shelves(config_dir).options("study")
+
+
+# -------------------------------------------------------------------------------------------------------------- loading
+
+
+def load(study: str, *, overrides: Sequence[str] = (), config_dir: str | Path | None = None, **changes: Any) -> Config:
+    """A study by name, with overrides in Hydra's grammar or as keywords (`replications=2`), validated.
+
+    `vary.<scenario>.<lever>=value` sets a lever on the dates which that scenario introduces. `InputError` tells
+    everything that is wrong, with file and line.
+    """
+    found = shelves(config_dir)
+    asked = [f"study={study}", *overrides, *(f"{key}={_in_hydra(value)}" for key, value in changes.items())]
+    orders = _understood(asked, found)
+    data, origins = _composed(orders, found)
+    problems = Collected()
+    with problems.step():
+        settings = validate(Settings, data, origins)
+    problems += _uncited(data, found, origins)
+    with problems.step():
+        scenarios = _scenarios(data, orders.vary, found, origins)
+    problems.tell()
+    return Config(**dict(settings), scenarios=scenarios)
+
+
+def _scenarios(
+    data: Mapping[str, Any], vary: Mapping[str, Mapping[str, Any]], found: Shelves, where: Locator
+) -> list[Scenario]:
+    """The scenarios that a study compares; with all problems of all of them."""
+    study = data.get("study")
+    names = study.get("scenarios") if isinstance(study, dict) else None
+    names = [name for name in names if isinstance(name, str)] if isinstance(names, list) else []
+    problems, scenarios = Collected(), []
+    for place, name in enumerate(names):
+        path = ("study", "scenarios", str(place))
+        with problems.step():
+            file = find_scenario(name, found.scenarios, where(path), " > ".join(path))
+            scenarios.append(read_scenario(file, found.scenarios, vary.get(name), _indicators()))
+    problems += [
+        Problem(COMMAND_LINE, None, f"vary.{name}", f"The study compares no such scenario.{did_you_mean(name, names)}")
+        for name in vary
+        if name not in names
+    ]
+    problems.tell()
+    return scenarios
+
+
+def _indicators() -> list[str] | None:
+    """The ids of all indicators, from the catalogue that `analysis` registers; None where none is installed."""
+    for entry in metadata.entry_points(group="tiercare.readers", name="indicators"):
+        return [indicator.id for indicator in entry.load()()]
+    return None
+
+
+def _uncited(data: Mapping[str, Any], found: Shelves, where: Locator) -> Iterator[Problem]:
+    """Citations of configs that lead nowhere."""
+    try:
+        known = read_sources(found.scenarios)
+    except InputError as error:
+        yield from error.problems
+        return
+    for path, thing in _walk(data):
+        if path[-1:] == ("source",) and isinstance(thing, dict):
+            with suppress(ValidationError):
+                for below, text in known.unknown(Source.model_validate(thing)):
+                    yield Problem(*where((*path, *below)), " > ".join((*path, *below)), text)
+
+
+def _walk(thing: Any, path: KeyPath = ()) -> Iterator[tuple[KeyPath, Any]]:
+    """Everything inside plain data, with its path."""
+    yield path, thing
+    parts = thing.items() if isinstance(thing, dict) else enumerate(thing) if isinstance(thing, list) else ()
+    for name, part in parts:
+        yield from _walk(part, (*path, str(name)))
+
+
+# ------------------------------------------------------------------------------------------------------------ overrides
+
+
+@dataclass(frozen=True)
+class Orders:
+    """What was asked on the command line."""
+
+    hydra: list[str] = field(default_factory=list)
+    """Overrides for Hydra."""
+
+    keys: list[KeyPath] = field(default_factory=list)
+    """The values they set."""
+
+    vary: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Scenario -> lever -> value."""
+
+
+def _understood(texts: Sequence[str], found: Shelves) -> Orders:
+    """The overrides, sorted; with everything that is wrong with them."""
+    orders, problems = Orders(), Collected()
+    for text in texts:
+        with problems.step():
+            _take(orders, _parsed(text), text, found)
+    problems.tell()
+    return orders
+
+
+def _parsed(text: str) -> Override:
+    key = text.partition("=")[0].strip()
+    if re.match(r"[+~]*hydra\b", key) or HYDRA_WORDS.search(text):
+        raise _wrong(key, "Hydra itself is not set here; only the keys of the config are.")
+    if re.search(r"\$\{.*:", text, re.DOTALL):
+        raise _wrong(key, "Only values of the config may be inserted, as in ${seed}; nothing from outside.")
+    try:
+        override: Override = OverridesParser.create().parse_override(_quoted(text))
+    except HydraException as error:
+        raise _wrong(text, f"This is not key=value: {_first_line(error)}.") from None
+    if override.is_sweep_override():
+        raise _wrong(key, "One run takes one value; several were given.")
+    if override.package is not None:
+        raise _wrong(key, "@ has no meaning here; write key=value.")
+    return override
+
+
+def _take(orders: Orders, override: Override, text: str, found: Shelves) -> None:
+    """Put an override where it belongs: to the scenarios, to the choice of config files, to their values."""
+    written = _quoted(text).partition("=")[2]
+    name = override.key_or_group
+    if name.startswith("vary."):
+        _, scenario, *lever = name.split(".")
+        orders.vary.setdefault(scenario, {})[".".join(lever)] = override.value()
+    elif options := found.options(name):
+        _take_option(orders, override, options)
+    elif override.is_delete():
+        orders.hydra.append(text)
+    else:
+        # force-added, so that an unknown key is told by the schema with all other problems and the nearest right name
+        orders.hydra.append(f"++{name}={written}")
+        orders.keys.append(tuple(name.split(".")))
+
+
+def _take_option(orders: Orders, override: Override, options: Mapping[str, Path]) -> None:
+    name, value = override.key_or_group, str(override.value())
+    if value not in options:
+        hint = did_you_mean(value, options) or f" There are: {', '.join(options)}."
+        raise _wrong(name, f"No {name} is called {value}.{hint}")
+    orders.hydra.append(f"{name}={value}")
+
+
+def _wrong(path: str, text: str) -> InputError:
+    return InputError([Problem(COMMAND_LINE, None, path, text)])
+
+
+def _quoted(text: str) -> str:
+    """An override that Hydra can read: it takes Chinese only in quotes."""
+    key, equals, value = text.partition("=")
+    if value.isascii() or value[0] in "'\"[{":
+        return text
+    return f"{key}{equals}{_in_hydra(value)}"
+
+
+def _in_hydra(value: Any) -> str:
+    """A Python value in Hydra's grammar."""
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{key}: {_in_hydra(part)}" for key, part in value.items()) + "}"
+    if isinstance(value, (list, tuple)):
+        return "[" + ", ".join(map(_in_hydra, value)) + "]"
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    if isinstance(value, (int, float)):
+        return repr(value)
+    escaped = re.sub(r"(\\+)(?='|$)", r"\1\1", str(value)).replace("'", "\\'")
+    return f"'{escaped}'"
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0].rstrip(".") if str(error).strip() else type(error).__name__
+
+
+# ------------------------------------------------------------------------------------------------------------ composing
+
+
+def _composed(orders: Orders, found: Shelves) -> tuple[dict[str, Any], Origins]:
+    """The composed config as plain data, and where each value was written."""
+    problems = Collected(_foreign(found))
+    problems.tell()
+    try:
+        with initialize_config_dir(config_dir=str(found.configs[0]), version_base="1.3"):
+            composed = compose(MAIN, overrides=[*_search_path(found), *orders.hydra], return_hydra_config=True)
+    except (HydraException, OmegaConfBaseException, yaml.YAMLError) as error:
+        raise InputError(_unreadable(found) or [_unplaced(found, error)]) from None
+    data: dict[str, Any] = OmegaConf.to_container(composed, resolve=False)  # type: ignore[assignment]
+    origins = Origins(found, data.pop("hydra")["runtime"]["choices"], orders.keys)
+    problems += _not_plain(data, origins)
+    problems.tell()
+    return _resolved(data, origins), origins
+
+
+def _search_path(found: Shelves) -> list[str]:
+    more = [f"file://{folder.absolute()}" for folder in found.configs[1:]]
+    return [f"hydra.searchpath={_in_hydra(more)}"] if more else []
+
+
+def _resolved(data: dict[str, Any], where: Locator) -> dict[str, Any]:
+    """The data with `${other.key}` replaced by what it stands for."""
+    if not any(isinstance(thing, str) and "${" in thing for _, thing in _walk(data)):
+        return data
+    try:
+        resolved: dict[str, Any] = OmegaConf.to_container(OmegaConf.create(data), resolve=True)  # type: ignore[assignment]
+    except OmegaConfBaseException as error:
+        path = tuple(re.split(r"[.\[\]]+", str(error.full_key or "").strip("]")))
+        raise InputError([Problem(*where(path), " > ".join(path), f"{_first_line(error)}.")]) from None
+    return resolved
+
+
+def _not_plain(data: dict[str, Any], where: Locator) -> Iterator[Problem]:
+    """What a composed config must not hold: code, values from outside, values that nobody gave."""
+    for path, thing in _walk(data):
+        text = ""
+        if path and HYDRA_WORDS.fullmatch(path[-1]):
+            text = "A config holds plain values; Hydra's words for code are refused."
+        elif isinstance(thing, str) and re.search(r"\$\{.*:", thing, re.DOTALL):
+            text = "Only values of the config may be inserted, as in ${seed}; nothing from outside."
+        elif thing == "???":
+            text = "A value must be given here."
+        if text:
+            yield Problem(*where(path), " > ".join(path), text)
+
+
+def _foreign(found: Shelves) -> Iterator[Problem]:
+    """Insertions from outside (environment, files) in config files, found before Hydra could follow them."""
+    for file in _all_files(found):
+        with suppress(OSError, UnicodeDecodeError):
+            for number, line in enumerate(file.read_text("utf-8").splitlines(), 1):
+                if re.search(r"\$\{[^{}]*:", line.partition(" #")[0]):
+                    text = "Only values of the config may be inserted, as in ${seed}; nothing from outside."
+                    yield Problem(shown(file), number, "", text)
+
+
+def _unreadable(found: Shelves) -> list[Problem]:
+    """What is wrong with the config files as YAML."""
+    problems = Collected()
+    for file in _all_files(found):
+        with problems.step():
+            read_yaml(file)
+    return problems
+
+
+def _unplaced(found: Shelves, error: Exception) -> Problem:
+    return Problem(shown(found.file(MAIN)), None, "", f"The config cannot be composed: {_first_line(error)}.")
+
+
+def _all_files(found: Shelves) -> list[Path]:
+    return [file for folder in found.configs for file in sorted(folder.rglob("*.yaml"))]
+
+
+@dataclass(frozen=True)
+class Origins:
+    """Says where a value of the composed config was written: on the command line or in which file."""
+
+    found: Shelves
+    choices: Mapping[str, str | None]
+    """Config group -> name of the file chosen."""
+    overrides: list[KeyPath]
+    """Keys set on the command line."""
+
+    def __call__(self, path: KeyPath) -> Place:
+        """The command line, or the file that goes furthest along the path; the study before others."""
+        if any(path[: len(key)] == key for key in self.overrides):
+            return COMMAND_LINE, None
+        best = max(self.documents, key=lambda document: document.reach(path))
+        return best.place(path)
+
+    @cached_property
+    def documents(self) -> list[_Document]:
+        """The files that were composed, those that have the last word first; read only when something is wrong."""
+        groups = {group: name for group, name in self.choices.items() if name and not group.startswith("hydra")}
+        names = [MAIN, *(f"{group}/{name}.yaml" for group, name in groups.items() if group != "study")]
+        study = [f"study/{groups['study']}.yaml"] if "study" in groups else []
+        return [_document(self.found, name) for name in [*study, *names[::-1]]]
+
+
+@dataclass(frozen=True)
+class _Document:
+    """A config file and the key under which Hydra puts it."""
+
+    package: KeyPath
+    marks: Marks
+
+    def reach(self, path: KeyPath) -> int:
+        """How far along a path this file has keys; 0: not at all."""
+        if path[: len(self.package)] != self.package:
+            return 0
+        rest = path[len(self.package) :]
+        return len(self.package) + next((n for n in range(len(rest), 0, -1) if rest[:n] in self.marks), 0)
+
+    def place(self, path: KeyPath) -> Place:
+        return self.marks(path[len(self.package) :])
+
+
+def _document(found: Shelves, name: str) -> _Document:
+    """A composed file; without lines where it cannot be read."""
+    file = found.file(name)
+    package = re.search(r"^#\s*@package\s+(\S+)", file.read_text("utf-8") if file.exists() else "", re.MULTILINE)
+    default = tuple(name.split("/")[:-1])
+    words = package.group(1) if package else ""
+    key = () if words == "_global_" else tuple(words.split(".")) if words and words != "_group_" else default
+    marks = Marks(shown(file))
+    with suppress(InputError):
+        _, marks = read_yaml(file)
+    return _Document(key, marks)
+
+
+# ------------------------------------------------------------------------------------------------------------- checking
+
+
+def check(files: Sequence[str | Path] = (), config_dir: str | Path | None = None) -> list[Problem]:
+    """Everything that is wrong with scenarios, studies and sources.yaml: the given files, or all there are."""
+    found = shelves(config_dir)
+    problems = Collected()
+    for file in [Path(file) for file in files] or _checked(found):
+        with problems.step():
+            _check(file, found)
+    return list(dict.fromkeys(problems))
+
+
+def _checked(found: Shelves) -> list[Path]:
+    scenarios = [file for folder in found.scenarios for file in sorted(folder.glob("*.yaml"))]
+    return [*scenarios, *found.options("study").values()]
+
+
+def _check(file: Path, found: Shelves) -> None:
+    if not file.exists():
+        raise InputError([Problem(shown(file), None, "", "There is no such file.")])
+    if file.name == SOURCES:
+        read_sources([file.parent])
+    elif file.absolute().parent.name == "study":
+        load(file.stem, config_dir=file.absolute().parent.parent)
+    else:
+        read_scenario(file, found.scenarios, None, _indicators())

@@ -1,0 +1,247 @@
+"""Who falls ill, with what, when.
+
+Needs are exogenous: for each stratum and condition a non-homogeneous Poisson process, drawn ahead in chunks of 28 days by
+inversion of one number per chunk, so a rate that rises adds needs and never renumbers those there were. Each need falls on
+a resident of its stratum by a number of its own. Long-term patients are persistent people with a follow-up interval.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field, model_validator
+from scipy.stats import poisson
+
+from sim import care, contacts, streams
+from sim.care import Care
+from sim.citation import Figure, Figures
+from sim.contacts import Rows
+from sim.network import Network
+from sim.population import AGES, Population
+from sim.schema import Closed, Name
+from sim.streams import Floats, Keys, Purpose
+from sim.timetable import DAY, Timetable
+
+CHUNK = 28
+"""Days drawn ahead at a time."""
+
+
+class NeedSpec(Closed):
+    """How often a condition arises."""
+
+    profile: Name
+    """Weekly profile of needs (timetable)."""
+    incidence: Figures | None = None
+    """New episodes per 1,000 residents and year, by age band (0-14, 15-59, 60+)."""
+    prevalence: Figures | None = None
+    """Long-term patients under follow-up per 1,000 residents, by age band."""
+    interval_days: Figure | None = None
+    """Days between the follow-up visits of a long-term patient."""
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> NeedSpec:
+        long_term = (self.prevalence is not None, self.interval_days is not None)
+        if (self.incidence is None) == (self.prevalence is None) or len(set(long_term)) != 1:
+            raise ValueError("a need has either an incidence, or a prevalence with interval_days")
+        figures = self.incidence or self.prevalence
+        assert figures is not None
+        if len(figures.value) != len(AGES) or min(figures.value) < 0:
+            raise ValueError(f"incidence and prevalence are three numbers, one per age band, none negative; found {figures.value}")
+        return self
+
+
+class InflowSpec(Closed):
+    """Non-residents who come to a named hospital."""
+
+    per_year: Figure
+    """First contacts a year."""
+    conditions: dict[Name, float] = Field(min_length=1)
+    """Their conditions and relative frequencies."""
+
+
+class DemandSpec(Closed):
+    """Needs of residents, and inflow."""
+
+    needs: dict[Name, NeedSpec] = Field(min_length=1)
+    """By condition."""
+    inflow: dict[Name, InflowSpec] = {}
+    """By facility id."""
+
+
+@dataclass
+class Panel:
+    """Long-term patients of one replication, as columns."""
+
+    person: NDArray[np.int32]
+    condition: NDArray[np.uint8]
+    key: Keys
+    phase: Floats
+    """Minute of the first follow-up."""
+    interval: Floats
+    """Minutes between follow-ups."""
+    usual: NDArray[np.int32]
+    """Usual service point, -1 = to be chosen."""
+    chosen_in: NDArray[np.int16]
+    """Year of the run in which the usual place was last chosen, -1 = never."""
+
+
+class Demand:
+    """The needs of one replication."""
+
+    def __init__(
+        self, spec: DemandSpec, population: Population, area_factor: Floats, timetable: Timetable, network: Network, seed: int, replication: int
+    ) -> None:
+        self.spec, self.population, self.timetable, self.network = spec, population, timetable, network
+        self.luck = (seed, replication)
+        self.profiles = sorted(timetable.spec.profiles)
+        acute = [c for c in network.conditions if spec.needs[c].incidence is not None]
+        self.cells = self._cells(acute, area_factor)
+        self.inflow = self._inflow()
+        self.panel = self._panel([c for c in network.conditions if spec.needs[c].prevalence is not None], area_factor)
+
+    def _cells(self, acute: list[str], area_factor: Floats) -> dict[str, NDArray[Any]]:
+        """One cell per (area, age band, condition): yearly rate, first resident, residents, key."""
+        out: dict[str, list[Any]] = {name: [] for name in ("rate", "first", "size", "key", "condition", "profile")}
+        for a, area in enumerate(self.network.areas):
+            for g, age in enumerate(AGES):
+                size = int(self.population.counts[a, g])
+                for c in acute:
+                    need = self.spec.needs[c]
+                    assert need.incidence is not None
+                    out["rate"].append(need.incidence.value[g] / 1000.0 * size * area_factor[a])
+                    out["first"].append(self.population.first[a, g])
+                    out["size"].append(size)
+                    out["key"].append(streams.key(*self.luck, "need", area, age, c))
+                    out["condition"].append(self.network.conditions.index(c))
+                    out["profile"].append(self.profiles.index(need.profile))
+        return {name: np.array(column) for name, column in out.items()}
+
+    def _inflow(self) -> dict[str, NDArray[Any]]:
+        out: dict[str, list[Any]] = {name: [] for name in ("rate", "key", "condition", "profile", "facility")}
+        for facility in sorted(self.spec.inflow):
+            flow = self.spec.inflow[facility]
+            for c in sorted(flow.conditions):
+                out["rate"].append(flow.per_year.value * flow.conditions[c] / sum(flow.conditions.values()))
+                out["key"].append(streams.key(*self.luck, "inflow", facility, c))
+                out["condition"].append(self.network.conditions.index(c))
+                out["profile"].append(self.profiles.index(self.spec.needs[c].profile))
+                out["facility"].append(self.network.facility_index(facility))
+        return {name: np.array(column) for name, column in out.items()}
+
+    def _panel(self, chronic: list[str], area_factor: Floats) -> Panel:
+        people, condition, interval = [], [], []
+        pop = self.population
+        for c in chronic:
+            need = self.spec.needs[c]
+            assert need.prevalence is not None and need.interval_days is not None
+            share = np.asarray(need.prevalence.value)[pop.age] / 1000.0 * area_factor[pop.area]
+            name = int(streams.key("long-term", c) >> np.uint64(40))
+            has = np.flatnonzero(streams.uniform(pop.key, Purpose.CONDITION, name) < share)
+            people.append(has)
+            condition.append(np.full(len(has), self.network.conditions.index(c)))
+            interval.append(np.full(len(has), need.interval_days.value * DAY))
+        person = np.concatenate([*people, np.empty(0, dtype=np.int64)]).astype(np.int32)
+        which = np.concatenate([*condition, np.empty(0, dtype=np.int64)]).astype(np.uint8)
+        gap = np.concatenate([*interval, np.empty(0)])
+        names = np.array([streams.key(*self.luck, "follow-up", c) for c in self.network.conditions], dtype=np.uint64)
+        key = streams.child(pop.key[person] ^ names[which], 0)
+        phase = streams.uniform(key, Purpose.PHASE) * gap
+        return Panel(person, which, key, phase, gap, np.full(len(person), -1, np.int32), np.full(len(person), -1, np.int16))
+
+    def chunk(self, number: int) -> Rows:
+        """All needs of 28 days, unsorted: rows with key, time, person, condition, origin (facility of an inflow), panel."""
+        first_day = number * CHUNK
+        weights = [self.timetable.weights(self.timetable.spec.profiles[p], first_day, CHUNK) for p in self.profiles]
+        return contacts.join([self._episodes(number, first_day, weights), self._visitors(number, first_day, weights), self._follow_ups(first_day, weights)])
+
+    def _episodes(self, number: int, first_day: int, weights: list[Floats]) -> Rows:
+        cells = self.cells
+        owner, ordinal, key = _arrivals(cells["rate"], cells["key"], cells["profile"], number, weights)
+        rows = contacts.empty(len(key))
+        rows["key"] = key
+        rows["time"] = _times(key, cells["profile"][owner], weights) + first_day * DAY
+        rows["condition"] = cells["condition"][owner]
+        rows["person"] = cells["first"][owner] + (streams.uniform(key, Purpose.PERSON) * cells["size"][owner]).astype(np.int64)
+        return rows
+
+    def _visitors(self, number: int, first_day: int, weights: list[Floats]) -> Rows:
+        flow = self.inflow
+        if not len(flow["rate"]):
+            return contacts.empty(0)
+        owner, _, key = _arrivals(flow["rate"], flow["key"], flow["profile"], number, weights)
+        rows = contacts.empty(len(key))
+        rows["key"] = key
+        rows["time"] = _times(key, flow["profile"][owner], weights) + first_day * DAY
+        rows["condition"] = flow["condition"][owner]
+        rows["origin"] = flow["facility"][owner]
+        return rows
+
+    def _follow_ups(self, first_day: int, weights: list[Floats]) -> Rows:
+        """Follow-ups due in these days: the interval decides the week, the weekly profile the day and minute."""
+        panel = self.panel
+        if not len(panel.person):
+            return contacts.empty(0)
+        start, end = first_day * DAY, (first_day + CHUNK) * DAY
+        number = np.maximum(np.ceil((start - panel.phase) / panel.interval), 0.0)
+        parts = []
+        while True:
+            due = panel.phase + number * panel.interval
+            here = np.flatnonzero(due < end)
+            if not len(here):
+                return contacts.join(parts)
+            parts.append(self._visits_of(here, due[here], number[here].astype(np.int64), first_day, weights))
+            number = number + 1
+
+    def _visits_of(self, who: NDArray[np.int64], due: Floats, ordinal: NDArray[np.int64], first_day: int, weights: list[Floats]) -> Rows:
+        panel = self.panel
+        rows = contacts.empty(len(who))
+        rows["key"] = streams.child(panel.key[who], ordinal)
+        rows["condition"] = panel.condition[who]
+        rows["person"] = panel.person[who]
+        rows["panel"] = who
+        rows["chronic"] = 1
+        week = ((due - first_day * DAY) // (7 * DAY)).astype(np.int64)
+        profile = np.array([self.profiles.index(self.spec.needs[c].profile) for c in self.network.conditions])[rows["condition"]]
+        u = streams.uniform(rows["key"], Purpose.TIME)
+        time = np.empty(len(who))
+        for p, table in enumerate(weights):
+            for w in range(CHUNK // 7):
+                pick = (profile == p) & (week == w)
+                time[pick] = (first_day + 7 * w) * DAY + _inverse(table[7 * w : 7 * w + 7].ravel(), u[pick])
+        rows["time"] = time
+        return rows
+
+
+def _arrivals(rate: Floats, key: Keys, profile: NDArray[np.int64], number: int, weights: list[Floats]) -> tuple[NDArray[np.int64], NDArray[np.int64], Keys]:
+    """Poisson numbers of a chunk by inversion: owner cell, ordinal and key of each arrival."""
+    mass = np.array([w.sum() for w in weights])[profile]
+    chunk_key = streams.child(key, number)
+    count = poisson.ppf(streams.uniform(chunk_key, Purpose.TIME), rate * mass / 365.0).astype(np.int64)
+    owner = np.repeat(np.arange(len(rate)), count)
+    ordinal = np.arange(len(owner)) - np.repeat(np.cumsum(count) - count, count)
+    return owner, ordinal, streams.child(chunk_key[owner], ordinal)
+
+
+def _times(key: Keys, profile: NDArray[np.int64], weights: list[Floats]) -> Floats:
+    """Minutes from the start of the chunk, by inversion of the profile."""
+    u = streams.uniform(key, Purpose.TIME)
+    time = np.empty(len(key))
+    for p, table in enumerate(weights):
+        pick = profile == p
+        time[pick] = _inverse(table.ravel(), u[pick])
+    return time
+
+
+def _inverse(hourly: Floats, u: Floats) -> Floats:
+    """Minutes at which a share u of the hourly weights has passed; uniform inside an hour."""
+    edges = np.concatenate([[0.0], np.cumsum(hourly)])
+    return np.interp(u * edges[-1], edges, np.arange(len(edges)) * 60.0)
+
+
+def settle_truth(rows: Rows, care_figures: Care) -> None:
+    """Write into each new need what is true of the episode."""
+    need, admit = care.truth(care_figures, rows["key"], rows["world"].astype(np.int64), rows["condition"].astype(np.int64))
+    rows["need"], rows["admit"] = need, admit

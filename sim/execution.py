@@ -1,0 +1,262 @@
+"""Where a study runs: this process or local workers; finished tasks are found again, failed ones told one by one.
+
+Workers take packs: replications of one scenario that are simulated together. Each writes its own tasks and sends
+nothing back, so a worker that dies takes nothing with it. Results never depend on workers or packs.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import traceback
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from loky import ProcessPoolExecutor
+
+from sim.compose import ExecutionSpec
+from sim.results import Damaged, Tasks, task_keys
+
+LIVES = 3
+"""Times that a task may take its worker down with it before it counts as failed."""
+
+GLANCE = 0.3
+"""Seconds between two looks at the workers' progress."""
+
+ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1"}
+"""A worker is one of many: libraries inside it start no threads of their own."""
+
+Tick = Callable[[int], None]
+"""Takes the simulated days, over all replications, since it was last called."""
+
+Simulate = Callable[[Any, list[int], Tick | None], dict[int, dict[str, pd.DataFrame]]]
+"""The engine: a case and its replications to the tables of each (`model.simulate`)."""
+
+
+class Progress:
+    """Who is told how a run goes on; this one keeps it to itself."""
+
+    def begin(self, days: int) -> None:
+        """So many days will be simulated, over all scenarios and replications."""
+
+    def advance(self, days: int) -> None:
+        """So many more days are done."""
+
+    def say(self, text: str) -> None:
+        """Something worth a line happened."""
+
+    def end(self) -> None:
+        """Nothing more will be simulated."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """One replication of one scenario."""
+
+    scenario: str
+    replication: int
+    key: str
+    """The hash of all that its numbers follow from."""
+
+    def __str__(self) -> str:
+        return f"{self.scenario}, replication {self.replication}"
+
+
+@dataclass(frozen=True)
+class Pack:
+    """Tasks of one scenario that are simulated together."""
+
+    case: Any
+    tasks: tuple[Task, ...]
+    deaths: int = 0
+    """Workers that died over these tasks."""
+
+    @property
+    def days(self) -> int:
+        """Days to simulate, over all replications."""
+        return len(self.tasks) * ((self.case.to - self.case.warmup_from).days + 1)
+
+    def __str__(self) -> str:
+        first, last = self.tasks[0], self.tasks[-1]
+        return str(first) if first == last else f"{first.scenario}, replications {first.replication}-{last.replication}"
+
+
+class Failed(Exception):
+    """Tasks that could not be done, and why; all others are finished and kept."""
+
+    def __init__(self, failures: Mapping[Task, BaseException], tasks: int) -> None:
+        """The failed ones of so many tasks."""
+        self.failures = dict(failures)
+        lines = [f"  {task}: {type(why).__name__}: {why}" for task, why in self.failures.items()]
+        head = f"{len(lines)} of {tasks} tasks failed; the others are finished and kept:"
+        super().__init__("\n".join([head, *lines]))
+
+    def details(self) -> str:
+        """Every failure with the place in the code where it happened."""
+        told = ("".join([f"{task}\n", *traceback.format_exception(why)]) for task, why in self.failures.items())
+        return "\n".join(told)
+
+
+def run(
+    cases: Mapping[str, Any],
+    replications: int,
+    spec: ExecutionSpec,
+    store: Tasks,
+    simulate: Simulate,
+    progress: Progress | None = None,
+) -> list[Task]:
+    """Finish every replication of every scenario; the tasks in order. `Failed` if some cannot be finished."""
+    progress = progress or Progress()
+    store.forget_drafts()
+    tasks = [Task(name, r, key) for name, case in cases.items() for r, key in enumerate(task_keys(case, replications))]
+    packs = list(_packs(cases, _unfinished(tasks, store, progress), spec.pack))
+    progress.begin(sum(pack.days for pack in packs))
+    try:
+        failures = _Shift(packs, spec.workers or os.cpu_count() or 1, store, simulate, progress).work()
+    finally:
+        progress.end()
+    if failures:
+        raise Failed(failures, len(tasks))
+    return tasks
+
+
+def _unfinished(tasks: Iterable[Task], store: Tasks, progress: Progress) -> list[Task]:
+    """What is still to do, each once: two scenarios that say the same share their tasks."""
+    once = {task.key: task for task in reversed(list(tasks))}
+    todo = [task for task in reversed(once.values()) if not _is_finished(task, store, progress)]
+    if len(todo) < len(once):
+        progress.say(f"{len(once) - len(todo)} of {len(once)} tasks are finished already.")
+    return todo
+
+
+def _is_finished(task: Task, store: Tasks, progress: Progress) -> bool:
+    try:
+        return store.is_finished(task.key)
+    except Damaged as damage:
+        progress.say(f"{task} is done again ({damage}).")
+        return False
+
+
+def _packs(cases: Mapping[str, Any], tasks: list[Task], size: int) -> Iterator[Pack]:
+    for scenario, case in cases.items():
+        own = [task for task in tasks if task.scenario == scenario]
+        for start in range(0, len(own), size):
+            yield Pack(case, tuple(own[start : start + size]))
+
+
+def simulate_pack(pack: Pack, store: Tasks, simulate: Simulate, tick: Tick) -> None:
+    """Simulate the tasks of a pack and keep their tables; what a worker does."""
+    keys = {task.replication: task.key for task in pack.tasks}
+    for replication, tables in simulate(pack.case, list(keys), tick).items():
+        store.save(keys[replication], tables)
+
+
+class _Shift:
+    """The work of one run: packs that wait, packs in hand, and who has them in hand."""
+
+    def __init__(self, packs: list[Pack], workers: int, store: Tasks, simulate: Simulate, progress: Progress) -> None:
+        self.waiting, self.running = deque(packs), dict[Future[None], Pack]()
+        self.failures: dict[Task, BaseException] = {}
+        self.store, self.simulate, self.progress = store, simulate, progress
+        self.workers = min(workers, len(packs))
+        self.ticks = _Ticks(store.folder.parent / ".days", os.getpid())
+
+    def work(self) -> dict[Task, BaseException]:
+        """Work everything off; the tasks that failed, and why. When interrupted, workers stop at once."""
+        pool = self._hire()
+        try:
+            while self.waiting or self.running:
+                self._hand_out(pool)
+                if self._take_in():
+                    _dismiss(pool, at_once=True)
+                    pool = self._hire()
+            _dismiss(pool, at_once=False)
+        except BaseException:
+            _dismiss(pool, at_once=True)
+            raise
+        finally:
+            self.ticks.path.unlink(missing_ok=True)
+        return self.failures
+
+    def _hire(self) -> Executor:
+        if self.workers <= 1:
+            return _Here()
+        return ProcessPoolExecutor(self.workers, env=ONE_THREAD, initializer=_leave_interrupts_to_the_parent)
+
+    def _hand_out(self, pool: Executor) -> None:
+        """Fill free hands. After a worker died, packs that may have killed it go one at a time."""
+        alone = any(pack.deaths for pack in [*self.waiting, *self.running.values()])
+        while self.waiting and len(self.running) < (1 if alone else max(1, self.workers)):
+            pack = self.waiting.popleft()
+            tick = self.progress.advance if isinstance(pool, _Here) else self.ticks.add
+            self.running[pool.submit(simulate_pack, pack, self.store, self.simulate, tick)] = pack
+
+    def _take_in(self) -> bool:
+        """Wait a moment and settle what is done; whether the workers died and others must be hired."""
+        done, _ = wait(self.running, GLANCE, FIRST_COMPLETED)
+        self.progress.advance(self.ticks.new())
+        errors = [self._settle(self.running.pop(future), future.exception()) for future in done]
+        return any(isinstance(error, BrokenExecutor) for error in errors)
+
+    def _settle(self, pack: Pack, error: BaseException | None) -> BaseException | None:
+        """A pack that failed is tried again one replication at a time, so that one cannot spoil the others."""
+        if error is None:
+            self.progress.say(f"{pack}: done.")
+            return None
+        deaths = pack.deaths + isinstance(error, BrokenExecutor)
+        if len(pack.tasks) == 1 and not 0 < deaths < LIVES:
+            self.progress.say(f"{pack}: failed ({type(error).__name__}: {error}).")
+            self.failures[pack.tasks[0]] = error
+        else:
+            self.waiting.extendleft(replace(pack, tasks=(task,), deaths=deaths) for task in reversed(pack.tasks))
+        return error
+
+
+class _Here(Executor):
+    """This process as the only worker."""
+
+    def submit(self, work: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        """Do it now."""
+        future: Future[Any] = Future()
+        try:
+            future.set_result(work(*args, **kwargs))
+        except Exception as error:
+            future.set_exception(error)
+        return future
+
+
+@dataclass
+class _Ticks:
+    """Days that workers have done: a file that grows by one byte a day, so that no worker can block another."""
+
+    path: Path
+    parent: int
+    seen: int = 0
+
+    def add(self, days: int) -> None:
+        """Called in a worker. A worker whose parent was killed ends here: nobody waits for it."""
+        if os.getppid() != self.parent:
+            os._exit(1)
+        with self.path.open("ab") as file:
+            file.write(b"." * days)
+
+    def new(self) -> int:
+        """Days added since the last look."""
+        size = self.path.stat().st_size if self.path.exists() else 0
+        self.seen, before = size, self.seen
+        return size - before
+
+
+def _leave_interrupts_to_the_parent() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _dismiss(pool: Executor, *, at_once: bool) -> None:
+    if isinstance(pool, _Here):
+        return
+    pool.shutdown(wait=True, kill_workers=at_once)

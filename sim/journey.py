@@ -1,0 +1,625 @@
+"""A patient on the move: the door, the appointment, the visit, what comes of it, the bed.
+
+One window at a time. Within a half-day the layers follow each other (R3): stations and clinics, centres, hospitals, the lead
+hospital, emergency departments; who is sent on to a later layer and gets there in time is seen in the same half-day, every
+other move joins the next window with its true time. Decisions are taken in the rooms below; here they are put in order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sim import contacts, referral, streams
+from sim.beds import EMERGENCY as BY_EMERGENCY
+from sim.care import Care
+from sim.choice import DOOR_OF_LEVEL, DOORS, HOSPITAL_DOORS, OUTSIDE_DOOR, Choice, PerceivedWaits
+from sim.contacts import HELD_SLOT, NEED, OTHER, REFERRED, REFERRED_CONTRACTED, REQUEST, VISIT, WALK_IN, Diary, Rows, join, take
+from sim.demand import Panel
+from sim.network import EMERGENCY_LAYER, GRASSROOTS, Network
+from sim.population import Population
+from sim.records import EMERGENCY_VISIT, MOST_DAYS, OUTPATIENT, Ledger
+from sim.referral import UpRules
+from sim.sessions import Seen, WaitingRooms, priority_of
+from sim.slots import SlotBook
+from sim.streams import Floats, Purpose
+from sim.timetable import DAY, HALF_DAY, Timetable
+
+UP = 0
+FORMAL_CHANNEL, SELF_CHANNEL = 0, 1
+COMPLETED, DECLINED, LAPSED = range(3)
+MOST_VISITS = 12
+"""Visits of one episode after which nobody is asked back (the counter of visits per level has four bits)."""
+
+
+@dataclass
+class RulesInForce:
+    """The levers of all replications today, as the journey reads them."""
+
+    adherence: Floats
+    priority: NDArray[np.bool_]
+    up: UpRules
+    contracted: NDArray[np.bool_]
+    """(W, residents + 1): the last column stands for non-residents."""
+    slot_share: Callable[[int], list[Fraction]]
+    """Quota of slots on a day of the run, per replication."""
+    release_days: NDArray[np.int64]
+
+
+Bed = Callable[[int, dict[str, Any]], None]
+
+
+class Journey:
+    """Everybody who is on the way in one batch of replications."""
+
+    def __init__(
+        self, network: Network, population: Population, timetable: Timetable, care: Care, choice: Choice, waits: PerceivedWaits,
+        rooms: WaitingRooms, book: SlotBook, extra: NDArray[np.int64], panels: list[Panel], ledger: Ledger, travel: Floats,
+    ) -> None:  # fmt: skip
+        self.network, self.population, self.timetable = network, population, timetable
+        self.care, self.choice, self.waits = care, choice, waits
+        self.rooms, self.book, self.panels, self.ledger = rooms, book, panels, ledger
+        self.points = len(network.points)
+        self.worlds = len(panels)
+        self.diary = Diary(timetable.windows, timetable.window)
+        self.rules: RulesInForce
+        self.ask_for_bed: Callable[[Rows, NDArray[np.int64], NDArray[np.int64], Floats], None]
+        self.stay_outside: Callable[[Rows, Floats], None]
+        self.requests: list[Rows] = []
+        self.travel = travel
+        """Minutes from area to facility, (W, areas, facilities + 1)."""
+        self.full_extra = extra
+        self.extra_left = np.zeros(len(book.bookable), dtype=np.int64)
+        self._know_the_place()
+        self._start_week()
+
+    def _know_the_place(self) -> None:
+        """Lookups that do not change: residents as columns (the last entry stands for non-residents), points, hospitals."""
+        pop, net = self.population, self.network
+        self.area = np.append(pop.area, 0).astype(np.int64)
+        self.trait = np.append(pop.trait, 0).astype(np.int64)
+        self.station = np.append(pop.station, -1).astype(np.int64)
+        self.facility = net.point_facility
+        self.layer = net.point_layer
+        self.bookable = net.point_bookable
+        self.is_grassroots = np.isin(net.level, GRASSROOTS)
+        # a formal channel leads up from every institution of a group but its lead hospital
+        self.has_channel = (net.group >= 0) & ~net.is_lead
+        self.lead = np.where(net.group >= 0, np.append(net.lead_of_group, -1)[net.group], -1)
+        leads = net.lead_of_group if len(net.groups) else np.array([], dtype=np.int64)
+        self.first_lead = int(leads[0]) if len(leads) else -1
+        self.members = self._hospitals_of_groups()
+
+    def _hospitals_of_groups(self) -> NDArray[np.int64]:
+        """A member hospital (not the lead) able to give secondary care for (group, condition), -1 = none."""
+        net = self.network
+        table = np.full((len(net.groups) + 1, len(net.conditions)), -1, dtype=np.int64)
+        for f in range(net.outside):
+            if net.group[f] < 0 or net.is_lead[f] or net.level[f] < 4:
+                continue
+            able = (net.capability[f] >= 3) & (net.clinic_point[f, self.choice.department] >= 0) & (net.ward_at[f, self.choice.department] >= 0)
+            better = able & (table[net.group[f]] < 0)
+            table[net.group[f], better] = f
+        return table
+
+    def _start_week(self) -> None:
+        size = self.worlds * self.points
+        self.week_days, self.week_requests, self.week_minutes, self.week_visits = (np.zeros(size, dtype=np.int64) for _ in range(4))
+
+    def renew_choice(self) -> None:
+        """Monday 00:00: what people believe about waiting takes in the week that has passed (R14)."""
+        shape = (self.worlds, self.points)
+        self.waits.renew(*(x.reshape(shape) for x in (self.week_days, self.week_requests, self.week_minutes, self.week_visits)))
+        self._start_week()
+        self.choice.renew(self.waits)
+
+    # ---------------------------------------------------------------- one window
+
+    def open_window(self, number: int, needs: Rows) -> None:
+        """Everything that happens at open service points in one window."""
+        self.now, self.end, self.number = number * self.timetable.window, (number + 1) * self.timetable.window, number
+        due = join([needs, self.diary.due(number)])
+        kind = due["kind"]
+        here: list[list[Rows]] = [[] for _ in range(EMERGENCY_LAYER + 1)]
+        self._arrive(take(due, np.flatnonzero(kind == VISIT)), here, -1)
+        self.requests.append(take(due, np.flatnonzero(kind == REQUEST)))
+        self._first_doors(take(due, np.flatnonzero(kind == NEED)), here)
+        for layer in range(EMERGENCY_LAYER + 1):
+            rows = self._admit_walk_ins(join(here[layer]), layer)
+            if not len(rows):
+                continue
+            seen = self.rooms.see(rows, priority_of(rows, self.care, layer == EMERGENCY_LAYER, self.rules.priority), self.end)
+            self.diary.push(seen.carried, number + 1)
+            self._after(seen, layer, here)
+        if self.end % HALF_DAY == 0:
+            self._settle()
+
+    def _arrive(self, rows: Rows, here: list[list[Rows]], from_layer: int) -> None:
+        """Visitors of this window go to the layer of their service point; later ones, and those sent backwards, into the diary."""
+        if not len(rows):
+            return
+        layer = self.layer[rows["point"] % self.points]
+        now = (rows["time"] < self.end) & (layer > from_layer)
+        self.diary.push(take(rows, np.flatnonzero(~now)), self.number + 1)
+        for x in range(from_layer + 1, EMERGENCY_LAYER + 1):
+            pick = np.flatnonzero(now & (layer == x))
+            if len(pick):
+                here[x].append(take(rows, pick))
+
+    # ---------------------------------------------------------------- doors
+
+    def _first_doors(self, rows: Rows, here: list[list[Rows]]) -> None:
+        """Needs choose a door: inflow goes where it was declared, long-term patients to their usual place, the others choose."""
+        if not len(rows):
+            return
+        self.ledger.needs.add(
+            self.ledger.needs.index(rows["world"], self.ledger.month(rows["time"]), rows["condition"], rows["person"] >= 0), needs=rows["doors"] == 0
+        )
+        door = self._doors(rows)
+        self._send(rows, door, here, -1)
+
+    def _doors(self, rows: Rows) -> NDArray[np.int64]:
+        """The facility's service point inside a replication, or -1 outside the area."""
+        declared = (rows["person"] < 0) & (rows["origin"] >= 0)
+        point = np.full(len(rows), -1)
+        point[declared] = self._point_of(rows[declared], rows["origin"][declared].astype(np.int64))
+        usual = self._usual(rows)
+        point = np.where(usual >= 0, usual, point)
+        free = np.flatnonzero(~declared & (usual < 0))
+        point[free] = self._choose(take(rows, free), None)
+        self._remember_usual(take(rows, free), point[free])
+        rows["origin"][declared] = -1
+        return point
+
+    def _choose(self, rows: Rows, allowed: NDArray[np.bool_] | None) -> NDArray[np.int64]:
+        """Door by the tables, with persuasion where nothing restricts the choice; then the facility."""
+        person = rows["person"]
+        world = rows["world"].astype(np.int64)
+        cell = self.choice.cell(rows, self.trait[person], self.rules.contracted[world, person])
+        if allowed is None and rows["doors"].any():
+            allowed = self._untried(rows)
+        door = self.choice.door(rows, cell, allowed)
+        if allowed is None:
+            door = self.choice.persuaded(rows, cell, door, self.rules.adherence)
+        door = np.where(door < 0, OUTSIDE_DOOR, door)
+        return self.choice.point(rows, door, self.area[person], self.station[person])
+
+    def _untried(self, rows: Rows) -> NDArray[np.bool_]:
+        """All doors but that of the facility that could not help."""
+        allowed = np.ones((len(rows), len(DOORS)), dtype=bool)
+        tried = np.flatnonzero((rows["doors"] > 0) & (rows["origin"] >= 0))
+        allowed[tried, DOOR_OF_LEVEL[self.network.level[rows["origin"][tried]]]] = False
+        return allowed
+
+    def _usual(self, rows: Rows) -> NDArray[np.int64]:
+        """Usual place of long-term patients, -1 where it is to be chosen: at first, and when a year's re-choice falls due."""
+        usual = np.full(len(rows), -1)
+        for w in range(self.worlds):
+            pick = np.flatnonzero((rows["panel"] >= 0) & (rows["world"] == w) & (rows["doors"] == 0))
+            if not len(pick):
+                continue
+            panel, who = self.panels[w], rows["panel"][pick]
+            year = (rows["time"][pick] // (365 * DAY)).astype(np.int64)
+            again = (panel.chosen_in[who] != year) & (streams.uniform(panel.key[who], Purpose.RECHOICE, year) < self.choice.rechoice[w])
+            panel.chosen_in[who] = year
+            usual[pick] = np.where(again, -1, panel.usual[who])
+        return usual
+
+    def _remember_usual(self, rows: Rows, point: NDArray[np.int64]) -> None:
+        for w in range(self.worlds):
+            pick = np.flatnonzero((rows["panel"] >= 0) & (rows["world"] == w) & (rows["doors"] == 0) & (point >= 0))
+            if len(pick):
+                self.panels[w].usual[rows["panel"][pick]] = point[pick]
+
+    def _point_of(self, rows: Rows, facility: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The service point of a facility that takes a contact's condition."""
+        condition = rows["condition"]
+        clinic = self.network.clinic_point[facility, self.choice.department[condition]]
+        emergency = self.network.emergency_point[facility]
+        return np.where(self.choice.is_emergency[condition] & (emergency >= 0), emergency, np.where(clinic >= 0, clinic, emergency))
+
+    def _send(self, rows: Rows, point: NDArray[np.int64], here: list[list[Rows]] | None, from_layer: int) -> None:
+        """Through the door: outside at once, by appointment, or to the waiting room."""
+        outside = point < 0
+        if outside.any():
+            self._outside(take(rows, np.flatnonzero(outside)))
+            inside = np.flatnonzero(~outside)
+            rows, point = take(rows, inside), point[inside]
+        if not len(rows):
+            return
+        world = rows["world"].astype(np.int64)
+        rows["point"] = world * self.points + point
+        books = streams.uniform(rows["key"], Purpose.DOOR_BOOKS, point % 251) < self.choice.books[world]
+        books = self.bookable[point] & (books | (rows["chronic"] == 1) | (rows["cls"] < OTHER) | (rows["doors"] > 0))
+        self._request(take(rows, np.flatnonzero(books)))
+        walk = np.flatnonzero(~books)
+        if len(walk):
+            self._walk(take(rows, walk), point[walk], here, from_layer)
+
+    def _request(self, rows: Rows) -> None:
+        """Ask for an appointment from the minute of `time`; those of a later window wait in the diary."""
+        if not len(rows):
+            return
+        rows["kind"], rows["wanted"] = REQUEST, rows["time"]
+        now = rows["time"] < self.end
+        self.requests.append(take(rows, np.flatnonzero(now)))
+        self.diary.push(take(rows, np.flatnonzero(~now)), self.number + 1)
+
+    def _walk(self, rows: Rows, point: NDArray[np.int64], here: list[list[Rows]] | None, from_layer: int) -> None:
+        late = streams.uniform(rows["key"], Purpose.PUNCTUALITY)
+        rows["time"] = self.rooms.openings.present_from(self.rooms.pattern[point], rows["time"], late)
+        rows["kind"], rows["entry"] = VISIT, WALK_IN
+        if here is None:
+            self.diary.push(rows, self.number + 1)
+        else:
+            self._arrive(rows, here, from_layer)
+
+    def _outside(self, rows: Rows) -> None:
+        """Care outside the area: no queue here, the visit and the stay are written down."""
+        outside = np.full(len(rows), self.network.outside)
+        kind = np.where(self.choice.is_emergency[rows["condition"]], EMERGENCY_VISIT, OUTPATIENT)
+        resident = (rows["person"] >= 0).astype(np.int64)
+        nobody = np.zeros(len(rows), dtype=bool)
+        self.ledger.add_visits(rows["world"].astype(np.int64), rows["time"], outside, resident, kind, rows["cls"].astype(np.int64), np.zeros(len(rows)), nobody)
+        admitted = np.flatnonzero(rows["admit"] == 1)
+        if len(admitted):
+            self.stay_outside(take(rows, admitted), rows["time"][admitted])
+
+    # ---------------------------------------------------------------- walk-ins and visits
+
+    def _admit_walk_ins(self, rows: Rows, layer: int) -> Rows:
+        """In a bookable clinic a walk-in takes what is free on arrival, then an extra place, then asks for an appointment (R6)."""
+        if not len(rows) or layer == EMERGENCY_LAYER:
+            return rows
+        walk = np.flatnonzero((rows["entry"] == WALK_IN) & self.bookable[rows["point"] % self.points] & (rows["stage"] == 0))
+        if not len(walk):
+            return rows
+        walk = walk[np.lexsort((rows["key"][walk], rows["time"][walk]))]
+        row = self.book.row_of[rows["point"][walk]]
+        how = self.book.admit_walk_ins(row, self.extra_left)
+        rows["entry"][walk] = how
+        facility = self.facility[rows["point"][walk] % self.points]
+        at = self.ledger.bookings.index(rows["world"][walk], self.ledger.month(rows["time"][walk]), facility, rows["cls"][walk])
+        self.ledger.bookings.add(at, walk_in=how == contacts.OPEN_SLOT, extra=how == contacts.EXTRA)
+        away = walk[how == WALK_IN]
+        if not len(away):
+            return rows
+        turned = take(rows, away)
+        at = self.ledger.visits.index(
+            turned["world"], self.ledger.month(turned["time"]), self.facility[turned["point"] % self.points], turned["person"] >= 0, OUTPATIENT, turned["cls"]
+        )
+        self.ledger.visits.add(at, turned_away=1)
+        self._request(turned)
+        keep = np.ones(len(rows), dtype=bool)
+        keep[away] = False
+        return take(rows, np.flatnonzero(keep))
+
+    def _after(self, seen: Seen, layer: int, here: list[list[Rows]]) -> None:
+        """What comes of the visits of one layer."""
+        rows = seen.rows
+        if not len(rows):
+            return
+        point = rows["point"] % self.points
+        facility = self.facility[point]
+        self._write_visits(seen, point, facility, layer)
+        self._those_who_left(take(rows, np.flatnonzero(seen.left)))
+        ok = np.flatnonzero(~seen.left)
+        rows, facility, end, visit = take(rows, ok), facility[ok], seen.end[ok], seen.visit[ok]
+        self._complete_referrals(rows, facility)
+        level = self.network.level[facility]
+        rows["seen"] += (np.uint32(1) << (4 * level).astype(np.uint32)).astype(np.uint32)
+        rows["stage"] = rows["begun"] = rows["waited"] = 0
+        ward = self.network.ward_at[facility, self.choice.department[rows["condition"]]]
+        beyond = (rows["need"] > self.network.capability[facility, rows["condition"]]) | ((rows["admit"] == 1) & (ward < 0))
+        world = rows["world"].astype(np.int64)
+        if layer == EMERGENCY_LAYER:
+            self._transfer_emergencies(take(rows, np.flatnonzero(beyond)), facility[beyond], end[beyond])
+            outcome = np.where(beyond, -1, referral.TREATED)
+        else:
+            outcome = referral.up(self.rules.up, visit, world, beyond, self.has_channel[facility] & (rows["person"] >= 0))
+            self._go_up(rows, facility, end, visit, outcome, here, layer)
+        treated = outcome == referral.TREATED
+        admitted = np.flatnonzero(treated & (rows["admit"] == 1))
+        if len(admitted):
+            self._to_bed(take(rows, admitted), ward[admitted], end[admitted], layer == EMERGENCY_LAYER)
+        self._follow_up(rows, visit, end, np.flatnonzero((treated | (outcome == referral.STAYS)) & (rows["admit"] == 0)), layer)
+
+    def _write_visits(self, seen: Seen, point: NDArray[np.int64], facility: NDArray[np.int64], layer: int) -> None:
+        rows = seen.rows
+        world = rows["world"].astype(np.int64)
+        kind = np.full(len(rows), EMERGENCY_VISIT if layer == EMERGENCY_LAYER else OUTPATIENT)
+        wait = np.where(seen.left, seen.end - rows["time"], rows["waited"])
+        cls = rows["cls"].astype(np.int64)
+        place = np.where(seen.left, rows["time"], np.where(rows["stage"] == contacts.SECOND_LOOK, seen.begin - rows["waited"], rows["time"]))
+        self.ledger.add_visits(world, place, facility, (rows["person"] >= 0).astype(np.int64), kind, cls, wait, seen.left)
+        whole = np.rint(wait).astype(np.int64)
+        np.add.at(self.week_minutes, rows["point"], whole)
+        np.add.at(self.week_visits, rows["point"], 1)
+        if self.ledger.rows is not None:
+            self.ledger.keep(
+                "visits", world=world, episode=rows["key"].copy(), person=rows["person"].copy(), condition=rows["condition"].copy(), facility=facility,
+                point=point, kind=kind, cls=cls, entry=np.zeros(len(rows), dtype=np.int64) + rows["entry"], time=place, begin=seen.begin, end=seen.end, left=seen.left,
+            )  # fmt: skip
+
+    def _those_who_left(self, rows: Rows) -> None:
+        """Who left the waiting room comes back another day through another door, or gives up."""
+        if len(rows):
+            rows["stage"] = 0
+            rows["time"] += DAY
+            self._another_day(rows)
+
+    def _another_day(self, rows: Rows) -> None:
+        """One more door while there is patience, otherwise the need stays unmet."""
+        rows["origin"] = self.facility[rows["point"] % self.points]
+        rows["doors"] += 1
+        again = (rows["doors"] < self.choice.doors_tried[rows["world"]]) & (rows["person"] >= 0)
+        self._give_up(take(rows, np.flatnonzero(~again)))
+        rows = take(rows, np.flatnonzero(again))
+        rows["kind"] = NEED
+        self.diary.push(rows, self.number + 1)
+
+    def _give_up(self, rows: Rows) -> None:
+        if len(rows):
+            self.ledger.needs.add(self.ledger.needs.index(rows["world"], self.ledger.month(rows["time"]), rows["condition"], rows["person"] >= 0), unmet=1)
+
+    def _follow_up(self, rows: Rows, visit: streams.Keys, end: Floats, who: NDArray[np.int64], layer: int) -> None:
+        """Some of those treated are asked back to the same place."""
+        world, condition = rows["world"][who].astype(np.int64), rows["condition"][who]
+        asked = streams.uniform(visit[who], Purpose.FOLLOW_UP) < self.care.follow_up[world, condition]
+        visits = sum((rows["seen"][who] >> np.uint32(4 * x)) & np.uint32(15) for x in range(6))
+        who = who[asked & (visits < MOST_VISITS) & (layer != EMERGENCY_LAYER)]
+        if not len(who):
+            return
+        back = take(rows, who)
+        spread = 0.8 + 0.4 * streams.uniform(visit[who], Purpose.FOLLOW_UP_TIME)
+        day = self.care.follow_up_minutes[back["world"], back["condition"]] * spread
+        back["time"] = np.maximum(end[who] + day, self.end)
+        back["origin"] = -1
+        bookable = self.bookable[back["point"] % self.points]
+        self._request(take(back, np.flatnonzero(bookable)))
+        walk = take(back, np.flatnonzero(~bookable))
+        if len(walk):
+            self._walk(walk, walk["point"] % self.points, None, layer)
+
+    # ---------------------------------------------------------------- referral
+
+    def _complete_referrals(self, rows: Rows, facility: NDArray[np.int64]) -> None:
+        """A referred patient who is seen completes the referral."""
+        arrived = np.flatnonzero((rows["origin"] >= 0) & (rows["doors"] == 0))
+        if len(arrived):
+            channel = np.where(rows["cls"][arrived] < OTHER, FORMAL_CHANNEL, SELF_CHANNEL)
+            self._write_referrals(take(rows, arrived), rows["origin"][arrived].astype(np.int64), facility[arrived], channel, COMPLETED)
+        rows["origin"] = -1
+
+    def _write_referrals(self, rows: Rows, origin: NDArray[np.int64], to: NDArray[np.int64], channel: Any, status: int) -> None:
+        world, level = rows["world"].astype(np.int64), self.network.level[origin]
+        self.ledger.referrals.add(
+            self.ledger.referrals.index(world, self.ledger.month(rows["time"]), UP, channel, level, to, status), referrals=1
+        )
+        self.ledger.keep(
+            "referrals", world=world, episode=rows["key"].copy(), person=rows["person"].copy(), condition=rows["condition"].copy(), time=rows["time"].copy(),
+            direction=np.zeros(len(rows), dtype=np.int64), channel=np.zeros(len(rows), dtype=np.int64) + channel, from_facility=origin, to_facility=to,
+            status=np.full(len(rows), status),
+        )  # fmt: skip
+
+    def _go_up(
+        self, rows: Rows, facility: NDArray[np.int64], end: Floats, visit: streams.Keys, outcome: NDArray[np.int64], here: list[list[Rows]], layer: int
+    ) -> None:
+        """Formal referral, refusal and lapse, and those who go up by themselves."""
+        formal = np.flatnonzero(outcome == referral.FORMAL)
+        if len(formal):
+            self._refer(take(rows, formal), facility[formal], end[formal], visit[formal])
+        for outcome_number, status in ((referral.DECLINED, DECLINED), (referral.LAPSED, LAPSED)):
+            who = np.flatnonzero(outcome == outcome_number)
+            if len(who):
+                moved = take(rows, who)
+                self._write_referrals(moved, facility[who], self.lead[facility[who]], FORMAL_CHANNEL, status)
+        alone = np.flatnonzero((outcome == referral.SELF) | (outcome == referral.DECLINED))
+        if len(alone):
+            self._go_alone(take(rows, alone), facility[alone], end[alone], here, layer)
+
+    def _refer(self, rows: Rows, facility: NDArray[np.int64], end: Floats, visit: streams.Keys) -> None:
+        """The platform asks the receiving hospital for an appointment, after its delay."""
+        world = rows["world"].astype(np.int64)
+        member = self.members[self.network.group[facility], rows["condition"]]
+        to_member = (rows["need"] <= 3) & (member >= 0) & (member != facility)
+        to_member &= streams.uniform(visit, Purpose.UP_CHOICE) >= self.rules.up.to_lead[world]
+        target = np.where(to_member, member, self.lead[facility])
+        rows["cls"] = np.where(self.rules.contracted[world, rows["person"]], REFERRED_CONTRACTED, REFERRED)
+        rows["origin"], rows["doors"] = facility, 0
+        rows["time"] = end + self.rules.up.delay_days[world] * DAY
+        self._send(rows, self._point_of(rows, target), None, EMERGENCY_LAYER)
+
+    def _go_alone(self, rows: Rows, facility: NDArray[np.int64], end: Floats, here: list[list[Rows]], layer: int) -> None:
+        """Self-referral: the patient chooses a hospital able to help, today if it is still open."""
+        allowed = np.zeros((len(rows), len(DOORS)), dtype=bool)
+        allowed[:, list(HOSPITAL_DOORS)] = True
+        allowed[rows["need"] > 3, HOSPITAL_DOORS[0]] = False
+        rows["doors"] = 0
+        point = self._choose(rows, allowed)
+        inside = np.flatnonzero(point >= 0)
+        target = self.facility[point[inside]]
+        able = self._able(rows[inside], target)
+        instead = np.where(target == self.first_lead, -1, self.first_lead)
+        lead_able = (instead >= 0) & self._able(rows[inside], np.maximum(instead, 0))
+        point[inside] = np.where(able, point[inside], np.where(lead_able, self._point_of(rows[inside], np.maximum(instead, 0)), -1))
+        target = np.where(point >= 0, self.facility[point], self.network.outside)
+        rows["origin"] = facility
+        rows["time"] = end + self.travel[rows["world"], self.area[rows["person"]], target]
+        gone = np.flatnonzero(point < 0)
+        if len(gone):
+            moved = take(rows, gone)
+            self._write_referrals(moved, facility[gone], target[gone], SELF_CHANNEL, COMPLETED)
+        self._send(rows, point, here, layer)
+
+    def _able(self, rows: Rows, facility: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Whether a facility can give what an episode needs, the bed included."""
+        ward = self.network.ward_at[facility, self.choice.department[rows["condition"]]]
+        return np.asarray((self.network.capability[facility, rows["condition"]] >= rows["need"]) & ((rows["admit"] == 0) | (ward >= 0)))
+
+    def _transfer_emergencies(self, rows: Rows, facility: NDArray[np.int64], end: Floats) -> None:
+        """An emergency beyond the department goes on to the lead hospital's, or out of the area."""
+        if not len(rows):
+            return
+        lead = np.full(len(rows), self.first_lead)
+        possible = (lead >= 0) & (facility != lead)
+        possible &= np.asarray(self.network.emergency_point)[np.maximum(lead, 0)] >= 0
+        rows["time"] = np.maximum(end, self.end)
+        rows["origin"] = facility
+        self._outside(take(rows, np.flatnonzero(~possible)))
+        moved = np.flatnonzero(possible)
+        if len(moved):
+            onward = take(rows, moved)
+            self._send(onward, self.network.emergency_point[lead[moved]], None, EMERGENCY_LAYER)
+
+    def _to_bed(self, rows: Rows, ward: NDArray[np.int64], end: Floats, emergency: bool) -> None:
+        entry = np.full(len(rows), BY_EMERGENCY) if emergency else rows["cls"].astype(np.int64) + 1
+        self.ask_for_bed(rows, ward, entry, end)
+
+    # ---------------------------------------------------------------- appointments
+
+    def open_books(self) -> None:
+        """Before the first window: the book of every half-day within the booking horizon."""
+        for h in range(self.book.columns):
+            self.book.offer(h, self.rules.slot_share(h // 2))
+        self._open_extra()
+
+    def _open_extra(self) -> None:
+        size = self.book.openings.size[self.book.pattern, self.book.first]
+        self.extra_left = np.rint(self.full_extra[self.book.bookable] * size).astype(np.int64)
+
+    def release_slots(self, day: int) -> None:
+        """00:00: held slots of the days that have come near enough are open to all from now on."""
+        for ahead in range(int(self.rules.release_days.max()) + 1):
+            which = self.rules.release_days >= ahead
+            for half in (0, 1):
+                h = 2 * (day + ahead) + half
+                if h < self.book.first + self.book.columns:
+                    released = self.book.release(h, which)
+                    self._write_slots(np.full(len(released), h * HALF_DAY), released=released)
+
+    def _write_slots(self, minute: Floats, **amounts: NDArray[np.int64]) -> None:
+        bookable = self.book.bookable
+        in_time = np.flatnonzero(minute < self.timetable.horizon)
+        at = self.ledger.slots.index(bookable[in_time] // self.points, self.ledger.month(minute[in_time]), bookable[in_time] % self.points)
+        self.ledger.slots.add(at, **{k: v[in_time] for k, v in amounts.items()})
+
+    def _settle(self) -> None:
+        """End of a half-day: requests are granted in the order class, minute, episode, first doors before next doors (R5)."""
+        self._close_half_day()
+        rows, self.requests = join(self.requests), []
+        while len(rows):
+            rows = self._one_round(rows)
+
+    def _close_half_day(self) -> None:
+        half = self.book.first
+        ledger = self.book.close()
+        used_open = ledger["offered"] - ledger["held"] - ledger["unused_open"]
+        self._write_slots(np.full(len(used_open), half * HALF_DAY), offered=ledger["offered"], held=ledger["held"], used_open=np.maximum(used_open, 0))
+        last = self.book.first + self.book.columns - 1
+        self.book.offer(last, self.rules.slot_share(last // 2))
+        self._open_extra()
+
+    def _one_round(self, rows: Rows) -> Rows:
+        """Settle requests once; returns those of refused patients who ask at another hospital."""
+        world = rows["world"].astype(np.int64)
+        rank = np.where(self.rules.priority[world], rows["cls"], OTHER)
+        rows = take(rows, np.lexsort((rows["key"], rows["time"], rank)))
+        world = rows["world"].astype(np.int64)
+        row = self.book.row_of[rows["point"]]
+        wanted = (rows["wanted"] // HALF_DAY).astype(np.int64)
+        earliest = np.maximum(self.book.first, wanted)
+        patience = np.rint(2 * self.choice.patience_days[world]).astype(np.int64)
+        latest = np.minimum(self.book.first + 2 * self.book.days_ahead[world], earliest + patience)
+        session, how = self.book.settle(row, self._entitled(rows), earliest, latest)
+        granted = session >= 0
+        self._write_requests(rows, session, how, granted)
+        got = np.flatnonzero(granted)
+        if len(got):
+            self._appoint(take(rows, got), row[got], session[got], how[got])
+        return self._refused(take(rows, np.flatnonzero(~granted)))
+
+    def _entitled(self, rows: Rows) -> NDArray[np.bool_]:
+        """Held slots are for formally referred patients on their first visit at the hospital."""
+        level = self.network.level[self.facility[rows["point"] % self.points]]
+        first = (rows["seen"] >> (4 * level).astype(np.uint32)) & np.uint32(15) == 0
+        return np.asarray((rows["cls"] < OTHER) & first)
+
+    def _write_requests(self, rows: Rows, session: NDArray[np.int64], how: NDArray[np.int64], granted: NDArray[np.bool_]) -> None:
+        world = rows["world"].astype(np.int64)
+        facility = self.facility[rows["point"] % self.points]
+        month = self.ledger.month(rows["time"])
+        self.ledger.bookings.add(
+            self.ledger.bookings.index(world, month, facility, rows["cls"]),
+            requests=1, booked_open=granted & (how == contacts.OPEN_SLOT), booked_held=how == HELD_SLOT, refused=~granted,
+        )  # fmt: skip
+        refused_days = np.rint(self.choice.patience_days[world]).astype(np.int64)
+        days = np.where(granted, np.maximum(session // 2 - (rows["wanted"] // DAY).astype(np.int64), 0), refused_days)
+        got = np.flatnonzero(granted)
+        at = self.ledger.booking_days.index(world[got], month[got], facility[got], rows["cls"][got], np.minimum(days[got], MOST_DAYS))
+        self.ledger.booking_days.add(at, patients=1)
+        np.add.at(self.week_days, rows["point"], days)
+        np.add.at(self.week_requests, rows["point"], 1)
+        held = np.flatnonzero(how == HELD_SLOT)
+        if len(held):
+            minute = session[held] * HALF_DAY
+            in_time = minute < self.timetable.horizon
+            at = self.ledger.slots.index(world[held], self.ledger.month(minute), rows["point"][held] % self.points)
+            self.ledger.slots.add(at[in_time], used_held=1)
+
+    def _appoint(self, rows: Rows, row: NDArray[np.int64], session: NDArray[np.int64], how: NDArray[np.int64]) -> None:
+        """The minute of the appointment; patients come a little early or late, and some not at all."""
+        minute = self.book.minute(row, session)
+        luck = streams.child(rows["key"], rows["seen"].astype(np.uint64) + np.uint64(7))
+        rows["time"] = np.maximum(minute, minute + streams.uniform(luck, Purpose.PUNCTUALITY) * 30.0 - 20.0)
+        rows["kind"], rows["entry"] = VISIT, how
+        world = rows["world"].astype(np.int64)
+        absent = streams.uniform(luck, Purpose.NO_SHOW) < self.choice.no_show[world]
+        facility = self.facility[rows["point"] % self.points]
+        at = self.ledger.bookings.index(world[absent], self.ledger.month(minute[absent]), facility[absent], rows["cls"][absent])
+        self.ledger.bookings.add(at, no_shows=1)
+        self.diary.push(take(rows, np.flatnonzero(~absent)), self.number + 1)
+
+    def _refused(self, rows: Rows) -> Rows:
+        """No appointment within patience: another door; the next hospital is asked in the same settlement."""
+        if not len(rows):
+            return rows
+        rows["origin"] = self.facility[rows["point"] % self.points]
+        rows["doors"] += 1
+        again = (rows["doors"] < self.choice.doors_tried[rows["world"]]) & (rows["person"] >= 0)
+        self._no_door_left(take(rows, np.flatnonzero(~again)))
+        rows = take(rows, np.flatnonzero(again))
+        if not len(rows):
+            return rows
+        allowed = self._untried(rows)
+        sent = (rows["need"] > 2) & (rows["seen"] > 0)
+        allowed[np.ix_(sent, list(range(HOSPITAL_DOORS[0])))] = False
+        point = self._choose(rows, allowed)
+        inside = point >= 0
+        asks = inside & self.bookable[np.maximum(point, 0)]
+        self._outside(take(rows, np.flatnonzero(~inside)))
+        walk = np.flatnonzero(inside & ~asks)
+        if len(walk):
+            moved = take(rows, walk)
+            moved["point"] = moved["world"].astype(np.int64) * self.points + point[walk]
+            moved["time"] = self.end
+            self._walk(moved, point[walk], None, EMERGENCY_LAYER)
+        onward = take(rows, np.flatnonzero(asks))
+        onward["point"] = onward["world"].astype(np.int64) * self.points + point[asks]
+        return onward
+
+    def _no_door_left(self, rows: Rows) -> None:
+        """The emergency department of the hospital that refused takes those who need a hospital; the others go without."""
+        emergency = self.network.emergency_point[rows["origin"]] if len(rows) else np.empty(0, dtype=np.int64)
+        urgent = (rows["need"] > 2) & (emergency >= 0)
+        self._give_up(take(rows, np.flatnonzero(~urgent)))
+        moved = take(rows, np.flatnonzero(urgent))
+        if len(moved):
+            moved["time"], moved["doors"], moved["origin"] = self.end, 0, -1
+            moved["point"] = moved["world"].astype(np.int64) * self.points + emergency[urgent]
+            self._walk(moved, moved["point"] % self.points, None, EMERGENCY_LAYER)

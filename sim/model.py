@@ -1,0 +1,408 @@
+"""One batch of replications: build the place, open the doors, run to the horizon.
+
+Replications of one scenario ride together as worlds of one batch. Luck is keyed by person and replication, so how they are
+packed cannot change a result; it only spreads the fixed cost of a half-day over several of them. SimPy owns every move: each
+window is an event of one process, each stay an event of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import date
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import simpy
+from numpy.typing import NDArray
+
+from sim import beds, contacts, referral, streams
+from sim.beds import BedPool
+from sim.care import Care, CareSpec
+from sim.choice import Choice, ChoiceSpec, PerceivedWaits
+from sim.citation import draw
+from sim.contacts import Rows
+from sim.demand import CHUNK, Demand, DemandSpec, settle_truth
+from sim.journey import Journey, RulesInForce
+from sim.network import Level, Network, NetworkSpec
+from sim.policy import Policy, Rules
+from sim.population import Population, PopulationSpec
+from sim.records import Ledger, Leg
+from sim.referral import ReferralSpec, UpRules
+from sim.sessions import WaitingRooms
+from sim.slots import SlotBook
+from sim.stays import OPENINGS, RELEASES, Course, Hospital, Stay
+from sim.streams import Purpose
+from sim.timetable import DAY, Openings, Timetable, TimetableSpec
+
+STEP_DOWN_WARDS = 3
+"""Wards a patient who steps down may be offered, nearest first."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """All that the numbers of one scenario follow from, the replication apart."""
+
+    network: NetworkSpec
+    population: PopulationSpec
+    timetable: TimetableSpec
+    demand: DemandSpec
+    choice: ChoiceSpec
+    care: CareSpec
+    referral: ReferralSpec
+    policy: Policy
+    seed: int
+    uncertainty: str
+    """`assumptions`: each replication draws every assumption from its range; `luck`: luck alone."""
+    record: str
+    """`days`: counts; `visits`: counts and rows."""
+    warmup_from: date
+    from_: date
+    to: date
+    """Last day, included."""
+
+    def drawn(self, part: str, replication: int) -> Any:
+        """One part with this replication's draws of its assumptions."""
+        stated = getattr(self, part)
+        return stated if self.uncertainty == "luck" else draw(stated, self.seed, replication, part)
+
+
+def simulate(case: Case, replications: list[int], progress: Callable[[int], None] | None = None) -> dict[int, dict[str, pd.DataFrame]]:
+    """Simulate replications of one case; the tables of each. `progress` takes simulated days, over all replications."""
+    model = Model(case, replications)
+    model.run(progress or (lambda days: None))
+    return {r: model.tables(w) for w, r in enumerate(replications)}
+
+
+class Model:
+    """One batch of replications, from an empty place to the horizon."""
+
+    def __init__(self, case: Case, replications: list[int]) -> None:
+        self.case, self.replications = case, replications
+        self.worlds = len(replications)
+        conditions = case.care.conditions
+        departments = sorted({c.department for c in conditions.values()} | {d.department for f in case.network.facilities for d in f.clinics})
+        self.network = Network(case.network, departments, {c: conditions[c].department for c in conditions})
+        self.timetable = Timetable(case.timetable, case.warmup_from, case.to)
+        self.population = Population(case.population, self.network, case.seed)
+        self.conditions = self.network.conditions
+        care_specs = [case.drawn("care", r) for r in replications]
+        self.care = Care.of(care_specs, self.conditions)
+        self.outside_stay = np.array([s.outside_stay_days.value for s in care_specs]) * DAY
+        self.capacities = [self.network.capacities(case.drawn("network", r)) for r in replications]
+        self.outside_wait = np.array([case.drawn("network", r).outside.wait_days.value for r in replications]) * DAY
+        self.policies = [case.drawn("policy", r) for r in replications]
+        self.referral_specs = [case.drawn("referral", r) for r in replications]
+        self.population_specs = [case.drawn("population", r) for r in replications]
+        self.choice_specs = [case.drawn("choice", r) for r in replications]
+        self._build_choice()
+        self._build_demand()
+        self._build_journey()
+        self._build_hospitals()
+        self.rule_dates = {d for p in self.policies for d in p.dates()}
+
+    def _build_choice(self) -> None:
+        conditions = self.case.care.conditions
+        kinds = [conditions[c].kind for c in self.conditions]
+        departments = [conditions[c].department for c in self.conditions]
+        self.choice = Choice(self.choice_specs, self.network, self.capacities, kinds, departments)
+        half_life = np.array([s.wait_half_life_weeks.value for s in self.choice_specs])
+        self.waits = PerceivedWaits.none(self.worlds, len(self.network.points), half_life)
+
+    def _build_demand(self) -> None:
+        case = self.case
+        factors = [self.population.area_factor(s) for s in self.population_specs]
+        self.demands = []
+        for w, r in enumerate(self.replications):
+            timetable = Timetable(case.drawn("timetable", r), case.warmup_from, case.to)
+            self.demands.append(Demand(case.drawn("demand", r), self.population, factors[w], timetable, self.network, case.seed, r))
+        self.chunk_rows = contacts.empty(0)
+        self.chunk_edges: NDArray[np.int64] = np.empty(0, dtype=np.int64)
+
+    def _build_journey(self) -> None:
+        net = self.network
+        openings = Openings(self.timetable, net.patterns)
+        doctors = np.array([c.doctors for c in self.capacities])
+        slots = np.array([c.slots for c in self.capacities])
+        extra = np.array([c.extra for c in self.capacities]).ravel()
+        ahead = np.array([s.booking_days.value for s in self.choice_specs])
+        rooms = WaitingRooms(net, openings, self.care, doctors)
+        book = SlotBook(openings, net.point_pattern, slots, ahead, net.is_lead[net.point_facility])
+        self.ledger = Ledger(net, self.timetable, self.worlds, self.conditions, self.case.record == "visits")
+        travel = np.array([c.travel for c in self.capacities])
+        self.journey = Journey(
+            net, self.population, self.timetable, self.care, self.choice, self.waits, rooms, book, extra, [d.panel for d in self.demands], self.ledger, travel
+        )
+        self.journey.ask_for_bed = self._ask_for_bed
+        self.journey.stay_outside = self._stay_outside
+
+    def _build_hospitals(self) -> None:
+        self.env = simpy.Environment()
+        hours = (self.case.care.discharge_from, self.case.care.discharge_until)
+        self.hospitals = [
+            Hospital(self.env, [BedPool(n, int(b)) for n, b in enumerate(self.capacities[w].beds)], hours) for w in range(self.worlds)
+        ]
+        for hospital in self.hospitals:
+            hospital.goes_down = self._goes_down
+            hospital.downstream = self._downstream
+            hospital.gives_up = self._elsewhere
+        wards = self.network.wards
+        self.step_down_wards = self._step_down_wards()
+        self.under_bed_quota = np.array([bool(self.network.is_lead[x.facility]) for x in wards], dtype=bool)
+
+    def _step_down_wards(self) -> dict[tuple[int, int], list[int]]:
+        """Wards for those who step down, by (group, area), nearest first."""
+        net = self.network
+        travel = self.capacities[0].travel
+        found: dict[tuple[int, int], list[int]] = {}
+        for g in range(len(net.groups)):
+            here = [i for i, w in enumerate(net.wards) if w.step_down and net.group[w.facility] == g]
+            for a in range(len(net.areas)):
+                found[g, a] = sorted(here, key=lambda i: (travel[a, net.wards[i].facility], i))[:STEP_DOWN_WARDS]
+        return found
+
+    # ---------------------------------------------------------------- rules
+
+    def _rules_on(self, day: int) -> list[Rules]:
+        return [p.on(self.timetable.date(day)) for p in self.policies]
+
+    def _put_in_force(self, day: int) -> None:
+        """The rules of a day, as arrays over replications."""
+        rules = self._rules_on(day)
+        self.rules = rules
+
+        def each(read: Callable[[Rules], Any]) -> NDArray[Any]:
+            return np.array([read(r) for r in rules])
+
+        up = UpRules(
+            formal_share=each(lambda r: r.up_referral.formal_share),
+            accepted=each(lambda r: r.up_referral.accepted),
+            delay_days=each(lambda r: r.up_referral.platform_delay_days),
+            referred_arrive=np.array([s.referred_arrive.value for s in self.referral_specs]),
+            follows_advice=np.array([s.follows_advice.value for s in self.choice_specs]),
+            to_lead=np.array([s.to_lead.value for s in self.referral_specs]),
+        )
+        contracted = [self.population.contracts(s, r.contracts.coverage) for s, r in zip(self.population_specs, rules, strict=True)]
+        self.journey.rules = RulesInForce(
+            adherence=each(lambda r: r.first_contact.adherence).astype(float),
+            priority=each(lambda r: r.priority.referred_contracted),
+            up=up,
+            contracted=np.array([np.append(c, False) for c in contracted]),
+            slot_share=self._slot_share,
+            release_days=each(lambda r: r.slot_quota.released_days_before).astype(np.int64),
+        )
+        for w, hospital in enumerate(self.hospitals):
+            hospital.release_after = float(rules[w].bed_quota.released_after_hours) * 60.0
+            self._hold_beds(hospital, Fraction(rules[w].bed_quota.held_for_referral))
+
+    def _hold_beds(self, hospital: Hospital, share: Fraction) -> None:
+        for n in np.flatnonzero(self.under_bed_quota):
+            pool = hospital.pools[n]
+            for _ in range(pool.set_quota(share, self.env.now)):
+                hospital.watch(pool)
+            pool.serve()
+
+    def _slot_share(self, day: int) -> list[Fraction]:
+        """The quota of slots for sessions on a day of the run."""
+        when = self.timetable.date(day)
+        if when not in self._shares:
+            self._shares[when] = [Fraction(p.on(when).slot_quota.held_for_referral) for p in self.policies]
+        return self._shares[when]
+
+    # ---------------------------------------------------------------- time
+
+    def run(self, progress: Callable[[int], None]) -> None:
+        """Run to the horizon."""
+        self._shares: dict[date, list[Fraction]] = {}
+        self._put_in_force(0)
+        self.journey.renew_choice()
+        self.journey.open_books()
+        self.env.process(self._windows(progress))
+        self.env.run(until=self.timetable.horizon)
+        self._write_stays()
+        self._write_beds(self.timetable.days - 1)
+
+    def _windows(self, progress: Callable[[int], None]) -> Iterator[Any]:
+        """The doors open, window after window; at midnight first what a new day brings."""
+        per_day = int(DAY // self.timetable.window)
+        for number in range(self.timetable.windows):
+            if number % per_day == 0:
+                self._midnight(number // per_day)
+                progress(self.worlds)
+            self.journey.open_window(number, self._needs(number))
+            pause = simpy.Event(self.env)
+            pause._ok, pause._value = True, None
+            self.env.schedule(pause, OPENINGS, self.timetable.window)  # type: ignore[arg-type]
+            yield pause
+
+    def _midnight(self, day: int) -> None:
+        """00:00: census of the night, rules of the day, held slots that come near, and on Mondays the perceived waits."""
+        if day > 0:
+            self._census(day - 1)
+            if self.timetable.date(day) in self.rule_dates:
+                self._put_in_force(day)
+            if self.timetable.weekday[day] == 0:
+                self.journey.renew_choice()
+            if self.timetable.month[day] != self.timetable.month[day - 1]:
+                self._write_beds(day - 1)
+                self._write_backlog(day - 1)
+            self._write_stays()
+        self.journey.release_slots(day)
+
+    def _needs(self, number: int) -> Rows:
+        """Needs that arise in one window, of all replications."""
+        per_chunk = int(CHUNK * DAY // self.timetable.window)
+        chunk, place = divmod(number, per_chunk)
+        if place == 0:
+            self._draw_chunk(chunk, per_chunk)
+        return self.chunk_rows[self.chunk_edges[place] : self.chunk_edges[place + 1]].copy()
+
+    def _draw_chunk(self, chunk: int, windows: int) -> None:
+        parts = []
+        for w, demand in enumerate(self.demands):
+            rows = demand.chunk(chunk)
+            rows["world"] = w
+            parts.append(rows)
+        rows = contacts.join(parts)
+        settle_truth(rows, self.care)
+        self.chunk_rows = contacts.take(rows, np.argsort(rows["time"], kind="stable"))
+        starts = (chunk * CHUNK) * DAY + np.arange(windows + 1) * self.timetable.window
+        self.chunk_edges = np.searchsorted(self.chunk_rows["time"], starts)
+
+    # ---------------------------------------------------------------- beds
+
+    def _ask_for_bed(self, rows: Rows, ward: NDArray[np.int64], entry: NDArray[np.int64], when: NDArray[np.float64]) -> None:
+        """Bed requests of patients to be admitted, each at its own minute."""
+        for course, n, how, minute in zip(self._courses(rows, ward), ward.tolist(), entry.tolist(), when.tolist(), strict=True):
+            if how == beds.EMERGENCY:
+                course.patience = float("inf")
+            Stay(self.hospitals[course.world], course, n, how, self._rank(course.world, how), minute)
+
+    def _rank(self, world: int, entry: int) -> int:
+        """Place on a waiting list: emergencies first, then by class where the policy grants it."""
+        return min(entry, 3) if entry == beds.EMERGENCY or self.rules[world].priority.referred_contracted else 3
+
+    def _courses(self, rows: Rows, ward: NDArray[np.int64]) -> list[Course]:
+        """What is true of each stay, from the episode's own numbers."""
+        key = np.ascontiguousarray(rows["key"])
+        world, condition = rows["world"].astype(np.int64), rows["condition"].astype(np.int64)
+        level = self.network.level[[self.network.wards[n].facility for n in ward.tolist()]]
+        mean = self.care.stay_minutes[world, condition] * self.care.stay_at[world, level]
+        cells = streams.cell(key, Purpose.STAY)
+        cv = self.care.stay_cv[world, condition]
+        minutes = mean * np.array([streams.lognormal_table(float(c))[i] for c, i in zip(cv, cells, strict=True)])
+        acute = minutes * (1.0 - self.care.recovery[world, condition])
+        may = streams.uniform(key, Purpose.STEP_ELIGIBLE) < self.care.step_down[world, condition]
+        may &= (rows["person"] >= 0) & (level >= Level.secondary)
+        proposal, consent = streams.uniform(key, Purpose.PROPOSAL), streams.uniform(key, Purpose.CONSENT)
+        patience = streams.lognormal_table(0.5)[streams.cell(key, Purpose.BED_PATIENCE)] * self.care.bed_patience[world]
+        columns = (world, key, rows["person"], condition, rows["need"], minutes, acute, may, proposal, consent, patience)
+        return [Course(*values) for values in zip(*(c.tolist() for c in columns), strict=True)]
+
+    def _goes_down(self, course: Course) -> bool:
+        rules = self.rules[course.world].down_referral
+        return referral.steps_down(rules.proposed, rules.consented, course.proposal, course.consent)
+
+    def _downstream(self, course: Course, ward: int) -> list[int]:
+        facility = self.network.wards[ward].facility
+        near = self.step_down_wards.get((int(self.network.group[facility]), int(self.journey.area[course.person])), [])
+        return [n for n in near if self.network.wards[n].facility != facility]
+
+    def _elsewhere(self, stay: Stay) -> None:
+        """A planned patient who has waited long enough looks for another hospital with a free bed, or leaves the area."""
+        course, now = stay.course, self.env.now
+        facility = self.network.wards[stay.pool.number].facility
+        self._count_leaver(course.world, now, facility, stay.entry)
+        pools = self.hospitals[course.world].pools
+        department = self.choice.department[course.condition]
+        others = [
+            int(n) for f in range(self.network.outside)
+            if f != facility and self.network.level[f] >= Level.secondary and self.network.capability[f, course.condition] >= course.need
+            and (n := self.network.ward_at[f, department]) >= 0 and pools[n].free > 0
+        ]  # fmt: skip
+        if others:
+            best = max(others, key=lambda n: (pools[n].free, -n))
+            Stay(self.hospitals[course.world], course, best, stay.entry, stay.rank, now)
+        else:
+            self._leave_area(course, now)
+
+    def _count_leaver(self, world: int, now: float, facility: int, entry: int) -> None:
+        month = self.ledger.month(np.array([now]))
+        self.ledger.bed_days.add(self.ledger.bed_days.index(world, month, facility, entry, 0), left=1)
+
+    def _leave_area(self, course: Course, now: float) -> None:
+        admitted = now + self.outside_wait[course.world]
+        length = course.minutes / max(self.care.stay_minutes[course.world, course.condition], 1.0) * self.outside_stay[course.world]
+        leg = Leg(course.world, course.key, course.person, course.condition, len(self.network.wards), beds.OTHER, now, admitted, admitted + length, admitted, False)
+        if leg.discharged < self.timetable.horizon:
+            self.ledger.add_stays([leg])
+
+    def _stay_outside(self, rows: Rows, when: NDArray[np.float64]) -> None:
+        """Stays of residents at hospitals outside the area."""
+        world, condition = rows["world"].astype(np.int64), rows["condition"].astype(np.int64)
+        shape = streams.lognormal_table(1.0)[streams.cell(np.ascontiguousarray(rows["key"]), Purpose.STAY)]
+        admitted = when + self.outside_wait[world]
+        discharged = admitted + shape * self.outside_stay[world]
+        columns = (world, rows["key"], rows["person"], condition, when, admitted, discharged)
+        ward = len(self.network.wards)
+        self.ledger.add_stays([
+            Leg(w, k, p, c, ward, beds.OTHER, asked, a, d, a, False)
+            for w, k, p, c, asked, a, d in zip(*(x.tolist() for x in columns), strict=True) if d < self.timetable.horizon
+        ])  # fmt: skip
+
+    # ---------------------------------------------------------------- writing down
+
+    def _write_stays(self) -> None:
+        for hospital in self.hospitals:
+            self.ledger.add_stays(hospital.legs)
+            self._write_down_referrals(hospital.legs)
+            hospital.legs.clear()
+
+    def _write_down_referrals(self, legs: list[Leg]) -> None:
+        """Legs that began with a step down complete a formal referral downwards."""
+        for leg in (x for x in legs if x.entry == beds.STEP_DOWN):
+            month = self.ledger.month(np.array([leg.admitted]))
+            to = self.network.wards[leg.ward].facility
+            at = self.ledger.referrals.index(leg.world, month, 1, 0, Level.tertiary, to, 0)
+            self.ledger.referrals.add(at, referrals=1)
+
+    def _census(self, day: int) -> None:
+        """Midnight: occupied and held beds of every pool, dated to the day that ends."""
+        month = int(self.timetable.month[day])
+        table = self.ledger.beds
+        for w, hospital in enumerate(self.hospitals):
+            at = table.index(w, month, np.arange(len(hospital.pools)))
+            table.counts["bed_days"][at] += self.capacities[w].beds
+            table.counts["occupied_days"][at] += np.array([p.occupied for p in hospital.pools], dtype=np.int64)
+            table.counts["held_days"][at] += np.array([len(p.held) for p in hospital.pools], dtype=np.int64)
+
+    def _write_beds(self, day: int) -> None:
+        """End of a month: use of held beds and blocked time of every pool."""
+        month = int(self.timetable.month[day])
+        table = self.ledger.beds
+        for w, hospital in enumerate(self.hospitals):
+            for pool in hospital.pools:
+                at = table.index(w, month, pool.number)
+                table.add(
+                    at, used_held=pool.used_held, borrowed=pool.borrowed, released=pool.released, blocked_minutes=int(round(pool.blocked_minutes))
+                )
+                pool.used_held = pool.borrowed = pool.released = 0
+                pool.blocked_minutes = 0.0
+
+    def _write_backlog(self, day: int) -> None:
+        """End of a month: appointments given and not yet due, and patients waiting for a bed."""
+        month = int(self.timetable.month[day])
+        book, points = self.journey.book, len(self.network.points)
+        given = book.handed_out.sum(axis=1)
+        facility = self.network.point_facility[book.bookable % points]
+        self.ledger.backlog.add(self.ledger.backlog.index(book.bookable // points, month, facility, 0), waiting=given)
+        for w, hospital in enumerate(self.hospitals):
+            where = np.array([x.facility for x in self.network.wards], dtype=np.int64)
+            waiting = np.array([p.waiting for p in hospital.pools], dtype=np.int64)
+            self.ledger.backlog.add(self.ledger.backlog.index(w, month, where, 1), waiting=waiting)
+
+    def tables(self, world: int) -> dict[str, pd.DataFrame]:
+        """All tables of one replication."""
+        return self.ledger.tables(world)

@@ -1,0 +1,348 @@
+"""Tiers, facilities, medical groups and travel: where care is given, and with what.
+
+Level, role in the group, ownership and place are separate attributes (a sub-centre may be a member, a tertiary hospital may
+be none). A service point is one department's clinic at one facility, or its emergency department.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field, model_validator
+
+from sim.citation import Count, Figure, Figures
+from sim.schema import Closed, Name
+
+
+class Level(IntEnum):
+    """Levels of institutions, lowest first."""
+
+    village_station = 0
+    clinic = 1
+    centre = 2
+    sub_centre = 3
+    secondary = 4
+    tertiary = 5
+    outside = 6
+
+
+GRASSROOTS = (Level.village_station, Level.clinic, Level.centre, Level.sub_centre)
+"""基层医疗卫生机构: the levels that count as grassroots institutions."""
+
+GENERAL = "general"
+"""The department (and ward) that takes what no other department of the facility takes."""
+
+EMERGENCY = "emergency"
+"""The department name of an emergency department."""
+
+
+class AreaSpec(Closed):
+    """A town, township or street: where residents live."""
+
+    name: str
+    name_zh: str
+    urban: bool
+    """Urban or rural."""
+    position_km: Figures
+    """East-west and north-south position, km."""
+
+
+class GroupSpec(Closed):
+    """A medical group (医疗集团)."""
+
+    name: str
+    name_zh: str
+    lead: Name
+    """Facility id of the lead hospital (牵头医院)."""
+
+
+class ClinicSpec(Closed):
+    """A department's clinic."""
+
+    department: Name
+    """The department; `general` takes what no other department of the facility takes."""
+    pattern: Name
+    """Opening pattern (timetable)."""
+    doctors: Count
+    """Doctors in a full session."""
+    slots: Count | None = None
+    """Appointment slots of a full session; left out = walk-in, no slots."""
+    extra: Count | None = None
+    """Places added in a session for walk-ins when the slots are gone (加号)."""
+
+
+class EmergencySpec(Closed):
+    """An emergency department, open round the clock."""
+
+    doctors: Count
+    """Doctors on duty at any time."""
+
+
+class WardSpec(Closed):
+    """A ward: one pool of beds."""
+
+    department: Name
+    """Department; `general` takes what no other ward of the facility takes."""
+    beds: Count
+    """Open beds."""
+    step_down: bool = False
+    """Takes patients who step down from a hospital."""
+
+
+class FacilitySpec(Closed):
+    """A facility, or `count` alike ones."""
+
+    id: Name
+    name: str
+    name_zh: str
+    level: Literal["village_station", "clinic", "centre", "sub_centre", "secondary", "tertiary"]
+    area: Name
+    role: Literal["lead", "member", "cooperating", "none"] = "none"
+    group: Name | None = None
+    ownership: Literal["public", "private"] = "public"
+    count: int = Field(default=1, ge=1, le=9999)
+    """More than 1: expands to `id-001`, `id-002`, ...; the residents of the area are shared among them."""
+    attraction: Figure | None = None
+    """Utility of this facility beside the others of its level (0 when left out)."""
+    capability: dict[Name, int] = {}
+    """Highest level of care given (1 village, 2 centre, 3 secondary, 4 tertiary), by condition, by department or `default`; left out = the standard of its level."""
+    clinics: list[ClinicSpec] = []
+    emergency: EmergencySpec | None = None
+    wards: list[WardSpec] = []
+
+    @model_validator(mode="after")
+    def _role_needs_group(self) -> FacilitySpec:
+        if (self.role in ("lead", "member")) != (self.group is not None):
+            raise ValueError(f"facility {self.id}: role {self.role} and group {self.group} do not go together; lead and member name their group, others have none")
+        if not self.clinics and self.emergency is None:
+            raise ValueError(f"facility {self.id} has neither a clinic nor an emergency department")
+        return self
+
+
+class OutsideSpec(Closed):
+    """Care outside the area: without capacity limits, after a stated wait."""
+
+    travel_minutes: Figure
+    """Travel from anywhere in the area, minutes."""
+    wait_days: Figure
+    """Days until an outpatient or inpatient appointment there."""
+
+
+class NetworkSpec(Closed):
+    """The place: areas, groups, facilities."""
+
+    areas: dict[Name, AreaSpec] = Field(min_length=1)
+    groups: dict[Name, GroupSpec] = {}
+    facilities: list[FacilitySpec] = Field(min_length=1)
+    outside: OutsideSpec
+    detour: Figure
+    """Road distance over straight distance."""
+    minutes_per_km: Figure
+    """Travel time per road km, minutes."""
+    minutes_at_least: Figure
+    """Travel time within an area, minutes."""
+
+    @model_validator(mode="after")
+    def _references(self) -> NetworkSpec:
+        ids = [f.id for f in self.facilities]
+        doubled = sorted({i for i in ids if ids.count(i) > 1})
+        problems = [f"two facilities have the id {i}" for i in doubled]
+        for f in self.facilities:
+            if f.area not in self.areas:
+                problems.append(f"facility {f.id} lies in the area {f.area}, which does not exist; welcome: {', '.join(self.areas)}")
+            if f.group is not None and f.group not in self.groups:
+                problems.append(f"facility {f.id} belongs to the group {f.group}, which does not exist; welcome: {', '.join(self.groups)}")
+        for name, group in self.groups.items():
+            leads = [f.id for f in self.facilities if f.group == name and f.role == "lead"]
+            if leads != [group.lead]:
+                problems.append(f"group {name} names {group.lead} as its lead hospital; facilities with role lead: {', '.join(leads) or 'none'}")
+        if problems:
+            raise ValueError("; ".join(problems))
+        return self
+
+
+STANDARD_CAPABILITY = {
+    Level.village_station: 1, Level.clinic: 1, Level.centre: 2, Level.sub_centre: 2,
+    Level.secondary: 3, Level.tertiary: 4, Level.outside: 4,
+}  # fmt: skip
+"""Level of care that each level of institution gives by standard."""
+
+EMERGENCY_LAYER = 4
+_LAYER = {Level.village_station: 0, Level.clinic: 0, Level.centre: 1, Level.sub_centre: 1, Level.secondary: 2, Level.tertiary: 2}
+
+
+@dataclass(frozen=True)
+class Facility:
+    """One facility after `count` has been expanded."""
+
+    id: str
+    spec: FacilitySpec
+    level: Level
+    area: int
+    group: int
+
+
+@dataclass(frozen=True)
+class Point:
+    """One service point."""
+
+    facility: int
+    department: str
+    pattern: str
+    layer: int
+    """Order within a half-day: 0 stations and clinics, 1 centres, 2 hospitals, 3 lead hospital, 4 emergency."""
+    bookable: bool
+
+
+@dataclass(frozen=True)
+class Ward:
+    """One pool of beds."""
+
+    facility: int
+    department: str
+    step_down: bool
+
+
+class Network:
+    """The place as indices: areas, facilities, service points and wards, each in the order of their ids.
+
+    The order in which a config lists things does not matter. Everything here is the same in all replications; capacities,
+    which may be assumptions, are read per replication by `capacities`.
+    """
+
+    def __init__(self, spec: NetworkSpec, departments: list[str], condition_departments: dict[str, str]) -> None:
+        self.spec = spec
+        self.areas = sorted(spec.areas)
+        self.groups = sorted(spec.groups)
+        self.departments = departments
+        self.conditions = sorted(condition_departments)
+        self.facilities = sorted(self._expand(), key=lambda f: (f.level, f.id))
+        self.outside = len(self.facilities)
+        """Index of the world outside among facilities."""
+        self.points, self.wards = self._points(), self._wards()
+        self.level = np.array([*(f.level for f in self.facilities), Level.outside], dtype=np.int64)
+        self.group = np.array([*(f.group for f in self.facilities), -1], dtype=np.int64)
+        self.area = np.array([*(f.area for f in self.facilities), -1], dtype=np.int64)
+        self.is_lead = np.array([*(f.spec.role == "lead" for f in self.facilities), False])
+        self.lead_of_group = np.array([self.facility_index(spec.groups[g].lead) for g in self.groups], dtype=np.int64)
+        self.capability = self._capability(condition_departments)
+        self.point_facility = np.array([p.facility for p in self.points], dtype=np.int64)
+        self.patterns = sorted({p.pattern for p in self.points})
+        self.point_pattern = np.array([self.patterns.index(p.pattern) for p in self.points], dtype=np.int64)
+        """Opening pattern of each service point, index into `patterns`."""
+        self.point_layer = np.array([p.layer for p in self.points], dtype=np.int64)
+        self.point_bookable = np.array([p.bookable for p in self.points])
+        self.clinic_point = self._lookup(lambda p: p.department != EMERGENCY)
+        """Service point for (facility, department), shape (facilities, departments); -1 = no such clinic, not even a general one."""
+        self.emergency_point = np.array(
+            [next((i for i, p in enumerate(self.points) if p.facility == f and p.department == EMERGENCY), -1) for f in range(self.outside)], dtype=np.int64
+        )
+        """Emergency department of each facility, -1 = none."""
+        self.ward_at = self._ward_lookup()
+        """Ward for (facility, department), shape (facilities + 1, departments); -1 = none."""
+
+    def _expand(self) -> list[Facility]:
+        made = []
+        for f in self.spec.facilities:
+            ids = [f.id] if f.count == 1 else [f"{f.id}-{i:03d}" for i in range(1, f.count + 1)]
+            group = self.groups.index(f.group) if f.group else -1
+            made += [Facility(i, f, Level[f.level], self.areas.index(f.area), group) for i in ids]
+        return made
+
+    def facility_index(self, facility_id: str) -> int:
+        """Index of a facility by its id."""
+        return next(i for i, f in enumerate(self.facilities) if f.id == facility_id)
+
+    def _points(self) -> list[Point]:
+        points = []
+        for i, f in enumerate(self.facilities):
+            layer = 3 if f.spec.role == "lead" else _LAYER[f.level]
+            points += [Point(i, c.department, c.pattern, layer, c.slots is not None) for c in sorted(f.spec.clinics, key=lambda c: c.department)]
+            if f.spec.emergency:
+                points.append(Point(i, EMERGENCY, "round_the_clock", EMERGENCY_LAYER, False))
+        return sorted(points, key=lambda p: p.layer)
+
+    def _wards(self) -> list[Ward]:
+        return [
+            Ward(i, w.department, w.step_down)
+            for i, f in enumerate(self.facilities)
+            for w in sorted(f.spec.wards, key=lambda w: (w.department, w.step_down))
+        ]
+
+    def _capability(self, condition_departments: dict[str, str]) -> NDArray[np.int64]:
+        table = np.full((self.outside + 1, len(self.conditions)), 4, dtype=np.int64)
+        for i, f in enumerate(self.facilities):
+            own = f.spec.capability
+            default = own.get("default", STANDARD_CAPABILITY[f.level])
+            table[i] = [own.get(c, own.get(condition_departments[c], default)) for c in self.conditions]
+        return table
+
+    def _lookup(self, wanted) -> NDArray[np.int64]:  # type: ignore[no-untyped-def]
+        table = np.full((self.outside, len(self.departments)), -1, dtype=np.int64)
+        by_facility: dict[int, dict[str, int]] = {}
+        for i, p in enumerate(self.points):
+            if wanted(p):
+                by_facility.setdefault(p.facility, {})[p.department] = i
+        for f, here in by_facility.items():
+            table[f] = [here.get(d, here.get(GENERAL, -1)) for d in self.departments]
+        return table
+
+    def _ward_lookup(self) -> NDArray[np.int64]:
+        table = np.full((self.outside + 1, len(self.departments)), -1, dtype=np.int64)
+        for f in range(self.outside):
+            here = {w.department: i for i, w in reversed(list(enumerate(self.wards))) if w.facility == f}
+            table[f] = [here.get(d, here.get(GENERAL, -1)) for d in self.departments]
+        return table
+
+    def capacities(self, spec: NetworkSpec) -> Capacities:
+        """Doctors, slots and beds of one replication (its assumptions drawn)."""
+        drawn = {f.id: f for f in spec.facilities}
+        clinics = {f.id: {c.department: c for c in f.clinics} for f in spec.facilities}
+        doctors, slots, extra = [], [], []
+        for p in self.points:
+            facility = drawn[self.facilities[p.facility].spec.id]
+            if p.department == EMERGENCY:
+                assert facility.emergency is not None
+                doctors.append(facility.emergency.doctors.value)
+                slots.append(0)
+                extra.append(0)
+                continue
+            clinic = clinics[facility.id][p.department]
+            doctors.append(clinic.doctors.value)
+            slots.append(clinic.slots.value if clinic.slots else 0)
+            extra.append(clinic.extra.value if clinic.extra else 0)
+        beds = []
+        for w in self.wards:
+            wards = drawn[self.facilities[w.facility].spec.id].wards
+            beds.append(next(x.beds.value for x in wards if (x.department, x.step_down) == (w.department, w.step_down)))
+        attraction = [a.value if (a := drawn[f.spec.id].attraction) else 0.0 for f in self.facilities]
+        return Capacities(*(np.array(x) for x in (doctors, slots, extra, beds)), np.array(attraction), self._travel(spec))
+
+    def _travel(self, spec: NetworkSpec) -> NDArray[np.float64]:
+        x, y = np.array([spec.areas[a].position_km.value for a in self.areas], dtype=float).T
+        km = np.hypot(x[:, None] - x[None, :], y[:, None] - y[None, :]) * spec.detour.value
+        between = spec.minutes_at_least.value + km * spec.minutes_per_km.value
+        inside = between[:, self.area[:-1]]
+        return np.concatenate([inside, np.full((len(self.areas), 1), spec.outside.travel_minutes.value)], axis=1)
+
+
+@dataclass(frozen=True)
+class Capacities:
+    """What the facilities of one replication have."""
+
+    doctors: NDArray[np.int64]
+    """Doctors in a full session, per service point."""
+    slots: NDArray[np.int64]
+    """Slots in a full session, per service point (0 = walk-in)."""
+    extra: NDArray[np.int64]
+    """Extra places for walk-ins in a full session, per service point."""
+    beds: NDArray[np.int64]
+    """Beds, per ward."""
+    attraction: NDArray[np.float64]
+    """Utility beside others of the level, per facility."""
+    travel: NDArray[np.float64]
+    """Minutes from area to facility, shape (areas, facilities + 1); the last column is outside."""

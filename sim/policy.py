@@ -1,0 +1,511 @@
+"""The levers of policy, and the rules they make on a day.
+
+A lever is declared once, in the group of `Rules` that holds its plain value: the default is its neutral value, the
+docstring its meaning, the `Lever` says who reads it and what it is expected to do. `Policy` has the same groups and
+names with dates and sources, as scenario files write them; `Policy.on(day)` gives the rules in force.
+
+All quotas apply to the lead hospitals of medical groups.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from datetime import date
+from fractions import Fraction
+from types import NoneType
+from typing import Annotated, Any, ClassVar, cast, get_args, get_origin, get_type_hints
+
+from pydantic import AfterValidator, Field, create_model
+
+from sim.citation import Cited, Dated, is_numeric
+from sim.schema import Chance, Closed, InputError, Problem, Share, did_you_mean, refuse
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lever:
+    """What a lever is, apart from its value."""
+
+    m: str
+    """Number of the mechanism in the list of mechanisms that the policy documents share."""
+
+    title: str
+    """Name in a report."""
+
+    title_zh: str
+    """Name in a Chinese report."""
+
+    unit: str
+    """What its values are counted in; a scenario file repeats it."""
+
+    low: float | None = None
+    """Lowest value; None for yes-or-no."""
+
+    high: float | None = None
+    """Highest value; None: no limit."""
+
+    room: str
+    """The one module that reads it."""
+
+    through: str
+    """The variable through which it reaches patients."""
+
+    expected: str
+    """What it is expected to do, written before it was built."""
+
+    expected_zh: str
+    """The same in Chinese."""
+
+    def fitting(self, dated: Dated[Any] | None) -> Dated[Any] | None:
+        """The values, if each has the unit of the lever and lies, with its whole range, within its limits."""
+        entries = dated.values.items() if dated else ()
+        problems = [((day.isoformat(), *at), text) for day, cited in entries for at, text in self._misfits(cited)]
+        if problems:
+            raise refuse(*problems)
+        return dated
+
+    def _misfits(self, cited: Cited[Any]) -> Iterator[tuple[tuple[str, ...], str]]:
+        if cited.unit != self.unit:
+            yield ("unit",), f"{cited.unit!r} was found; this lever is counted in {self.unit!r}."
+        if not is_numeric(cited.value):
+            return
+        value, source = float(cited.value), cited.source
+        yield from self._outside(("value",), value)
+        for name, limits in (("range", source.range or []), ("times", [f * value for f in source.times or []])):
+            for limit in limits:
+                yield from self._outside(("source", name), limit)
+
+    def _outside(self, at: tuple[str, ...], value: float) -> Iterator[tuple[tuple[str, ...], str]]:
+        if self.low is not None and value < self.low:
+            yield at, f"{value:g} is less than {self.low:g}, the lowest value of this lever."
+        if self.high is not None and value > self.high:
+            yield at, f"{value:g} is more than {self.high:g}, the highest value of this lever."
+
+
+# -------------------------------------------------------------------------------------------------------------- rules
+
+
+class FirstContact(Closed):
+    """Where residents are to begin."""
+
+    noun: ClassVar[str] = "lever"
+
+    adherence: Annotated[
+        Chance,
+        Lever(
+            m="M02",
+            title="Adherence to grassroots first contact",
+            title_zh="基层首诊依从率",
+            unit="share of residents",
+            low=0,
+            high=1,
+            room="choice",
+            through="the door a resident chooses for a first need that is not urgent",
+            expected="the grassroots share of visits rises, outpatient visits of the lead hospital fall",
+            expected_zh="基层诊疗量占比上升,牵头医院门诊量下降",
+        ),
+    ] = 0.0
+    """Of the residents who would take a first need that is not urgent to a hospital, the share who follow the advice to
+    start at a grassroots institution."""
+
+
+class Contracts(Closed):
+    """Family-doctor contracts."""
+
+    noun: ClassVar[str] = "lever"
+
+    coverage: Annotated[
+        Chance | None,
+        Lever(
+            m="M03",
+            title="Residents with a family-doctor contract",
+            title_zh="家庭医生签约率",
+            unit="share of residents",
+            low=0,
+            high=1,
+            room="population",
+            through="whether a resident is contracted, and with it the door chosen and the priority held",
+            expected="the grassroots share of visits rises",
+            expected_zh="基层诊疗量占比上升",
+        ),
+    ] = None
+    """Share of residents under contract; None: as surveyed, from the facts about the population."""
+
+
+class SlotQuota(Closed):
+    """Outpatient slots of the lead hospital passed down to family doctors and grassroots institutions."""
+
+    noun: ClassVar[str] = "lever"
+
+    held_for_referral: Annotated[
+        Share,
+        Lever(
+            m="M04",
+            title="Outpatient slots held for referred patients",
+            title_zh="下沉门诊号源比例",
+            unit="share of slots",
+            low=0,
+            high=1,
+            room="slots",
+            through="slots of each session that only formally referred patients may book until they are released",
+            expected="referred patients wait fewer days, others more; nothing happens where slots are not scarce",
+            expected_zh="经转诊患者预约等候天数减少,其他患者增加;号源充裕时无影响",
+        ),
+    ] = Fraction(0)
+    """Share of each session's slots held for formally referred patients; exact, so 1/3 of 30 slots is 10."""
+
+    released_days_before: Annotated[
+        int,
+        Lever(
+            m="M04",
+            title="Release of unused held slots",
+            title_zh="未用下沉号源提前释放天数",
+            unit="days",
+            low=0,
+            high=14,
+            room="slots",
+            through="the day before a session on which its unused held slots open to everybody",
+            expected="later release leaves more slots unused and the wait of others longer",
+            expected_zh="释放越晚,空号越多,其他患者等候越久",
+        ),
+    ] = 1
+    """Whole days before the session at which unused held slots open to everybody; 0: on the day itself."""
+
+
+class BedQuota(Closed):
+    """Beds of the lead hospital passed down to family doctors and grassroots institutions."""
+
+    noun: ClassVar[str] = "lever"
+
+    held_for_referral: Annotated[
+        Share,
+        Lever(
+            m="M05",
+            title="Beds held for referred patients",
+            title_zh="下沉住院床位比例",
+            unit="share of beds",
+            low=0,
+            high=1,
+            room="beds",
+            through="beds of each ward that other elective patients may not take while they are held",
+            expected="referred patients wait less for a bed, others more; occupancy falls where beds are scarce",
+            expected_zh="经转诊患者候床缩短,其他患者延长;床位紧张时床位使用率下降",
+        ),
+    ] = Fraction(0)
+    """Share of each ward's beds held for formally referred patients; exact."""
+
+    released_after_hours: Annotated[
+        float,
+        Lever(
+            m="M05",
+            title="Release of empty held beds",
+            title_zh="空置下沉床位释放时限",
+            unit="hours",
+            low=0,
+            room="beds",
+            through="how long a held bed stands empty before anybody may take it",
+            expected="later release lowers occupancy and lengthens the wait of others",
+            expected_zh="释放越晚,床位使用率越低,其他患者候床越久",
+        ),
+    ] = 24.0
+    """Hours a held bed stands empty before it opens to everybody."""
+
+
+class Priority(Closed):
+    """Who comes first."""
+
+    noun: ClassVar[str] = "lever"
+
+    referred_contracted: Annotated[
+        bool,
+        Lever(
+            m="M06",
+            title="Referred residents under contract come first",
+            title_zh="经转诊签约居民优先",
+            unit="yes or no",
+            room="journey",
+            through="the class of a patient in waiting rooms, bookings and bed lists",
+            expected="referred contracted residents wait less, everybody else slightly more",
+            expected_zh="经转诊签约居民等候缩短,其他患者略有延长",
+        ),
+    ] = False
+    """Whether contracted residents whom a grassroots institution referred come before others, in visits and beds."""
+
+
+class UpReferral(Closed):
+    """How patients are sent up."""
+
+    noun: ClassVar[str] = "lever"
+
+    formal_share: Annotated[
+        Chance,
+        Lever(
+            m="M07",
+            title="Use of the formal channel for up-referral",
+            title_zh="正式上转渠道使用率",
+            unit="share of needed referrals",
+            low=0,
+            high=1,
+            room="referral",
+            through="whether the doctor books for the patient or the patient simply goes",
+            expected="formal up-referrals and the use of held slots and beds rise",
+            expected_zh="正式上转人次及下沉号源、床位使用率上升",
+        ),
+    ] = 0.0
+    """Of the visits whose need exceeds what the place can do, the share in which the doctor uses the formal channel."""
+
+    accepted: Annotated[
+        Chance,
+        Lever(
+            m="M07",
+            title="Up-referrals accepted",
+            title_zh="上转接收率",
+            unit="share of requests",
+            low=0,
+            high=1,
+            room="referral",
+            through="whether the receiving hospital takes the request",
+            expected="completed up-referrals rise, declined ones fall",
+            expected_zh="完成的上转人次上升,被拒人次下降",
+        ),
+    ] = 1.0
+    """Share of formal requests that the receiving hospital accepts."""
+
+    platform_delay_days: Annotated[
+        float,
+        Lever(
+            m="M07",
+            title="Delay on the referral platform",
+            title_zh="转诊平台处理时间",
+            unit="days",
+            low=0,
+            high=30,
+            room="referral",
+            through="the time between the doctor's request and the receiving hospital's answer",
+            expected="a longer delay lengthens the way to care and lets more referrals lapse",
+            expected_zh="处理越慢,就医越迟,失效转诊越多",
+        ),
+    ] = 0.0
+    """Mean days between a formal request and the answer."""
+
+
+class DownReferral(Closed):
+    """How inpatients come down after the acute phase."""
+
+    noun: ClassVar[str] = "lever"
+
+    proposed: Annotated[
+        Chance,
+        Lever(
+            m="M08",
+            title="Down-referral proposed",
+            title_zh="下转建议率",
+            unit="share of eligible inpatients",
+            low=0,
+            high=1,
+            room="referral",
+            through="whether an eligible inpatient is offered a bed further down at the end of the acute phase",
+            expected="stay at the lead hospital falls, stay per episode rises slightly, beds below fill",
+            expected_zh="牵头医院平均住院日下降,全程住院日略升,下级床位使用率上升",
+        ),
+    ] = 0.0
+    """Share of eligible inpatients to whom the doctor proposes to step down."""
+
+    consented: Annotated[
+        Chance,
+        Lever(
+            m="M08",
+            title="Consent to down-referral",
+            title_zh="下转同意率",
+            unit="share of proposals",
+            low=0,
+            high=1,
+            room="referral",
+            through="whether the patient follows the proposal",
+            expected="down-referrals rise",
+            expected_zh="下转人次上升",
+        ),
+    ] = 1.0
+    """Share of those proposals that the patient follows."""
+
+
+class Rules(Closed):
+    """The plain value of every lever on one day; neutral where nothing is in force."""
+
+    noun: ClassVar[str] = "group of levers"
+
+    first_contact: FirstContact = FirstContact()
+    """Where residents are to begin."""
+
+    contracts: Contracts = Contracts()
+    """Family-doctor contracts."""
+
+    slot_quota: SlotQuota = SlotQuota()
+    """Slots of the lead hospital held for referred patients."""
+
+    bed_quota: BedQuota = BedQuota()
+    """Beds of the lead hospital held for referred patients."""
+
+    priority: Priority = Priority()
+    """Who comes first."""
+
+    up_referral: UpReferral = UpReferral()
+    """How patients are sent up."""
+
+    down_referral: DownReferral = DownReferral()
+    """How inpatients come down."""
+
+
+NEUTRAL = Rules()
+"""No policy at all."""
+
+
+# ------------------------------------------------------------------------------------------------------------- levers
+
+
+@dataclass(frozen=True, kw_only=True)
+class LeverInfo(Lever):
+    """A lever as `tiercare list levers` shows it."""
+
+    name: str
+    """Group and name, as scenario files nest them: slot_quota.held_for_referral."""
+
+    meaning: str
+    """What its value says."""
+
+    neutral: Any
+    """The value that changes nothing, used before the first date."""
+
+
+def levers() -> list[LeverInfo]:
+    """Every lever there is, in the order of the rules."""
+    return [
+        LeverInfo(
+            **asdict(_split(hint)[1]),
+            name=f"{group}.{name}",
+            meaning=" ".join((kind.model_fields[name].description or "").split()),
+            neutral=kind.model_fields[name].default,
+        )
+        for group, kind in GROUPS.items()
+        for name, hint in _hints(kind).items()
+    ]
+
+
+GROUPS: dict[str, type[Closed]] = {
+    name: cast("type[Closed]", field.annotation) for name, field in Rules.model_fields.items()
+}
+"""The groups of levers by name."""
+
+
+def _hints(group: type[Closed]) -> dict[str, Any]:
+    """The declared type of each lever of a group, in order."""
+    hints = get_type_hints(group, include_extras=True)
+    return {name: hints[name] for name in group.model_fields}
+
+
+def _split(hint: Any) -> tuple[Any, Lever]:
+    """A lever's declaration as the type of its dated values and the lever itself."""
+    kind, *notes = get_args(hint)
+    lever = next(note for note in notes if isinstance(note, Lever))
+    for note in notes:
+        kind = kind if note is lever else Annotated[kind, note]
+    return _present(kind), lever
+
+
+def _present(kind: Any) -> Any:
+    """The type without None: a dated value says something."""
+    args = [arg for arg in get_args(kind) if arg is not NoneType]
+    return kind if get_origin(kind) is Annotated or not args else args[0]
+
+
+def _in_dates(group: type[Closed]) -> type[Closed]:
+    """The same group with dates and sources instead of plain values."""
+    fields: dict[str, Any] = {}
+    for name, hint in _hints(group).items():
+        kind, lever = _split(hint)
+        meaning = Field(None, description=group.model_fields[name].description)
+        dated: Any = Dated.__class_getitem__(kind)
+        fields[name] = (Annotated[dated | None, AfterValidator(lever.fitting)], meaning)
+    return create_model(f"Dated{group.__name__}", __base__=_LeverGroup, __doc__=group.__doc__, **fields)
+
+
+class _LeverGroup(Closed):
+    noun: ClassVar[str] = "lever"
+
+
+class NotInForce(LookupError):
+    """Somebody asked for a lever before its first date."""
+
+
+def _all_in_dates() -> Any:
+    """The groups of `Rules`, each with dates and sources; empty unless a scenario fills them."""
+    fields: dict[str, Any] = {}
+    for name, group in GROUPS.items():
+        kind = _in_dates(group)
+        fields[name] = (kind, Field(kind(), description=Rules.model_fields[name].description))
+    return create_model("DatedRules", __base__=Closed, **fields)
+
+
+_DatedRules: Any = _all_in_dates()
+
+
+class Policy(_DatedRules):  # type: ignore[misc]
+    """Every lever that a scenario pulls, with dates and sources, in the groups of `Rules`."""
+
+    noun: ClassVar[str] = "group of levers"
+
+    def pulled(self) -> Iterator[tuple[str, str, Dated[Any]]]:
+        """Group, name and dated values of every lever with a date."""
+        for group in GROUPS:
+            for name in GROUPS[group].model_fields:
+                if dated := getattr(getattr(self, group), name):
+                    yield group, name, dated
+
+    def on(self, day: date) -> Rules:
+        """The rules in force on a day, from 00:00: every lever, neutral before its first date."""
+        values: dict[str, dict[str, Any]] = {group: {} for group in GROUPS}
+        for group, name, dated in self.pulled():
+            if (value := dated.on(day)) is not None:
+                values[group][name] = value
+        return Rules(**{group: GROUPS[group](**values[group]) for group in GROUPS})  # type: ignore[arg-type]
+
+    def dates(self) -> list[date]:
+        """The days on which the rules may differ from the day before, in order; on a ramp every day of it."""
+        return sorted({day for _, _, dated in self.pulled() for day in dated.changes()})
+
+    def asked(self, lever: str, day: date) -> Any:
+        """The value of one lever on a day, for people: `NotInForce` before its first date, never a silent neutral."""
+        names = [info.name for info in levers()]
+        if lever not in names:
+            text = f"No lever has this name.{did_you_mean(lever, names)}"
+            raise InputError([Problem("The question", None, lever, text)])
+        dated = {f"{group}.{name}": dated for group, name, dated in self.pulled()}.get(lever)
+        if dated is None:
+            raise NotInForce(f"{lever} is never in force in this policy.")
+        if day < dated.dates[0]:
+            raise NotInForce(f"{lever} is in force from {dated.dates[0]}; {day} is earlier.")
+        return dated.on(day)
+
+    def amended(self, change: Policy) -> Policy:
+        """This policy with the dates of another on top; what the other does not mention stays in force."""
+        groups = {}
+        for group in GROUPS:
+            mine, theirs = getattr(self, group), getattr(change, group)
+            amended = {name: _amended(getattr(mine, name), getattr(theirs, name)) for name in type(mine).model_fields}
+            groups[group] = mine.model_copy(update=amended)
+        policy: Policy = self.model_copy(update=groups)
+        return policy
+
+    def only(self, groups: list[str]) -> Policy:
+        """This policy without the levers of all other groups."""
+        policy: Policy = self.model_copy(update={name: _NONE[name] for name in GROUPS if name not in groups})
+        return policy
+
+
+_NONE: dict[str, Closed] = dict(Policy())
+
+
+def _amended(dated: Dated[Any] | None, change: Dated[Any] | None) -> Dated[Any] | None:
+    if dated is None or change is None:
+        return change or dated
+    return dated.model_copy(update={"values": dated.values | change.values, "ramp": change.ramp or dated.ramp})

@@ -1,0 +1,263 @@
+"""What happened: counts by date, month and place, and rows where every visit is wanted.
+
+`record=days` keeps counts, sums and whole-number histograms, so memory does not grow with the number of visits;
+`record=visits` adds the rows. Both come from the same columns at the same moment; indicators are measured afterwards.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from sim.contacts import CLASSES
+from sim.network import Level, Network
+from sim.timetable import DAY, Timetable
+
+ENTRIES = ("emergency", "referred_contracted", "referred", "other", "step_down")
+"""How a patient comes to a bed."""
+KINDS = ("outpatient", "emergency", "return")
+OUTPATIENT, EMERGENCY_VISIT, RETURN = 0, 1, 2
+MOST_MINUTES, MOST_DAYS, MOST_NIGHTS = 240, 60, 120
+"""Last bin of each histogram: that much or more."""
+CHANNELS = ("formal", "self")
+STATUSES = ("completed", "declined", "lapsed")
+DIRECTIONS = ("up", "down")
+
+
+@dataclass(slots=True)
+class Leg:
+    """One stretch of a stay at one ward, as it is written down when it ends; times in minutes."""
+
+    world: int
+    key: int
+    person: int
+    condition: int
+    ward: int
+    """Ward, or the number of wards for a hospital outside the area."""
+    entry: int
+    requested: float
+    admitted: float
+    discharged: float
+    first_admitted: float
+    """Admission of the first leg of the stay."""
+    to_step_down: bool
+
+
+class Tally:
+    """A table of whole numbers with named dimensions: counted in one stroke, read as a tidy frame."""
+
+    def __init__(self, measures: Sequence[str], **dimensions: int) -> None:
+        self.dimensions = dict(dimensions)
+        self.shape = tuple(dimensions.values())
+        size = int(np.prod(self.shape))
+        self.counts = {m: np.zeros(size, dtype=np.int64) for m in measures}
+
+    def index(self, *coordinates: Any) -> NDArray[np.int64]:
+        """Flat index of each event; a coordinate is an array or a number."""
+        flat = np.asarray(coordinates[0], dtype=np.int64)
+        for size, c in zip(self.shape[1:], coordinates[1:], strict=True):
+            flat = flat * size + c
+        return np.atleast_1d(flat)
+
+    def add(self, index: NDArray[np.int64], **amounts: Any) -> None:
+        """Add amounts (arrays or numbers) at the index of each event."""
+        for measure, amount in amounts.items():
+            np.add.at(self.counts[measure], index, amount)
+
+    def of_world(self, world: int, names: dict[str, Any]) -> pd.DataFrame:
+        """Non-empty rows of one replication (the first dimension); `names` gives the labels of a dimension's numbers."""
+        per_world = int(np.prod(self.shape[1:]))
+        part = {m: c[world * per_world : (world + 1) * per_world] for m, c in self.counts.items()}
+        filled = np.flatnonzero(np.any(np.array(list(part.values())) != 0, axis=0))
+        coordinates = np.unravel_index(filled, self.shape[1:])
+        columns: dict[str, Any] = {}
+        for name, numbers in zip(list(self.dimensions)[1:], coordinates, strict=True):
+            columns[name] = np.asarray(names[name])[numbers] if name in names else numbers
+        return pd.DataFrame(columns | {m: c[filled] for m, c in part.items()})
+
+
+class Ledger:
+    """All counts of all replications of a batch."""
+
+    def __init__(self, network: Network, timetable: Timetable, worlds: int, conditions: list[str], keep_rows: bool) -> None:
+        self.network, self.timetable, self.worlds, self.conditions = network, timetable, worlds, conditions
+        self.ward_facility = np.array([*(x.facility for x in network.wards), network.outside])
+        facilities, months, days = network.outside + 1, timetable.months, timetable.days
+        w, f, m = worlds, facilities, months
+        self.daily = Tally(["visits"], world=w, date=days, facility_class=len(Level) * (len(network.groups) + 1), resident=2, kind=3)
+        self.visits = Tally(["visits", "wait_minutes", "left", "turned_away"], world=w, month=m, facility=f, resident=2, kind=3, cls=3)
+        self.minutes = Tally(["patients"], world=w, month=m, facility=self._sizeable(), kind=2, cls=3, minutes=MOST_MINUTES + 1)
+        self.bookings = Tally(
+            ["requests", "booked_open", "booked_held", "refused", "no_shows", "walk_in", "extra"], world=w, month=m, facility=f, cls=3
+        )
+        self.booking_days = Tally(["patients"], world=w, month=m, facility=f, cls=3, days=MOST_DAYS + 1)
+        self.slots = Tally(["offered", "held", "used_held", "released", "used_open"], world=w, month=m, point=len(network.points))
+        self.needs = Tally(["needs", "unmet"], world=w, month=m, condition=len(conditions), resident=2)
+        self.stays = Tally(
+            ["discharges", "nights", "minutes", "stepped_down", "episodes", "episode_nights"], world=w, month=m, ward=len(network.wards) + 1, resident=2, entry=5
+        )
+        self.nights = Tally(["discharges"], world=w, month=m, facility=f, nights=MOST_NIGHTS + 1)
+        self.beds = Tally(
+            ["bed_days", "occupied_days", "held_days", "used_held", "borrowed", "released", "blocked_minutes"], world=w, month=m, ward=len(network.wards)
+        )
+        self.bed_days = Tally(["patients", "left"], world=w, month=m, facility=f, entry=5, days=MOST_DAYS + 1)
+        self.referrals = Tally(["referrals"], world=w, month=m, direction=2, channel=2, from_level=len(Level), to_facility=f, status=3)
+        self.backlog = Tally(["waiting"], world=w, month=m, facility=f, resource=2)
+        self.rows: dict[str, list[dict[str, NDArray[Any]]]] | None = {"visits": [], "stays": [], "referrals": []} if keep_rows else None
+
+    def _sizeable(self) -> int:
+        """Facilities whose waiting rooms get a histogram: centres and hospitals (stations and clinics do without)."""
+        level = self.network.level[:-1]
+        self.with_minutes = np.flatnonzero(level >= Level.centre)
+        self.minutes_row = np.full(len(level) + 1, -1, dtype=np.int64)
+        self.minutes_row[self.with_minutes] = np.arange(len(self.with_minutes))
+        return max(len(self.with_minutes), 1)
+
+    def day(self, minute: NDArray[np.float64]) -> NDArray[np.int64]:
+        """Day of the run, within the horizon."""
+        return np.clip(minute // DAY, 0, self.timetable.days - 1).astype(np.int64)
+
+    def month(self, minute: NDArray[np.float64]) -> NDArray[np.int64]:
+        """Month of the run, within the horizon."""
+        return self.timetable.month[self.day(minute)]
+
+    def add_visits(
+        self, world: Any, minute: NDArray[np.float64], facility: NDArray[np.int64], resident: Any, kind: Any, cls: Any, wait: NDArray[np.float64], left: NDArray[np.bool_]
+    ) -> None:
+        """Visits of a layer: those seen count as visits; those who left waiting do not."""
+        day = self.day(minute)
+        seen = ~left
+        place = self.network.level[facility] * (len(self.network.groups) + 1) + self.network.group[facility] + 1
+        self.daily.add(self.daily.index(world, day, place, resident, kind), visits=seen)
+        month = self.timetable.month[day]
+        whole = np.rint(np.where(seen, wait, 0.0)).astype(np.int64)
+        self.visits.add(self.visits.index(world, month, facility, resident, kind, cls), visits=seen, wait_minutes=whole, left=left)
+        row = self.minutes_row[facility]
+        pick = np.flatnonzero(seen & (row >= 0) & (kind < 2))
+        if len(pick):
+            at = self.minutes.index(world[pick], month[pick], row[pick], kind[pick], cls[pick], np.minimum(whole[pick], MOST_MINUTES))
+            self.minutes.add(at, patients=1)
+
+    def add_stays(self, legs: list[Leg]) -> None:
+        """Ended legs of stays, dated by discharge."""
+        if not legs:
+            return
+        world, person, ward, entry = (np.array([getattr(x, name) for x in legs]) for name in ("world", "person", "ward", "entry"))
+        requested, admitted, discharged, first = (
+            np.array([getattr(x, name) for x in legs]) for name in ("requested", "admitted", "discharged", "first_admitted")
+        )
+        down = np.array([x.to_step_down for x in legs])
+        resident, facility = person >= 0, self.ward_facility[ward]
+        month = self.month(discharged)
+        nights, whole = _nights(admitted, discharged), _nights(first, discharged)
+        self.stays.add(
+            self.stays.index(world, month, ward, resident, entry), discharges=1, nights=nights, minutes=np.rint(discharged - admitted).astype(np.int64),
+            stepped_down=down, episodes=~down, episode_nights=np.where(down, 0, whole),
+        )  # fmt: skip
+        self.nights.add(self.nights.index(world, month, facility, np.minimum(nights, MOST_NIGHTS)), discharges=1)
+        days = np.minimum((admitted - requested) // DAY, MOST_DAYS).astype(np.int64)
+        self.bed_days.add(self.bed_days.index(world, self.month(admitted), facility, entry, days), patients=1)
+        key, condition = np.array([x.key for x in legs], dtype=np.uint64), np.array([x.condition for x in legs])
+        self.keep(
+            "stays", world=world, episode=key, person=person, condition=condition, facility=facility, ward=ward, entry=entry, requested=requested,
+            admitted=admitted, discharged=discharged, first_admitted=first, nights=nights, to_step_down=down,
+        )  # fmt: skip
+
+    def keep(self, table: str, **columns: Any) -> None:
+        """Keep rows, where rows are wanted."""
+        if self.rows is not None:
+            self.rows[table].append({k: np.asarray(v) for k, v in columns.items()})
+
+    def tables(self, world: int) -> dict[str, pd.DataFrame]:
+        """All tables of one replication, tidy and sorted."""
+        net = self.network
+        month = self.timetable.month_starts.astype("datetime64[s]")
+        ids = np.array([*(f.id for f in net.facilities), "outside"])
+        names = {
+            "date": self.timetable.dates.astype("datetime64[s]"), "month": month, "facility": ids, "resident": np.array([False, True]),
+            "kind": np.array(KINDS), "cls": np.array(CLASSES), "condition": np.array(self.conditions), "entry": np.array(ENTRIES),
+            "direction": np.array(DIRECTIONS), "channel": np.array(CHANNELS), "from_level": np.array([x.name for x in Level]), "to_facility": ids,
+            "status": np.array(STATUSES), "resource": np.array(["appointment", "bed"]),
+        }  # fmt: skip
+        minutes_ids = ids[self.with_minutes] if len(self.with_minutes) else np.array([""])
+        out = {
+            "visits_daily": self._by_level(self.daily.of_world(world, names)),
+            "visits_monthly": self._placed(self.visits.of_world(world, names)),
+            "waits_minutes": self.minutes.of_world(world, names | {"facility": minutes_ids}),
+            "bookings_monthly": self.bookings.of_world(world, names),
+            "waits_days": self.booking_days.of_world(world, names),
+            "slots_monthly": self._by_point(self.slots.of_world(world, names)),
+            "needs_monthly": self.needs.of_world(world, names),
+            "stays_monthly": self._by_ward(self.stays.of_world(world, names)),
+            "stays_nights": self.nights.of_world(world, names),
+            "beds_monthly": self._by_ward(self.beds.of_world(world, names)),
+            "waits_bed": self.bed_days.of_world(world, names).rename(columns={"entry": "cls"}),
+            "referrals_monthly": self.referrals.of_world(world, names),
+            "backlog": self.backlog.of_world(world, names),
+        }
+        return out | self._kept(world, ids)
+
+    def _by_level(self, frame: pd.DataFrame) -> pd.DataFrame:
+        groups = len(self.network.groups) + 1
+        number = frame.pop("facility_class").to_numpy()
+        frame.insert(1, "level", np.array([x.name for x in Level])[number // groups])
+        frame.insert(2, "group", np.array(["", *self.network.groups])[number % groups])
+        return frame
+
+    def _placed(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """Add level and group of the facility."""
+        net = self.network
+        number = {f.id: i for i, f in enumerate(net.facilities)} | {"outside": net.outside}
+        index = np.array([number[f] for f in frame["facility"]], dtype=np.int64)
+        at = list(frame.columns).index("facility") + 1
+        frame.insert(at, "level", np.array([x.name for x in Level])[net.level[index]])
+        frame.insert(at + 1, "group", np.array(["", *net.groups])[net.group[index] + 1])
+        return frame
+
+    def _by_point(self, frame: pd.DataFrame) -> pd.DataFrame:
+        points = self.network.points
+        number = frame.pop("point").to_numpy()
+        frame.insert(1, "facility", [self.network.facilities[points[p].facility].id for p in number])
+        frame.insert(2, "department", [points[p].department for p in number])
+        return frame
+
+    def _by_ward(self, frame: pd.DataFrame) -> pd.DataFrame:
+        wards = self.network.wards
+        number = frame.pop("ward").to_numpy()
+        frame.insert(1, "facility", [self.network.facilities[wards[n].facility].id if n < len(wards) else "outside" for n in number])
+        frame.insert(2, "ward", [ward_name(wards[n]) if n < len(wards) else "outside" for n in number])
+        for minutes, hours in (("minutes", "hours"), ("blocked_minutes", "blocked_hours")):
+            if minutes in frame:
+                frame[hours] = frame.pop(minutes) / 60.0
+        return self._placed(frame)
+
+    def _kept(self, world: int, ids: NDArray[Any]) -> dict[str, pd.DataFrame]:
+        if self.rows is None:
+            return {}
+        out = {}
+        for table, parts in self.rows.items():
+            frame = pd.concat([pd.DataFrame(p)[p["world"] == world] for p in parts], ignore_index=True) if parts else pd.DataFrame({"world": []})
+            frame = frame.drop(columns="world")
+            for column in (c for c in ("facility", "from_facility", "to_facility") if c in frame):
+                frame[column] = np.append(ids, "")[frame[column].to_numpy(dtype=np.int64)]
+            for column, labels in (("kind", KINDS), ("cls", CLASSES), ("entry", ENTRIES), ("condition", self.conditions), ("channel", CHANNELS), ("status", STATUSES), ("direction", DIRECTIONS)):
+                if column in frame:
+                    frame[column] = np.array(labels)[frame[column].to_numpy(dtype=np.int64)]
+            order = [c for c in ("time", "admitted", "episode") if c in frame]
+            out[table] = frame.sort_values(order, kind="stable", ignore_index=True) if len(frame) else frame
+        return out
+
+
+def ward_name(ward: Any) -> str:
+    """`department`, or `department_step_down` for a ward that takes those who step down."""
+    return f"{ward.department}_step_down" if ward.step_down else str(ward.department)
+
+
+def _nights(start: NDArray[np.float64], end: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Calendar nights between two minutes, at least 1."""
+    return np.maximum((end // DAY - start // DAY).astype(np.int64), 1)

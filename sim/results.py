@@ -1,0 +1,373 @@
+"""A study on disk: finished tasks, what was compared, and where it came from.
+
+A task is one replication of one scenario. It is kept under the hash of everything its numbers follow from, so that an
+earlier command's tasks are found again and nothing is ever mixed: `tasks/<key>/<table>.parquet`, with a manifest of
+checksums. Everything else is rebuilt for the command just given. Files are written beside their place, then moved.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import shutil
+import subprocess
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, fields, is_dataclass
+from datetime import date
+from functools import cache, cached_property
+from hashlib import blake2b
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import yaml
+from pydantic import BaseModel
+
+from sim.compose import Config, Settings, StudySpec
+from sim.network import FacilitySpec, NetworkSpec
+from sim.scenario import Scenario
+from sim.schema import InputError, Model, Problem, shown, validate
+
+FORMAT = 1
+"""Version of the task files; goes up when a table changes its meaning."""
+
+ROWS = ("visits", "stays", "referrals")
+"""Tables with a row for each event (`record=visits`): too large to be held all at once unasked."""
+
+ENGINE = ("numpy", "scipy", "simpy", "holidays")
+"""Packages whose version may change a simulated number."""
+
+PACKAGES = ("tiercare", *ENGINE, "pandas", "pyarrow", "pydantic", "hydra-core", "matplotlib", "loky", "numba")
+"""Packages named in the provenance."""
+
+
+class Damaged(Exception):
+    """A finished task that is no longer what was written."""
+
+
+# ---------------------------------------------------------------------------------------------------------------- keys
+
+
+def plain(thing: Any) -> Any:
+    """A validated object as mappings, lists, texts and numbers."""
+    if isinstance(thing, BaseModel):
+        return thing.model_dump(mode="json", by_alias=True)
+    if is_dataclass(thing):
+        return {field.name: plain(getattr(thing, field.name)) for field in fields(thing)}
+    return thing.isoformat() if isinstance(thing, date) else thing
+
+
+def digest(thing: Any) -> str:
+    """The hash of plain data, whatever the order of their keys; 32 hexadecimal digits."""
+    text = json.dumps(thing, sort_keys=True, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return _hash(text.encode())
+
+
+def _hash(data: bytes) -> str:
+    return blake2b(data, digest_size=16).hexdigest()
+
+
+@cache
+def code_digest() -> str:
+    """The hash of the simulation's own source."""
+    here = Path(__file__).parent
+    return digest({path.relative_to(here).as_posix(): _hash(path.read_bytes()) for path in here.rglob("*.py")})
+
+
+def task_keys(case: Any, replications: int) -> list[str]:
+    """The name of each replication of a case: the hash of all that its numbers follow from."""
+    engine = {package: _version(package) for package in ENGINE}
+    about = digest({"case": plain(case), "code": code_digest(), "engine": engine, "format": FORMAT})
+    return [digest([about, replication]) for replication in range(replications)]
+
+
+# --------------------------------------------------------------------------------------------------------------- files
+
+
+def write_file(path: Path, data: bytes | str) -> None:
+    """Write a whole file or none: beside its place, to the disk, then moved."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with draft.open("wb") as file:
+            file.write(data.encode() if isinstance(data, str) else data)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def write_frame(path: Path, frame: pd.DataFrame) -> None:
+    """Write a table as Parquet or CSV, by the ending of its name."""
+    write_file(path, to_parquet(frame) if path.suffix == ".parquet" else frame.to_csv(index=False, lineterminator="\n"))
+
+
+def to_parquet(frame: pd.DataFrame) -> bytes:
+    """A table as Parquet: zstd, numbers split by byte, texts as dictionaries; the same table gives the same bytes."""
+    table = pa.Table.from_pandas(frame, preserve_index=False).replace_schema_metadata(None)
+    floats = [field.name for field in table.schema if pa.types.is_floating(field.type)]
+    texts = [field.name for field in table.schema if _is_text(field.type)]
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink, compression="zstd", use_dictionary=texts, use_byte_stream_split=floats)
+    return bytes(sink.getvalue())
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return pa.types.is_dictionary(kind) or pa.types.is_string(kind) or pa.types.is_large_string(kind)
+
+
+def write_yaml(path: Path, data: Any) -> None:
+    """Write plain data as YAML, in their own order."""
+    dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+    write_file(path, yaml.dump(data, Dumper=dumper, allow_unicode=True, sort_keys=False, width=120))
+
+
+def _forget(path: Path) -> None:
+    shutil.rmtree(path, ignore_errors=True)
+
+
+# --------------------------------------------------------------------------------------------------------------- tasks
+
+
+@dataclass(frozen=True)
+class Tasks:
+    """Finished tasks in a folder, found by key."""
+
+    folder: Path
+
+    def save(self, key: str, tables: Mapping[str, pd.DataFrame]) -> None:
+        """Keep the tables of a task: all of them or none."""
+        draft = self.folder / f".{key}.{os.getpid()}"
+        _forget(draft)
+        draft.mkdir(parents=True)
+        files = {name: to_parquet(frame) for name, frame in sorted(tables.items())}
+        for name, data in files.items():
+            write_file(draft / f"{name}.parquet", data)
+        manifest = {"format": FORMAT, "task": key, "tables": {name: _hash(data) for name, data in files.items()}}
+        write_file(draft / "manifest.json", json.dumps(manifest, indent=1) + "\n")
+        _forget(self.folder / key)
+        draft.rename(self.folder / key)
+
+    def is_finished(self, key: str) -> bool:
+        """Whether a task is here, whole; `Damaged` if it was once."""
+        if not (self.folder / key).is_dir():
+            return False
+        for name in self.names(key):
+            self._bytes(key, name)
+        return True
+
+    def names(self, key: str) -> list[str]:
+        """Names of the tables of a task."""
+        return list(self._checksums(key))
+
+    def read(self, key: str, name: str) -> pa.Table:
+        """One table of a task, checked; texts as dictionaries."""
+        data = pa.BufferReader(self._bytes(key, name))
+        texts = [field.name for field in pq.read_schema(data) if _is_text(field.type)]
+        return pq.read_table(data, read_dictionary=texts)
+
+    def forget_drafts(self) -> None:
+        """Remove what killed workers left behind."""
+        for draft in self.folder.glob(".*"):
+            _forget(draft)
+
+    def _checksums(self, key: str) -> dict[str, str]:
+        try:
+            manifest = json.loads((self.folder / key / "manifest.json").read_bytes())
+            return {str(name): str(checksum) for name, checksum in manifest["tables"].items()}
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            raise Damaged(f"task {key}: its manifest is missing or damaged") from None
+
+    def _bytes(self, key: str, name: str) -> bytes:
+        try:
+            data = (self.folder / key / f"{name}.parquet").read_bytes()
+        except OSError:
+            raise Damaged(f"task {key}: {name}.parquet is missing") from None
+        if _hash(data) != self._checksums(key)[name]:
+            raise Damaged(f"task {key}: {name}.parquet is damaged")
+        return data
+
+
+# ------------------------------------------------------------------------------------------------------------- results
+
+
+@dataclass(frozen=True)
+class Results:
+    """What a study found, read from its folder when asked for."""
+
+    folder: Path
+
+    @classmethod
+    def open(cls, folder: str | os.PathLike[str]) -> Results:
+        """The results in the folder of a finished study."""
+        results = cls(Path(folder))
+        if not (results.folder / "study.yaml").is_file() or not (results.folder / "tasks.csv").is_file():
+            raise InputError([Problem(shown(folder), None, "", "There is no finished study in this folder.")])
+        return results
+
+    @cached_property
+    def config(self) -> Config:
+        """The resolved configuration, with the scenarios as resolved."""
+        settings = _validated(Settings, self.folder / "study.yaml")
+        files = [self.folder / "scenarios" / f"{name}.yaml" for name in settings.study.scenarios]
+        return Config(**dict(settings), scenarios=[_validated(Scenario, file) for file in files])
+
+    @property
+    def study(self) -> StudySpec:
+        """Name, title, question, baseline and scenarios of the study."""
+        return self.config.study
+
+    @property
+    def scenarios(self) -> list[Scenario]:
+        """The scenarios compared, in the order of the study."""
+        return self.config.scenarios
+
+    @cached_property
+    def provenance(self) -> dict[str, Any]:
+        """Where the results come from: hashes, versions, seed, command."""
+        return dict(json.loads((self.folder / "provenance.json").read_text("utf-8")))
+
+    @cached_property
+    def tasks(self) -> pd.DataFrame:
+        """The tasks that these results are made of: scenario, replication, task (its key)."""
+        return pd.read_csv(self.folder / "tasks.csv")
+
+    @cached_property
+    def tables(self) -> dict[str, pd.DataFrame]:
+        """Counts, sums and histograms of all tasks by table; scenario and replication come first."""
+        return {name: self.table(name) for name in self._names if name not in ROWS}
+
+    def table(self, name: str) -> pd.DataFrame:
+        """One table of all tasks."""
+        if name not in self._names:
+            raise KeyError(f"no table {name}; there are {', '.join(self._names)}")
+        parts = [self._part(name, *task) for task in self._tasks_in_order()]
+        return _by_name(pa.concat_tables(parts, promote_options="permissive").unify_dictionaries().to_pandas())
+
+    @property
+    def visits(self) -> pd.DataFrame:
+        """A row for each visit with `record=visits`, else counts by month."""
+        return self._rows_or_counts("visits")
+
+    @property
+    def stays(self) -> pd.DataFrame:
+        """A row for each stay with `record=visits`, else counts by month of discharge."""
+        return self._rows_or_counts("stays")
+
+    @property
+    def referrals(self) -> pd.DataFrame:
+        """A row for each referral with `record=visits`, else counts by month."""
+        return self._rows_or_counts("referrals")
+
+    @cached_property
+    def indicators(self) -> pd.DataFrame:
+        """Every indicator by scenario, replication and year."""
+        return pd.read_parquet(self.folder / "indicators.parquet")
+
+    @cached_property
+    def comparison(self) -> pd.DataFrame:
+        """Every indicator by scenario and year, compared with the baseline in pairs."""
+        return pd.read_csv(self.folder / "comparison.csv", keep_default_na=False, na_values=[""])
+
+    @cached_property
+    def draws(self) -> pd.DataFrame:
+        """What each replication drew for each assumption: scenario, replication, path, since, value."""
+        return pd.read_parquet(self.folder / "draws.parquet")
+
+    @cached_property
+    def facilities(self) -> pd.DataFrame:
+        """One row for each facility, and the world outside: id, names, level, role, group, ownership, area, inside."""
+        return facility_table(self.config.network)
+
+    @cached_property
+    def _names(self) -> list[str]:
+        store = Tasks(self.folder / "tasks")
+        return sorted({name for *_, key in self._tasks_in_order() for name in store.names(key)})
+
+    def _tasks_in_order(self) -> Iterator[tuple[str, int, str]]:
+        yield from self.tasks[["scenario", "replication", "task"]].itertuples(index=False, name=None)
+
+    def _part(self, name: str, scenario: str, replication: int, key: str) -> pa.Table:
+        table = Tasks(self.folder / "tasks").read(key, name)
+        scenarios = pa.repeat(pa.scalar(scenario), len(table)).dictionary_encode()
+        replications = pa.repeat(pa.scalar(replication, pa.int32()), len(table))
+        return table.add_column(0, "replication", replications).add_column(0, "scenario", scenarios)
+
+    def _rows_or_counts(self, name: str) -> pd.DataFrame:
+        return self.table(name) if name in self._names else self.table(f"{name}_monthly")
+
+
+def _validated(cls: type[Model], path: Path) -> Model:
+    """An object that `write_yaml` wrote. (The C loader is much faster than `schema.read_yaml`, which knows lines.)"""
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    data = yaml.load(path.read_text("utf-8"), Loader=loader)  # noqa: S506 - both are safe loaders
+    return validate(cls, data, lambda _: (shown(path), None))
+
+
+def _by_name(frame: pd.DataFrame) -> pd.DataFrame:
+    """Texts as categories in alphabetical order, so that nothing depends on which task came first."""
+    for name in frame.select_dtypes("category"):
+        frame[name] = frame[name].cat.reorder_categories(sorted(frame[name].cat.categories))
+    return frame
+
+
+def facility_table(network: NetworkSpec) -> pd.DataFrame:
+    """The facilities of a resolved network, alike ones (`count`) one by one, with the world outside last."""
+    rows = [row for facility in network.facilities for row in _alike(facility)]
+    outside = {"id": "outside", "name": "Outside the area", "name_zh": "区域外", "level": "outside", "role": "none"}
+    return pd.DataFrame([*rows, {**outside, "group": "", "ownership": "", "area": "", "inside": False}])
+
+
+def _alike(facility: FacilitySpec) -> Iterator[dict[str, Any]]:
+    kept = {name: getattr(facility, name) or "" for name in ("level", "role", "group", "ownership", "area")}
+    for n in range(1, facility.count + 1):
+        tail, place = ("", "") if facility.count == 1 else (f"-{n:03d}", f" {n}")
+        names = {"name": facility.name + place, "name_zh": facility.name_zh + place}
+        yield {"id": facility.id + tail, **names, **kept, "inside": True}
+
+
+# ---------------------------------------------------------------------------------------------------------- provenance
+
+
+def provenance(config: Config, cases: Mapping[str, Any], command: str, seconds: float) -> dict[str, Any]:
+    """Where results come from. Only `run` differs between two runs of the same command."""
+    return {
+        "study": config.study.name,
+        "seed": config.seed,
+        "replications": config.replications,
+        "model": digest({name: plain(case) for name, case in cases.items()}),
+        "scenarios": {name: digest(plain(case)) for name, case in cases.items()},
+        "code": code_digest(),
+        "git": _git(),
+        "python": platform.python_version(),
+        "versions": {package: _version(package) for package in PACKAGES},
+        "run": {"command": command, "seconds": round(seconds, 1), "platform": platform.platform()},
+    }
+
+
+def _version(package: str) -> str | None:
+    with suppress(metadata.PackageNotFoundError):
+        return metadata.version(package)
+    return None
+
+
+def _git() -> dict[str, Any] | None:
+    """Commit of the checkout that this code is part of, and whether it was changed since; None outside a checkout."""
+    home = Path(__file__).resolve().parents[1]
+    if not (home / ".git").exists():
+        return None
+    commit, changes = _git_says(home, "rev-parse", "HEAD"), _git_says(home, "status", "--porcelain")
+    return {"commit": commit or None, "dirty": bool(changes)} if commit is not None else None
+
+
+def _git_says(home: Path, *words: str) -> str | None:
+    try:
+        done = subprocess.run(["git", "-C", str(home), *words], capture_output=True, text=True, timeout=20)  # noqa: S603, S607
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() if done.returncode == 0 else None

@@ -1,0 +1,208 @@
+"""One stay, from bed request to home: acute phase, then step-down or home.
+
+A stay is its own SimPy event: it is put into the queue for its next date and acts when that date comes. The next bed is
+taken before the old one is freed, so nobody is ever without a bed or in two (R9); recovery goes on while a bed is blocked,
+and the patient leaves at the earlier of a step-down bed and the end of recovery.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import simpy
+
+from sim.beds import STEP_DOWN, BedPool
+from sim.records import Leg
+from sim.timetable import DAY
+
+RELEASES, REQUESTS, OPENINGS = 0, 1, 2
+"""Order at one instant: ends and releases first, then requests, then the opening of a window."""
+
+ASKS, WAITS, ACUTE, BLOCKED, RECOVERS = range(5)
+
+
+@dataclass(slots=True)
+class Course:
+    """What is true of a stay before it begins."""
+
+    world: int
+    key: int
+    person: int
+    condition: int
+    need: int
+    minutes: float
+    """Total stay from admission to the end of recovery."""
+    acute: float
+    """Minutes of the acute phase."""
+    may_step_down: bool
+    """Whether the recovery could go on at a lower level."""
+    proposal: float
+    """Number in (0, 1): the doctor proposes a step down where it is below the share in force."""
+    consent: float
+    """Number in (0, 1): the patient agrees where it is below the share in force."""
+    patience: float
+    """Minutes the patient waits for a planned bed."""
+
+
+class Hospital:
+    """The bed pools of one replication, and what stays ask of the world around them."""
+
+    def __init__(self, env: simpy.Environment, pools: list[BedPool], discharge_hours: tuple[int, int]) -> None:
+        self.env = env
+        self.pools = pools
+        self.first_hour, self.last_hour = discharge_hours
+        self.release_after = 24.0 * 60
+        self.legs: list[Leg] = []
+        """Legs ended since the ledger was last written."""
+        self.goes_down: Callable[[Course], bool]
+        """Whether a stay whose acute phase ends steps down, by the rules in force."""
+        self.downstream: Callable[[Course, int], list[int]]
+        """Wards to which it could go, nearest first."""
+        self.gives_up: Callable[[Stay], None]
+        """A patient left the waiting list."""
+
+    def discharge_at(self, minute: float) -> float:
+        """The first minute at or after `minute` at which patients are discharged."""
+        day, within = divmod(minute, DAY)
+        if within < self.first_hour * 60.0:
+            return day * DAY + self.first_hour * 60.0
+        if within >= self.last_hour * 60.0:
+            return (day + 1) * DAY + self.first_hour * 60.0
+        return minute
+
+    def freed(self, pool: BedPool, bed: int) -> None:
+        """A bed is empty: hold it or give it to the next; a held one is released later if it stays empty."""
+        if pool.leave(bed, self.env.now):
+            self.watch(pool)
+        pool.serve()
+
+    def watch(self, pool: BedPool) -> None:
+        """Come back when the bed held now would be released."""
+        since = self.env.now
+        timer = simpy.Event(self.env)
+        timer._ok, timer._value = True, None
+        assert timer.callbacks is not None
+        timer.callbacks.append(lambda _: self._release(pool, since))
+        self.env.schedule(timer, RELEASES, self.release_after)  # type: ignore[arg-type]
+
+    def _release(self, pool: BedPool, since: float) -> None:
+        if pool.release_held(since):
+            pool.serve()
+
+
+class Stay(simpy.Event):
+    """A patient on the way to a bed, in it, and home."""
+
+    def __init__(self, hospital: Hospital, course: Course, ward: int, entry: int, rank: int, when: float) -> None:
+        super().__init__(hospital.env)
+        self._ok, self._value = True, None
+        self.hospital, self.course = hospital, course
+        self.pool = hospital.pools[ward]
+        self.entry, self.rank = entry, rank
+        self.phase = ASKS
+        self.requested = when
+        self.admitted = self.first_admitted = self.home_at = self.blocked_from = -1.0
+        self.bed = -1
+        self.hoped_for: BedPool | None = None
+        self.callbacks = [self._act]
+        self._at(when, REQUESTS)
+
+    def _at(self, minute: float, priority: int) -> None:
+        """Act next at this minute; an older date still in the queue is then stale and passes without effect."""
+        self.due = max(minute, self.env.now)
+        self.env.schedule(self, priority, self.due - self.env.now)  # type: ignore[arg-type]
+
+    def _act(self, _: Any) -> None:
+        self.callbacks = [self._act]  # SimPy takes them away when an event comes up; this one comes up again
+        if self.env.now != self.due:
+            return
+        self.due = -1.0
+        if self.phase == ASKS:
+            self._ask()
+        elif self.phase == WAITS:
+            self._give_up()
+        elif self.phase == ACUTE:
+            self._look_downstream()
+        else:
+            self._go_home()
+
+    def _ask(self) -> None:
+        bed = self.pool.bed_for(self.entry)
+        if bed is not None:
+            self.bed_granted(self.pool, bed)
+            return
+        self.phase = WAITS
+        self.pool.wait(self)
+        if self.course.patience < float("inf"):
+            self._at(self.requested + self.course.patience, REQUESTS)
+
+    def _give_up(self) -> None:
+        self.pool.give_up(self)
+        self.hospital.gives_up(self)
+
+    def bed_granted(self, pool: BedPool, bed: int) -> None:
+        """A bed is free now: admission, or the step down for which this patient was waiting."""
+        if self.phase in (ACUTE, BLOCKED):
+            self._step_down(pool, bed)
+            return
+        now = self.env.now
+        pool.take(bed)
+        self.bed, self.admitted, self.first_admitted = bed, now, now
+        self.home_at = self.hospital.discharge_at(now + self.course.minutes)
+        if self.course.may_step_down:
+            self.phase = ACUTE
+            self._at(min(now + self.course.acute, self.home_at), RELEASES)
+        else:
+            self.phase = RECOVERS
+            self._at(self.home_at, RELEASES)
+
+    def _look_downstream(self) -> None:
+        if not self.hospital.goes_down(self.course):
+            self.phase = RECOVERS
+            self._at(self.home_at, RELEASES)
+            return
+        pools = [self.hospital.pools[w] for w in self.hospital.downstream(self.course, self.pool.number)]
+        for pool in pools:
+            bed = pool.bed_for(STEP_DOWN)
+            if bed is not None:
+                self._step_down(pool, bed)
+                return
+        self.phase = BLOCKED
+        self.blocked_from = self.env.now
+        if pools:
+            self.hoped_for = pools[0]
+            self.rank = 2
+            pools[0].wait(self)
+        self._at(self.home_at, RELEASES)
+
+    def _step_down(self, pool: BedPool, bed: int) -> None:
+        """Take the next bed, then free the old one."""
+        pool.take(bed)
+        old, old_bed = self.pool, self.bed
+        self._end_blocking(old)
+        self._write_leg(to_step_down=True)
+        self.pool, self.bed, self.entry = pool, bed, STEP_DOWN
+        self.requested = self.admitted = self.env.now
+        self.hoped_for = None
+        self.phase = RECOVERS
+        self._at(self.home_at, RELEASES)
+        self.hospital.freed(old, old_bed)
+
+    def _end_blocking(self, pool: BedPool) -> None:
+        if self.phase == BLOCKED:
+            pool.blocked_minutes += self.env.now - self.blocked_from
+
+    def _go_home(self) -> None:
+        self._end_blocking(self.pool)
+        if self.hoped_for is not None:
+            self.hoped_for.give_up(self)
+        self._write_leg(to_step_down=False)
+        self.hospital.freed(self.pool, self.bed)
+
+    def _write_leg(self, to_step_down: bool) -> None:
+        c = self.course
+        self.hospital.legs.append(
+            Leg(c.world, c.key, c.person, c.condition, self.pool.number, self.entry, self.requested, self.admitted, self.env.now, self.first_admitted, to_step_down)
+        )

@@ -1,0 +1,188 @@
+"""What is compared with what: scenarios x replications, on the same luck.
+
+A study is run in one folder. Its tasks are finished (`execution`), then everything that follows from them is written
+anew: what was compared, with which draws, from where, and the tables and the report that `analysis` makes of it.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shlex
+import socket
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from json import dumps
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from sim import execution, model
+from sim.citation import citations, draw
+from sim.compose import Config
+from sim.execution import Progress, Simulate, Task
+from sim.model import Case
+from sim.readers import reader
+from sim.results import Results, Tasks, provenance, write_file, write_frame, write_yaml
+from sim.schema import InputError, Problem, shown
+
+MARK = "tiercare.txt"
+"""A file by which a folder is known as the output of a study."""
+
+MARK_TEXT = """This folder belongs to tiercare. tasks/ holds finished work, which later commands find again;
+everything else is written anew by each command.
+"""
+
+
+FAILED = "failed.txt"
+"""Why tasks failed, and where in the code."""
+
+
+class InUse(Exception):
+    """Another study is running in the folder."""
+
+
+def run(config: Config, progress: Progress | None = None, simulate: Simulate = model.simulate) -> Results:
+    """Run a study and write its folder; tasks that are finished there already are not done again."""
+    began = time.monotonic()
+    study = cases(config)
+    folder = open_folder(Path(config.output or Path("outputs") / config.study.name))
+    with _alone_in(folder):
+        tasks = _finish(folder, config, study, simulate, progress)
+        _write_what_was_compared(folder, config, study, tasks)
+        origin = provenance(config, study, shlex.join(sys.argv), time.monotonic() - began)
+        write_file(folder / "provenance.json", dumps(origin, indent=1, ensure_ascii=False) + "\n")
+        return report(folder)
+
+
+def _finish(
+    folder: Path, config: Config, study: Mapping[str, Case], simulate: Simulate, progress: Progress | None
+) -> list[Task]:
+    (folder / FAILED).unlink(missing_ok=True)
+    try:
+        store = Tasks(folder / "tasks")
+        return execution.run(study, config.replications, config.execution, store, simulate, progress)
+    except execution.Failed as failed:
+        write_file(folder / FAILED, failed.details())
+        raise
+
+
+def report(folder: Path) -> Results:
+    """Write the tables and the report of a finished study anew."""
+    results = Results.open(folder)
+    reader("measures")(results)
+    reader("report")(results)
+    return Results.open(folder)
+
+
+def cases(config: Config) -> dict[str, Case]:
+    """What each scenario of a study asks the engine to simulate, the baseline first."""
+    parts = {name: getattr(config, name) for name in PARTS}
+    horizon = config.horizon
+    dates = {"warmup_from": horizon.warmup_from, "from_": horizon.from_, "to": horizon.to}
+    luck = {"seed": config.seed, "uncertainty": config.uncertainty, "record": config.record}
+    return {scenario.name: Case(policy=scenario.policy, **parts, **luck, **dates) for scenario in config.scenarios}
+
+
+PARTS = ("network", "population", "timetable", "demand", "choice", "care", "referral")
+"""Facts of a config that the engine needs."""
+
+
+# -------------------------------------------------------------------------------------------------------------- folder
+
+
+def open_folder(folder: Path) -> Path:
+    """A folder to write into, made where there is none; refused when it holds anything else or cannot be written to."""
+    try:
+        if folder.is_dir() and any(folder.iterdir()) and not (folder / MARK).is_file():
+            raise _refused(folder, "This folder is not empty and no study of tiercare; give another one, output=...")
+        (folder / "tasks").mkdir(parents=True, exist_ok=True)
+        write_file(folder / MARK, MARK_TEXT)
+    except OSError as error:
+        raise _refused(folder, f"Nothing can be written here: {error.strerror or error}.") from None
+    return folder
+
+
+def _refused(folder: Path, why: str) -> InputError:
+    return InputError([Problem(shown(folder), None, "", why)])
+
+
+@contextmanager
+def _alone_in(folder: Path) -> Iterator[None]:
+    """Refuse a second study in the folder; the lock ends with the process, however it ends."""
+    with (folder / ".lock").open("a+") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            lock.seek(0)
+            raise InUse(f"{shown(folder)} is in use by another study ({lock.read().strip()}).") from None
+        lock.truncate(0)
+        lock.write(f"process {os.getpid()} on {socket.gethostname()}, since {time.strftime('%Y-%m-%d %H:%M:%S')}")
+        lock.flush()
+        try:
+            yield
+        finally:
+            (folder / ".lock").unlink(missing_ok=True)
+
+
+# ------------------------------------------------------------------------------------------------------- what was done
+
+
+def _write_what_was_compared(folder: Path, config: Config, study: Mapping[str, Case], tasks: Sequence[Task]) -> None:
+    """The study and its scenarios as resolved, the tasks they are made of, the draws of the assumptions."""
+    settings = config.model_dump(mode="json", by_alias=True, exclude_none=True, exclude={"scenarios", "output"})
+    write_yaml(folder / "study.yaml", settings)
+    _write_scenarios(folder / "scenarios", {scenario.name: scenario.resolved() for scenario in config.scenarios})
+    rows = [(task.scenario, task.replication, task.key) for task in tasks]
+    write_frame(folder / "tasks.csv", pd.DataFrame(rows, columns=["scenario", "replication", "task"]))
+    write_frame(folder / "draws.parquet", draws(study, config.replications))
+
+
+def _write_scenarios(folder: Path, scenarios: Mapping[str, Any]) -> None:
+    folder.mkdir(exist_ok=True)
+    for old in folder.glob("*.yaml"):
+        if old.stem not in scenarios:
+            old.unlink()
+    for name, scenario in scenarios.items():
+        write_yaml(folder / f"{name}.yaml", scenario)
+
+
+def draws(study: Mapping[str, Case], replications: int) -> pd.DataFrame:
+    """What each replication drew for each assumption; a factor where a whole list or table was drawn."""
+    rows = [
+        (name, replication, *row)
+        for name, case in study.items()
+        if case.uncertainty == "assumptions"
+        for replication in range(replications)
+        for row in _drawn(case, replication)
+    ]
+    frame = pd.DataFrame(rows, columns=["scenario", "replication", "path", "since", "value"])
+    return frame.astype({"replication": "int32", "value": "float64"})
+
+
+def _drawn(case: Case, replication: int) -> Iterator[tuple[str, str | None, float]]:
+    for part in (*PARTS, "policy"):
+        stated = getattr(case, part)
+        drawn = draw(stated, case.seed, replication, part)
+        for (path, since, old), (_, _, new) in zip(citations(stated, part), citations(drawn, part), strict=True):
+            if old.source.range or old.source.times:
+                yield path, since.isoformat() if since else None, _number(old.value, new.value)
+
+
+def _number(stated: Any, drawn: Any) -> float:
+    """A drawn number, or the factor by which a list or table of numbers was drawn."""
+    if not isinstance(stated, (list, dict)):
+        return float(drawn)
+    before, after = (sum(_flat(thing)) for thing in (stated, drawn))
+    return after / before if before else 1.0
+
+
+def _flat(thing: Any) -> Iterator[float]:
+    if isinstance(thing, (list, dict)):
+        for part in thing.values() if isinstance(thing, dict) else thing:
+            yield from _flat(part)
+    else:
+        yield float(thing)

@@ -1,0 +1,225 @@
+"""Working days, sessions and holidays; the only room that turns minutes into dates.
+
+Simulated time is a float: minutes since 00:00 of the first day of the warm-up. A day has two half-days, 00:00-12:00 and
+12:00-24:00; bookings settle at the end of each. A window is what is simulated in one stroke: a half-day or a whole fraction
+of one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, timedelta
+from functools import cached_property
+
+import holidays
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field, model_validator
+
+from sim.citation import Figure, Figures
+from sim.schema import Closed, Name
+
+DAY = 1440.0
+HALF_DAY = 720.0
+ROUND_THE_CLOCK = "round_the_clock"
+
+
+class SessionHours(Closed):
+    """A session of clinics: a stretch of one half-day."""
+
+    opens: str = Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")
+    """Minute at which doctors begin, `HH:MM`."""
+    closes: str = Field(pattern=r"^([01]\d|2[0-4]):[0-5]\d$")
+    """Last minute of admission, `HH:MM`; who is in by then is seen, in overtime if need be."""
+
+    @property
+    def minutes(self) -> tuple[float, float]:
+        """Opening and last admission in minutes of the day."""
+        return _minutes(self.opens), _minutes(self.closes)
+
+    @model_validator(mode="after")
+    def _within_a_half_day(self) -> SessionHours:
+        opens, closes = self.minutes
+        if not opens < closes or opens // HALF_DAY != (closes - 1) // HALF_DAY:
+            raise ValueError(f"a session lies inside 00:00-12:00 or 12:00-24:00 and opens before it closes; found {self.opens}-{self.closes}")
+        return self
+
+
+class Pattern(Closed):
+    """On which days a clinic is open, and how large it is then (share of its doctors and slots)."""
+
+    sessions: list[Name]
+    """Names of the sessions held on an open day."""
+    workday: float = Field(ge=0, le=1)
+    """Size on Monday to Friday, holidays apart; 1 = full."""
+    weekend: float = Field(ge=0, le=1)
+    """Size on Saturday and Sunday; 0 = closed."""
+    holiday: float = Field(ge=0, le=1)
+    """Size on a public holiday; 0 = closed."""
+
+
+class Profile(Closed):
+    """When in the week needs arise."""
+
+    weekday: Figures
+    """Seven factors, Monday first."""
+    hour: Figures
+    """Twenty-four weights, 00:00-01:00 first."""
+    holiday: Figure
+    """Factor on public holidays."""
+
+    @model_validator(mode="after")
+    def _complete(self) -> Profile:
+        for name, figures, wanted in (("weekday", self.weekday, 7), ("hour", self.hour, 24)):
+            if len(figures.value) != wanted or min(figures.value) < 0 or sum(figures.value) <= 0:
+                raise ValueError(f"{name} needs {wanted} numbers, none negative and not all 0; found {len(figures.value)}")
+        return self
+
+
+class TimetableSpec(Closed):
+    """Facts about time: sessions, working days, holidays, seasons."""
+
+    window_minutes: int = Field(default=720, gt=0)
+    """Length of the stretch simulated in one stroke, a divisor of 720; results do not depend on it where moves within a half-day do not feed back."""
+    holidays: str = Field(default="CN", pattern="^(CN|none)$")
+    """Public holidays: those of China (CN), or none."""
+    sessions: dict[Name, SessionHours]
+    """The sessions of a day, by name."""
+    patterns: dict[Name, Pattern]
+    """Opening patterns, by name; `round_the_clock` always exists."""
+    month: Figures
+    """Twelve factors of demand, January first."""
+    growth: Figure
+    """Growth of demand per year, on 0 at the start of the warm-up (0.02 = two per cent a year)."""
+    profiles: dict[Name, Profile]
+    """Weekly profiles of needs, by name."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> TimetableSpec:
+        if HALF_DAY % self.window_minutes:
+            raise ValueError(f"window_minutes must divide 720; found {self.window_minutes}")
+        if len(self.month.value) != 12 or min(self.month.value) < 0:
+            raise ValueError(f"month needs 12 numbers, none negative; found {len(self.month.value)}")
+        for name, pattern in self.patterns.items():
+            unknown = [s for s in pattern.sessions if s not in self.sessions]
+            if unknown:
+                raise ValueError(f"pattern {name} names the session {unknown[0]}, which does not exist; welcome: {', '.join(self.sessions)}")
+        return self
+
+
+def _minutes(clock: str) -> float:
+    hour, minute = clock.split(":")
+    return int(hour) * 60.0 + int(minute)
+
+
+@dataclass(frozen=True)
+class Opening:
+    """When one pattern is open, half-day by half-day; all arrays have shape (half-days,)."""
+
+    size: NDArray[np.float64]
+    """Share of doctors and slots; 0 = closed."""
+    opens: NDArray[np.float64]
+    """Minute of opening."""
+    closes: NDArray[np.float64]
+    """Last minute of admission."""
+    following: NDArray[np.int64]
+    """First open half-day at or after this one (the number of half-days if none is left)."""
+
+
+class Openings:
+    """Opening times of several patterns side by side; all arrays have shape (patterns, half-days)."""
+
+    def __init__(self, timetable: Timetable, patterns: list[str]) -> None:
+        each = [timetable.opening(p) for p in patterns]
+        self.size, self.opens = np.array([o.size for o in each]), np.array([o.opens for o in each])
+        self.closes, self.following = np.array([o.closes for o in each]), np.array([o.following for o in each])
+
+    def admits_at(self, pattern: NDArray[np.int64], minute: float) -> NDArray[np.bool_]:
+        """Whether points with these patterns still admit patients at a minute (asked at the end of a window)."""
+        before, after = int((minute - 1e-6) // HALF_DAY), int(minute // HALF_DAY)
+        if before == after:
+            return np.asarray(self.closes[pattern, before] >= minute)
+        return np.asarray((self.opens[pattern, after] <= minute) & (self.size[pattern, after] > 0))
+
+    def present_from(self, pattern: NDArray[np.int64], time: NDArray[np.float64], late: NDArray[np.float64]) -> NDArray[np.float64]:
+        """When someone who comes at `time` can be in line: then, or soon after the next opening (`late`: a number in (0, 1))."""
+        last = self.size.shape[1] - 1
+        half = np.minimum((time // HALF_DAY).astype(np.int64), last)
+        half = np.where(time > self.closes[pattern, half], half + 1, half)
+        half = np.minimum(self.following[pattern, np.minimum(half, last)], last)
+        opens = self.opens[pattern, half]
+        soon = opens + late * np.minimum(90.0, (self.closes[pattern, half] - opens) / 2)
+        return np.where(time >= opens, time, soon)
+
+
+class Timetable:
+    """The calendar of one run. Days run on past the horizon, so that bookings and forecasts never fall off its edge."""
+
+    BEYOND = 120
+    """Days kept after the horizon."""
+
+    def __init__(self, spec: TimetableSpec, first: date, last: date) -> None:
+        self.spec = spec
+        self.first, self.last = first, last
+        self.days = (last - first).days + 1
+        self.horizon = self.days * DAY
+        self.window = float(spec.window_minutes)
+        self.windows = int(self.horizon // self.window)
+        self.known_days = self.days + self.BEYOND
+        self.dates = np.datetime64(first, "D") + np.arange(self.known_days)
+        self.weekday = (self.dates.astype("datetime64[D]").astype(np.int64) + 3) % 7
+        self.month = (self.dates.astype("datetime64[M]") - np.datetime64(first, "M")).astype(np.int64)
+        self.months = int(self.month[self.days - 1]) + 1
+        self.is_holiday = self._holidays()
+
+    def _holidays(self) -> NDArray[np.bool_]:
+        if self.spec.holidays == "none":
+            return np.zeros(self.known_days, dtype=bool)
+        years = range(self.first.year, (self.last + timedelta(days=self.BEYOND)).year + 1)
+        known = set(holidays.country_holidays("CN", years=years))
+        return np.array([d in known for d in self.dates.tolist()])
+
+    def date(self, day: int) -> date:
+        """The date of a day of the run."""
+        return self.first + timedelta(days=day)
+
+    def day_of(self, when: date) -> int:
+        """The day of the run on which a date falls (may be negative or past the end)."""
+        return (when - self.first).days
+
+    @cached_property
+    def month_starts(self) -> NDArray[np.datetime64]:
+        """First day of each month of the run, shape (months,)."""
+        return (np.datetime64(self.first, "M") + np.arange(self.months)).astype("datetime64[D]")
+
+    def opening(self, pattern: str) -> Opening:
+        """When a pattern is open over the run."""
+        half_days = 2 * self.known_days
+        start = np.arange(half_days) * HALF_DAY
+        if pattern == ROUND_THE_CLOCK:
+            return Opening(np.ones(half_days), start, start + HALF_DAY, np.arange(half_days))
+        rule = self.spec.patterns[pattern]
+        by_day = np.where(self.is_holiday, rule.holiday, np.where(self.weekday >= 5, rule.weekend, rule.workday))
+        size, opens, closes = np.zeros(half_days), start.copy(), start.copy()
+        for name in rule.sessions:
+            first, last = self.spec.sessions[name].minutes
+            here = np.arange(int(first // HALF_DAY), half_days, 2)
+            size[here] = by_day
+            opens[here] = (here // 2) * DAY + first
+            closes[here] = (here // 2) * DAY + last
+        return Opening(size, opens, closes, _following(size > 0))
+
+    def weights(self, profile: Profile, first_day: int, days: int) -> NDArray[np.float64]:
+        """Relative intensity of needs, shape (days, 24); the mean over a factor-free week is 1 per day (1/24 per hour)."""
+        day = np.arange(first_day, first_day + days)
+        week, hour = np.asarray(profile.weekday.value), np.asarray(profile.hour.value)
+        month_of_year = self.dates[day].astype("datetime64[M]").astype(np.int64) % 12
+        by_day = (week / week.mean())[self.weekday[day]] * np.asarray(self.spec.month.value)[month_of_year]
+        by_day *= np.where(self.is_holiday[day], profile.holiday.value, 1.0)
+        by_day *= (1.0 + self.spec.growth.value) ** (day / 365.0)
+        return np.asarray(by_day[:, None] * (hour / hour.sum())[None, :])
+
+
+def _following(is_open: NDArray[np.bool_]) -> NDArray[np.int64]:
+    index = np.where(is_open, np.arange(len(is_open)), len(is_open))
+    return np.minimum.accumulate(index[::-1])[::-1]

@@ -1,0 +1,121 @@
+"""`make bench`: what a visit costs, beside one-process-per-patient SimPy measured directly before and after.
+
+Machines differ and change their pace within minutes, so only ratios of interleaved CPU times are quoted; the median of
+the rounds is printed with its spread. `ratio to idiomatic SimPy` is of the study as it is really run (a pack of
+replications together), `single` of one replication. Both divide the idiomatic cost of a *primary patient* (the unit in
+which SimPy and its peers are usually compared) by the cost of a *visit* here. The lines `visit by visit` divide by
+visits on both sides, which is stricter: an idiomatic primary patient brings 1.13 visits.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from statistics import median
+
+import pandas as pd
+from sim.model import Case, simulate
+
+import idiomatic
+import sim
+from sim.study import cases
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One run of the model, between two runs of the measuring rod."""
+
+    worlds: int
+    seconds: float
+    visits: int
+    patient: float
+    """Microseconds of a primary patient in idiomatic SimPy, mean of before and after."""
+    idiomatic_visit: float
+    """Microseconds of a visit there."""
+
+    @property
+    def visit(self) -> float:
+        """Microseconds of a visit here."""
+        return 1e6 * self.seconds / self.visits
+
+
+def main() -> None:
+    """Measure and print."""
+    choice = _arguments()
+    case = _case(choice.study, choice.days)
+    pack = choice.pack or sim.load(choice.study).execution.pack
+    simulate(_shorter(case, 7), [0], None)  # compile kernels and fill caches outside the measurement
+    rounds = [(measure(case, 1), measure(case, pack)) for _ in range(choice.rounds)]
+    singles, packs = [one for one, _ in rounds], [many for _, many in rounds]
+    _tell("ratio to idiomatic SimPy", packs, lambda run: run.patient / run.visit)
+    _tell("single", singles, lambda run: run.patient / run.visit)
+    _tell("visit by visit", packs, lambda run: run.idiomatic_visit / run.visit)
+    _tell("visit by visit, single", singles, lambda run: run.idiomatic_visit / run.visit)
+    _tell(f"microseconds per visit, {pack} replications together", packs, lambda run: run.visit)
+    _tell("microseconds per visit, single", singles, lambda run: run.visit)
+    _tell("microseconds per patient, idiomatic SimPy", singles + packs, lambda run: run.patient)
+    _tell("seconds per replication, single", singles, lambda run: run.seconds)
+    if pack > 1:
+        _tell_line(case, singles, packs)
+
+
+def measure(case: Case, worlds: int) -> Measured:
+    """CPU time of so many replications together, with the measuring rod before and after."""
+    before = idiomatic.run()[1]
+    began = time.process_time()
+    tables = simulate(case, list(range(worlds)), None)
+    seconds = time.process_time() - began
+    after = idiomatic.run()[1]
+    visits = sum(_visits(of["visits_daily"]) for of in tables.values())
+    patient, visit = ((getattr(before, unit) + getattr(after, unit)) / 2 for unit in ("per_patient", "per_visit"))
+    return Measured(worlds, seconds, visits, patient, visit)
+
+
+def _visits(daily: pd.DataFrame) -> int:
+    """Registrations; a return with results belongs to the visit that sent for them."""
+    return int(daily.loc[daily["kind"] != "return", "visits"].sum())
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--study", default="zhongwei")
+    parser.add_argument("--days", type=int, default=365, help="length of each run, all of it measured")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--pack", type=int, help="replications together; left out: as the study is really run")
+    return parser.parse_args()
+
+
+def _case(study: str, days: int) -> Case:
+    """The study's last scenario, every day of it measured, so that all visits simulated are counted."""
+    config = sim.load(study)
+    case = list(cases(config).values())[-1]
+    return _shorter(replace(case, warmup_from=case.from_), days)
+
+
+def _shorter(case: Case, days: int) -> Case:
+    return replace(case, to=case.from_ + timedelta(days=days - 1))
+
+
+def _tell(what: str, runs: list[Measured], of: Callable[[Measured], float]) -> None:
+    values = [of(run) for run in runs]
+    print(f"{what}: {median(values):.2f}  ({min(values):.2f} to {max(values):.2f})", flush=True)
+
+
+def _tell_line(case: Case, singles: list[Measured], packs: list[Measured]) -> None:
+    """The straight line through both sizes: what a half-day costs by itself, and what a further visit costs."""
+    half_days = 2 * ((case.to - case.from_).days + 1)
+    fixed, slope = zip(*(_line(*pair, half_days) for pair in zip(singles, packs, strict=True)), strict=True)
+    print(f"fixed cost: {median(fixed):.2f} ms per half-day (the start of a run shared out among its half-days)")
+    print(f"slope: {median(slope):.3f} microseconds per further visit")
+
+
+def _line(one: Measured, many: Measured, half_days: int) -> tuple[float, float]:
+    slope = (many.seconds - one.seconds) / (many.visits - one.visits)
+    return 1e3 * (one.seconds - slope * one.visits) / half_days, 1e6 * slope
+
+
+if __name__ == "__main__":
+    main()

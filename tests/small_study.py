@@ -1,0 +1,301 @@
+"""A small study made up by formulas, not simulated: what the analysis reads, with known answers.
+
+Two scenarios, `before` and `plan`, over 2024 and 2025. In the plan the grassroots share rises with the drawn adherence.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from sim.citation import Count, Figure, Source
+from sim.scenario import Scenario
+from sim.schema import Closed, read_yaml
+
+ROOT = Path(__file__).parents[1]
+SCENARIOS = ("before", "plan")
+MONTHS = [date(year, month, 1) for year in (2024, 2025) for month in range(1, 13)]
+RESIDENTS = 20_000
+
+FACILITIES = pd.DataFrame(
+    [
+        ("village-001", "Village 1", "一村卫生室", "village_station", "member", "g1", "public", "a", True),
+        ("clinic-001", "Clinic 1", "第一诊所", "clinic", "none", "", "private", "a", True),
+        ("centre-a", "Centre A", "甲乡卫生院", "centre", "member", "g1", "public", "a", True),
+        ("sub-a", "Sub-centre A", "甲分中心", "sub_centre", "member", "g1", "public", "a", True),
+        ("second", "District hospital", "区医院", "secondary", "member", "g1", "public", "a", True),
+        ("first", "City hospital", "市人民医院", "tertiary", "lead", "g1", "public", "a", True),
+        ("private", "Private hospital", "民营三级医院", "tertiary", "none", "", "private", "a", True),
+        ("outside", "Outside", "域外", "outside", "none", "", "public", "", False),
+    ],
+    columns=["id", "name", "name_zh", "level", "role", "group", "ownership", "area", "inside"],
+)
+
+MONTHLY_VISITS = {
+    "village-001": 3000, "clinic-001": 1600, "centre-a": 2000, "sub-a": 600, "second": 1500, "first": 2700,
+    "private": 300, "outside": 500,
+}  # fmt: skip
+"""Visits of residents in a month before the plan."""
+
+STAYS = {"centre-a": (60, 6), "second": (100, 9), "first": (180, 8), "private": (20, 10), "outside": (20, 9)}
+"""Discharges in a month, nights of each."""
+
+
+def adherence(replication: int) -> float:
+    """The drawn adherence of a replication."""
+    return round(0.12 + 0.44 * ((7 * replication + 3) % 20 + 0.5) / 20, 4)
+
+
+def replication_tables(scenario: str, replication: int) -> dict[str, pd.DataFrame]:
+    """The tables of one replication; December 2023 belongs to the warm-up and counts nowhere."""
+    luck = np.random.default_rng([replication, 7])
+    visits = _visits(scenario, replication, luck)
+    by = ["month", "level", "group", "resident", "kind"]
+    daily = visits.groupby(by, sort=False)["visits"].sum().reset_index().rename(columns={"month": "date"})
+    warmup = daily.head(3).assign(date=date(2023, 12, 1), visits=1_000_000)
+    needs = {"month": MONTHS, "condition": "cold", "resident": True, "needs": 8000}
+    backlog = _rows(month=MONTHS, facility="first", resource="bed", waiting=[40 + i % 3 for i in range(24)])
+    return {
+        "visits_daily": pd.concat([warmup, daily], ignore_index=True),
+        "visits_monthly": visits.drop(columns=["share"]),
+        **_waits(scenario),
+        **_stays(scenario, luck),
+        **_quotas(scenario),
+        "needs_monthly": _rows(**needs, unmet=80 if scenario == "before" else 72),
+        "referrals_monthly": _referrals(scenario),
+        "loads": _loads(scenario),
+        "backlog": backlog,
+    }
+
+
+def _rows(**columns: Any) -> pd.DataFrame:
+    return pd.DataFrame(columns)
+
+
+def _visits(scenario: str, replication: int, luck: np.random.Generator) -> pd.DataFrame:
+    """The plan moves a part of hospital visits to the centre, from July 2024 on."""
+    rows = []
+    season = 1 + 0.08 * np.sin(np.arange(24) / 12 * 2 * np.pi)
+    for place, usual in MONTHLY_VISITS.items():
+        level, group = FACILITIES.set_index("id").loc[place, ["level", "group"]]
+        for i, month in enumerate(MONTHS):
+            number = usual * season[i] * (1 + 0.01 * luck.standard_normal())
+            moved = 0.35 * adherence(replication) if scenario == "plan" and month >= date(2024, 7, 1) else 0.0
+            if level in ("secondary", "tertiary"):
+                number *= 1 - moved
+            if place == "centre-a":
+                number += moved * 4500 * season[i]
+            kinds = {"outpatient": 0.9, "emergency": 0.1} if level in ("secondary", "tertiary") else {"outpatient": 1.0}
+            for kind, share in kinds.items():
+                rows.append((month, place, level, group, True, kind, "other", round(number * share), share))
+            rows.append((month, place, level, group, True, "return", "other", 50, 0.0))
+    names = ["month", "facility", "level", "group", "resident", "kind", "cls", "visits", "share"]
+    return pd.DataFrame(rows, columns=names).assign(wait_minutes=600, left=1, turned_away=2)
+
+
+def _waits(scenario: str) -> dict[str, pd.DataFrame]:
+    later = 1 if scenario == "plan" else 0
+    bins = {"other": [0, 2, 3 + later], "referred": [0, 1, 2], "referred_contracted": [0, 0, 1 + (1 - later)]}
+    rows = [
+        (m, "first", c, d, n) for m in MONTHS for c, ds in bins.items() for d, n in zip(ds, (50, 30, 20), strict=True)
+    ]
+    days = pd.DataFrame(rows, columns=["month", "facility", "cls", "days", "patients"])
+    minutes = (
+        days.rename(columns={"days": "minutes"}).assign(kind="outpatient").assign(minutes=lambda r: r["minutes"] * 9)
+    )
+    bookings = _rows(month=MONTHS, facility="first", cls="other", requests=1000, booked_open=900, booked_held=0,
+                     refused=60, no_shows=100, walk_in=40, extra=5)  # fmt: skip
+    return {
+        "waits_days": days,
+        "waits_bed": days.assign(left=1),
+        "waits_minutes": minutes,
+        "bookings_monthly": bookings,
+    }
+
+
+def _stays(scenario: str, luck: np.random.Generator) -> dict[str, pd.DataFrame]:
+    rows = []
+    for place, (number, nights) in STAYS.items():
+        level, group = FACILITIES.set_index("id").loc[place, ["level", "group"]]
+        for month in MONTHS:
+            shorter = 12 if scenario == "plan" and place == "first" and month >= date(2024, 7, 1) else 0
+            slept = number * nights - shorter * 5 + int(luck.integers(-20, 20))
+            rows.append((month, place, "general", level, group, True, "other", number, slept, slept * 23.5, shorter,
+                         number - shorter, slept + shorter * 7))  # fmt: skip
+    names = ["month", "facility", "ward", "level", "group", "resident", "entry", "discharges", "nights", "hours",
+             "stepped_down", "episodes", "episode_nights"]  # fmt: skip
+    stays = pd.DataFrame(rows, columns=names)
+    beds = stays[stays["facility"].ne("outside")].assign(
+        bed_days=lambda r: r["nights"] / 0.85, occupied_days=lambda r: r["nights"], held_days=0, used_held=0,
+        borrowed=0, released=0, blocked_hours=24.0,
+    )  # fmt: skip
+    columns = ["month", "facility", "ward", "bed_days", "occupied_days", "held_days", "used_held", "borrowed", "released",
+               "blocked_hours"]  # fmt: skip
+    return {"stays_monthly": stays, "beds_monthly": beds[columns]}
+
+
+def _quotas(scenario: str) -> dict[str, pd.DataFrame]:
+    held = 900 if scenario == "plan" else 0
+    slots = _rows(month=MONTHS, facility="first", department="general", offered=2700, held=held, used_held=held // 9,
+                  released=held - held // 9, used_open=1700)  # fmt: skip
+    return {"slots_monthly": slots}
+
+
+def _referrals(scenario: str) -> pd.DataFrame:
+    number = 120 if scenario == "plan" else 24
+    rows = [
+        (m, direction, "formal", level, to, status, n)
+        for m in MONTHS
+        for direction, level, to in (("up", "centre", "first"), ("down", "tertiary", "centre-a"))
+        for status, n in (("completed", number), ("declined", number // 12), ("lapsed", number // 8))
+    ] + [(m, "up", "self", "centre", "first", "completed", 300) for m in MONTHS]
+    return pd.DataFrame(
+        rows, columns=["month", "direction", "channel", "from_level", "to_facility", "status", "referrals"]
+    )
+
+
+def _loads(scenario: str) -> pd.DataFrame:
+    load = {"first": 1.04 if scenario == "plan" else 0.97, "second": 0.8, "centre-a": 0.6}
+    points = [f"{facility}/general" for facility in load]
+    return _rows(point=points, facility=list(load), resource="clinic", offered=[100 * x for x in load.values()],
+                 capacity=100.0, load=list(load.values()))  # fmt: skip
+
+
+# ----------------------------------------------------------------------------------------------- config and scenarios
+
+CLAUSE = {"document": "zhongwei-2023-67", "clause": "四(三)1"}
+
+
+def _lever(value: Any, unit: str, source: dict[str, Any]) -> dict[str, Any]:
+    return {"2024-06-30": {"value": value, "unit": unit, "source": source}}
+
+
+def _target(bound: str, value: float, unit: str, scope: str) -> dict[str, Any]:
+    return {bound: value, "unit": unit, "by": "2024-12-31", "scope": scope, "source": CLAUSE}
+
+
+ASSUMED = {"assumption": "No adherence has been published.", "range": [0.1, 0.6]}
+
+BEFORE = {"name": "before", "title": "Before the plan", "title_zh": "方案实施前", "policy": {}, "targets": {}}
+
+PLAN = {
+    "name": "plan",
+    "title": "The plan as written",
+    "title_zh": "按方案实施",
+    "question": "Are the targets met if residents begin at the grassroots?",
+    "question_zh": "如果居民基层首诊，目标能否实现？",
+    "policy": {
+        "first_contact": {"adherence": _lever(0.3, "share of residents", ASSUMED)},
+        "slot_quota": {"held_for_referral": _lever("1/3", "share of slots", CLAUSE)},
+    },
+    "targets": {
+        "grassroots_visit_share": _target("at_least", 0.65, "share", "grid"),
+        "average_length_of_stay": _target("at_most", 7.8, "days", "tertiary_public"),
+        "outpatient_per_discharge": _target("at_most", 12, "visits per discharge", "tertiary_public"),
+        "level4_operation_share": _target("at_least", 0.15, "share", "tertiary_public"),
+        "case_mix_index": _target("at_least", 1, "relative weight", "tertiary_public"),
+    },
+}
+"""Five targets, of which two are not computed."""
+
+
+class Network(Closed):
+    """A place with one assumption."""
+
+    minutes_per_km: Figure
+
+
+class Population(Closed):
+    """Its residents."""
+
+    residents: dict[str, Count]
+
+
+@dataclass(frozen=True)
+class SmallStudy:
+    """As `sim.results.Results`, as far as the analysis reads it."""
+
+    folder: Path
+    config: SimpleNamespace
+    scenarios: list[Scenario]
+    tables: dict[str, pd.DataFrame]
+    draws: pd.DataFrame
+    facilities: pd.DataFrame = field(default_factory=lambda: FACILITIES)
+    provenance: dict[str, Any] = field(default_factory=lambda: dict(PROVENANCE))
+
+    @property
+    def study(self) -> SimpleNamespace:
+        """Titles and baseline."""
+        return self.config.study
+
+    @property
+    def indicators(self) -> pd.DataFrame:
+        """As measured."""
+        return pd.read_parquet(self.folder / "indicators.parquet")
+
+    @property
+    def comparison(self) -> pd.DataFrame:
+        """As compared."""
+        return pd.read_csv(self.folder / "comparison.csv", keep_default_na=False, na_values=[""])
+
+
+PROVENANCE = {
+    "study": "small",
+    "seed": 1,
+    "code": "c0de",
+    "git": None,
+    "versions": {"numpy": "2"},
+    "run": {"seconds": 1},
+}
+
+
+def small_study(folder: Path, replications: int = 6, last: date = date(2025, 12, 31), **plan: Any) -> SmallStudy:
+    """The whole study; keywords change the plan."""
+    scenarios = [Scenario.model_validate(data) for data in (BEFORE, PLAN | plan)]
+    return SmallStudy(folder, config(replications, last), scenarios, tables(replications), draws(replications))
+
+
+def config(replications: int, last: date) -> SimpleNamespace:
+    """The validated config, as far as the analysis reads it."""
+    roads = Source(assumption="Rural roads.", range=[1.0, 4.0])
+    people = Count(value=RESIDENTS, unit="residents", source=Source(data="census-2020", table="1"))
+    study = SimpleNamespace(
+        name="small", title="A small town", title_zh="小城", question="What does the plan change?",
+        question_zh="方案会带来什么变化？", baseline="before", scenarios=list(SCENARIOS),
+    )  # fmt: skip
+    facts = dict.fromkeys(("timetable", "demand", "choice", "care"))
+    return SimpleNamespace(
+        study=study,
+        network=Network(minutes_per_km=Figure(value=2.0, unit="minutes per km", source=roads)),
+        population=Population(residents={"a": people}),
+        horizon=SimpleNamespace(warmup_from=date(2023, 1, 1), from_=date(2024, 1, 1), to=last),
+        report=read_yaml(ROOT / "configs/report/standard.yaml")[0],
+        seed=1,
+        replications=replications,
+        uncertainty="assumptions",
+        **facts,
+    )
+
+
+def tables(replications: int) -> dict[str, pd.DataFrame]:
+    """All tables of the study."""
+    parts: dict[str, list[pd.DataFrame]] = {}
+    for scenario in SCENARIOS:
+        for replication in range(replications):
+            for name, table in replication_tables(scenario, replication).items():
+                run = pd.DataFrame({"scenario": scenario, "replication": replication}, index=table.index)
+                parts.setdefault(name, []).append(run.join(table))
+    return {name: pd.concat(tables, ignore_index=True) for name, tables in parts.items()}
+
+
+def draws(replications: int) -> pd.DataFrame:
+    """What each replication drew."""
+    path, since = "policy.first_contact.adherence", "2024-06-30"
+    rows = [("plan", r, path, since, adherence(r)) for r in range(replications)]
+    return pd.DataFrame(rows, columns=["scenario", "replication", "path", "since", "value"])

@@ -1,0 +1,204 @@
+"""Where a study runs: same results whoever does the work, nothing lost when some of it goes wrong."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from sim.compose import ExecutionSpec
+from sim.execution import LIVES, Failed, Progress, Simulate, Task, run
+from sim.results import Tasks, task_keys
+
+Tables = dict[int, dict[str, pd.DataFrame]]
+Tick = Callable[[int], None]
+
+
+@dataclass(frozen=True)
+class Case:
+    """As much of a case as the work needs."""
+
+    beds: int
+    trouble: str = ""
+    """A file by which replication 1 of this case counts its attempts, where it makes trouble."""
+    warmup_from: date = date(2024, 1, 1)
+    to: date = date(2024, 1, 10)
+
+
+class Heard(Progress):
+    """Keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.days = self.done = 0
+        self.lines: list[str] = []
+        self.ended = False
+
+    def begin(self, days: int) -> None:
+        self.days = days
+
+    def advance(self, days: int) -> None:
+        self.done += days
+
+    def say(self, text: str) -> None:
+        self.lines.append(text)
+
+    def end(self) -> None:
+        self.ended = True
+
+
+def simulate(case: Case, replications: list[int], tick: Tick | None = None) -> Tables:
+    """Visits that depend on the case and the replication alone."""
+    for _ in range(10):
+        if tick:
+            tick(len(replications))
+    return {r: {"visits": pd.DataFrame({"visits": [1000 * case.beds + r]})} for r in replications}
+
+
+def _attempts(case: Case) -> int:
+    """Count one more attempt at a case, over all processes."""
+    with Path(case.trouble).open("ab") as file:
+        file.write(b".")
+    return Path(case.trouble).stat().st_size
+
+
+def fails_in_replication_1(case: Case, replications: list[int], tick: Tick | None = None) -> Tables:
+    """Fails whenever replication 1 is among those asked for."""
+    if case.trouble and 1 in replications:
+        raise ZeroDivisionError("no doctors")
+    return simulate(case, replications, tick)
+
+
+def dies_in_replication_1(case: Case, replications: list[int], tick: Tick | None = None) -> Tables:
+    """Takes its worker down whenever replication 1 is among those asked for."""
+    if case.trouble and 1 in replications:
+        _attempts(case)
+        os.kill(os.getpid(), signal.SIGKILL)
+    return simulate(case, replications, tick)
+
+
+def dies_once(case: Case, replications: list[int], tick: Tick | None = None) -> Tables:
+    """Takes its worker down the first time that replication 1 is asked for."""
+    if case.trouble and 1 in replications and _attempts(case) == 1:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return simulate(case, replications, tick)
+
+
+def interrupted(case: Case, replications: list[int], tick: Tick | None = None) -> Tables:
+    """The user presses Ctrl-C when replication 2 begins."""
+    if 2 in replications:
+        raise KeyboardInterrupt
+    return simulate(case, replications, tick)
+
+
+def never(case: Case, replications: list[int], tick: Tick | None = None) -> Tables:
+    """Must not be asked."""
+    raise AssertionError(f"{replications} of {case} are simulated again")
+
+
+CASES = {"now": Case(beds=1), "plan": Case(beds=2)}
+
+
+def go(folder: Path, simulate: Simulate = simulate, cases: Any = None, **how: Any) -> tuple[list[Task], Heard]:
+    """Run four replications of each case in a folder."""
+    heard = Heard()
+    spec = ExecutionSpec(workers=how.get("workers", 1), pack=how.get("pack", 2))
+    return run(cases or CASES, how.get("replications", 4), spec, Tasks(folder / "tasks"), simulate, heard), heard
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """Every file below a folder."""
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_tasks_come_in_order_and_days_add_up(tmp_path: Path) -> None:
+    tasks, heard = go(tmp_path)
+    assert [(task.scenario, task.replication) for task in tasks] == [(s, r) for s in CASES for r in range(4)]
+    assert heard.days == heard.done == 2 * 4 * 10
+    assert heard.ended
+    assert heard.lines == [f"{name}, replications {pair}: done." for name in CASES for pair in ("0-1", "2-3")]
+
+
+def test_workers_and_packs_change_nothing(tmp_path: Path) -> None:
+    go(tmp_path / "one", workers=1, pack=1)
+    _, heard = go(tmp_path / "two", workers=2, pack=3)
+    assert contents(tmp_path / "one") == contents(tmp_path / "two")
+    assert heard.done == heard.days
+
+
+def test_finished_tasks_are_not_done_again(tmp_path: Path) -> None:
+    before, _ = go(tmp_path, replications=2)
+    after, heard = go(tmp_path, never, replications=2)
+    assert after == before
+    assert heard.days == 0
+    assert heard.lines == ["4 of 4 tasks are finished already."]
+
+
+def test_more_replications_do_only_the_new_ones(tmp_path: Path) -> None:
+    go(tmp_path, replications=2)
+    before = contents(tmp_path)
+    _, heard = go(tmp_path, replications=3)
+    assert heard.days == 2 * 1 * 10
+    assert before.items() <= contents(tmp_path).items()
+
+
+def test_scenarios_that_say_the_same_share_their_tasks(tmp_path: Path) -> None:
+    tasks, heard = go(tmp_path, cases={"now": Case(beds=1), "as_now": Case(beds=1)})
+    assert heard.days == 4 * 10
+    assert [task.key for task in tasks[:4]] == [task.key for task in tasks[4:]]
+
+
+def test_a_damaged_task_is_done_again_and_said(tmp_path: Path) -> None:
+    tasks, _ = go(tmp_path)
+    whole = contents(tmp_path)
+    victim = tmp_path / "tasks" / tasks[5].key / "visits.parquet"
+    victim.write_bytes(victim.read_bytes()[:-1])
+    _, heard = go(tmp_path)
+    assert contents(tmp_path) == whole
+    assert heard.days == 10
+    assert heard.lines[0].startswith("plan, replication 1 is done again (task ")
+    assert "visits.parquet is damaged" in heard.lines[0]
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_one_failure_spoils_no_other_task(tmp_path: Path, workers: int) -> None:
+    cases = {**CASES, "plan": replace(CASES["plan"], trouble=str(tmp_path / "attempts"))}
+    with pytest.raises(Failed) as caught:
+        go(tmp_path, fails_in_replication_1, cases, workers=workers, pack=4)
+    assert [str(task) for task in caught.value.failures] == ["plan, replication 1"]
+    assert str(caught.value).splitlines() == [
+        "1 of 8 tasks failed; the others are finished and kept:",
+        "  plan, replication 1: ZeroDivisionError: no doctors",
+    ]
+    assert "fails_in_replication_1" in caught.value.details()
+    finished = [Tasks(tmp_path / "tasks").is_finished(key) for case in cases.values() for key in task_keys(case, 4)]
+    assert finished.count(True) == 7
+
+
+def test_a_killed_worker_changes_nothing(tmp_path: Path) -> None:
+    cases = {**CASES, "plan": replace(CASES["plan"], trouble=str(tmp_path / "attempts"))}
+    go(tmp_path / "calm", cases=cases)
+    go(tmp_path / "storm", dies_once, cases, workers=2)
+    assert contents(tmp_path / "calm") == contents(tmp_path / "storm")
+
+
+def test_a_task_that_kills_its_workers_is_given_up_alone(tmp_path: Path) -> None:
+    cases = {**CASES, "plan": replace(CASES["plan"], trouble=str(tmp_path / "attempts"))}
+    with pytest.raises(Failed) as caught:
+        go(tmp_path, dies_in_replication_1, cases, workers=2)
+    assert [str(task) for task in caught.value.failures] == ["plan, replication 1"]
+    assert (tmp_path / "attempts").stat().st_size == LIVES
+
+
+def test_an_interruption_keeps_what_is_finished(tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        go(tmp_path, interrupted)
+    _, heard = go(tmp_path)
+    assert heard.lines[0] == "2 of 8 tasks are finished already."
+    assert not list(tmp_path.glob(".*"))
