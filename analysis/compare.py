@@ -48,7 +48,10 @@ def compare(indicators: Frame, baseline: str, important: Mapping[str, float]) ->
     own, change = _interval(grouped["value"]), _interval(grouped["change"])
     table = own.join(change.drop(columns="replications").rename(columns=_as_difference)).reset_index()
     table["baseline"] = baseline
-    table["verdict"] = [None if pd.isna(row.difference) else _row_verdict(row, important) for row in table.itertuples()]
+    table["verdict"] = [
+        _row_verdict(row, important) if told else None
+        for row, told in zip(table.itertuples(), table["difference"].notna(), strict=True)
+    ]
     return table[COLUMNS]
 
 
@@ -114,7 +117,7 @@ class Judgement:
 
 
 def judged_years(goal: Goal, in_force: Sequence[date]) -> dict[Moment, str]:
-    """The years in which a goal is judged: that of its deadline, and the first that begins after it with all in force."""
+    """The years in which a goal is judged: that of its deadline, and the first begun after it with all in force."""
     ready = [day.year if (day.month, day.day) == (1, 1) else day.year + 1 for day in in_force]
     deadline = goal.target.by.year
     return {"deadline": str(deadline), "full_year": str(max([deadline + 1, *ready]))}

@@ -1,8 +1,8 @@
 """The indicators: what each one means, in words and in sums. Each is defined here, once.
 
-An indicator is a function from the ledger to tallies (numerator and denominator by run, period, scope and variant),
-declared with its names, unit, formula in words, source and direction. Its own definition is the variant `standard`; at the
-one scope that targets ask for, that row is called `headline`. Other readings of an ambiguous phrase are further variants.
+An indicator is a function from the ledger to tallies (numerator and denominator by run, scope and variant), declared
+with its names, unit, formula in words, source and direction. Its own definition is the variant `standard`; at the one
+scope that targets ask for, that row is called `headline`. Other readings of an ambiguous phrase are further variants.
 """
 
 from __future__ import annotations
@@ -90,9 +90,10 @@ class Indicator:
         """The indicator as a list shows it."""
         why_not = self.why_not or Text("", "")
         return Entry(
-            self.id, self.name.en, self.name.zh, self.unit.en, self.unit.zh, self.formula.en, self.formula.zh, self.source,
-            self.scope, self.scopes, [v.id for v in self.variants], self.better, list(self.guards), self.computed,
-            why_not.en, why_not.zh,
+            name=self.id, title=self.name.en, title_zh=self.name.zh, unit=self.unit.en, unit_zh=self.unit.zh,
+            formula=self.formula.en, formula_zh=self.formula.zh, source=self.source, headline_scope=self.scope,
+            scopes=self.scopes, variants=[v.id for v in self.variants], better=self.better, guards=list(self.guards),
+            computed=self.computed, why_not=why_not.en, why_not_zh=why_not.zh,
         )  # fmt: skip
 
 
@@ -199,9 +200,10 @@ def _counted_visits(ledger: Ledger) -> Frame:
     name=Text("Grassroots share of visits", "基层诊疗量占比"),
     unit=SHARE,
     formula=Text(
-        "outpatient and emergency visits of residents to village stations, clinics, centres and sub-centres / all their "
-        "outpatient and emergency visits, wherever; returns with results are not counted",
-        "居民在村卫生室、诊所、乡镇卫生院和社区卫生服务中心、县域医疗分中心的门诊与急诊人次 / 居民全部门诊与急诊人次（不论就诊地点）；持检查结果复诊不另计",
+        "outpatient and emergency visits of residents to village stations, clinics, centres and sub-centres / all "
+        "their outpatient and emergency visits, wherever; returns with results are not counted",
+        "居民在村卫生室、诊所、乡镇卫生院、社区卫生服务中心和县域医疗分中心的门诊与急诊人次 / "
+        "居民全部门诊与急诊人次（不论就诊地点）；持检查结果复诊不另计",
     ),
     source="zhongwei-2023-67 四(一)3",
     scope="grid",
@@ -321,8 +323,8 @@ def out_of_area_share(ledger: Ledger) -> Frame:
     name=Text("Average length of stay", "平均住院日"),
     unit=DAYS,
     formula=Text(
-        "calendar nights of the stays that ended / discharges; each institution counts its own stays, a transfer ends one",
-        "出院者占用总床日数 / 出院人次；各机构分别统计，转院视为一次出院",
+        "calendar nights of the stays that ended / discharges; each institution counts its own stays",
+        "出院者占用总床日数 / 出院人次；各机构分别统计",
     ),
     source="zhongwei-2023-67 四(一)3",
     scope="tertiary_public",
@@ -342,7 +344,7 @@ def average_length_of_stay(ledger: Ledger) -> Frame:
     name=Text("Length of stay of an episode", "住院全程日数（跨机构）"),
     unit=DAYS,
     formula=Text(
-        "nights in any hospital or centre from first admission to home / episodes of care that ended, residents, wherever",
+        "nights from first admission to home, in whatever institutions / episodes that ended, residents",
         "从首次入院到回家在各机构的总床日数 / 结束的住院全程数（居民，不论地点）",
     ),
     source="guard: a stay that a transfer shortens goes on elsewhere",
@@ -441,8 +443,8 @@ def bed_occupancy(ledger: Ledger) -> Frame:
     name=Text("Days to an appointment", "预约等待天数"),
     unit=DAYS,
     formula=Text(
-        "days from the wanted day to the appointment, mean over booked patients without priority; P90 is the smallest number "
-        "of days within which nine of ten are seen",
+        "days from the wanted day to the appointment, mean over booked patients without priority; P90 is the smallest "
+        "number of days within which nine of ten are seen",
         "从期望就诊日到预约就诊日的天数，无优先权患者的均值；P90 为九成患者等待不超过的最小天数",
     ),
     source="zhongwei-2023-67 四(三)1 (priority is promised, waits are not limited)",
@@ -746,7 +748,7 @@ def blocked_bed_share(ledger: Ledger) -> Frame:
     return tally(beds, STANDARD, "blocked_days", "bed_days")
 
 
-# ------------------------------------------------------------------------------------------------------ not computed yet
+# ----------------------------------------------------------------------------------------------------- not computed yet
 
 
 def _enter_missing(id: str, name: Text, unit: Text, formula: Text, why_not: Text) -> None:

@@ -1,7 +1,7 @@
 """The tables of a study, summed by period and scope: the one way in which indicators read them.
 
-A scope says whose care counts. Two families are never mixed: scopes of people (`grid`, `in_area`: residents of the area)
-and scopes of places (`area`, `group`, `tertiary_public`, ...: institutions, whoever comes).
+A scope says whose care counts. Two families are never mixed: scopes of people (`grid`, `in_area`: residents of the
+area) and scopes of places (`area`, `group`, `tertiary_public`, ...: institutions, whoever comes).
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ def places(facilities: Frame) -> Frame:
 
 @dataclass(frozen=True)
 class Ledger:
-    """The tables of a study and the period by which they are summed."""
+    """The tables of a study and the periods by which they are summed."""
 
     tables: Mapping[str, Frame]
     """Table name -> rows with scenario and replication, and a month or a date."""
@@ -92,7 +92,8 @@ class Ledger:
     facilities: Frame
     """One row for each facility: id, level, role, group, ownership, inside."""
 
-    period: Period = "year"
+    periods: tuple[Period, ...] = ("year",)
+    """By what the tables are summed; several at once are cheaper than one after the other."""
 
     residents: float | None = None
     """Permanent residents of the area; None where they are not known."""
@@ -133,15 +134,16 @@ class Ledger:
         rows = self.tables[table]
         when = "date" if "date" in rows else "month"
         dated = rows.groupby(["scenario", "replication", when, *by], observed=True, sort=False)[list(values)].sum()
-        dated = dated.reset_index()
-        dated["period"] = dated[when].map({day: self._period(str(day)[:10], when) for day in dated[when].unique()})
-        return dated.dropna(subset="period").astype({"scenario": str})
+        dated = dated.reset_index().astype({"scenario": str})
+        days = {day: str(day)[:10] for day in dated[when].unique() if self._measured(str(day)[:10], when)}
+        named = [
+            dated.assign(period=dated[when].map({d: t[: DIGITS[p]] for d, t in days.items()})) for p in self.periods
+        ]
+        return pd.concat(named, ignore_index=True).dropna(subset="period")
 
-    def _period(self, day: str, when: str) -> str | None:
-        """The period of an ISO date, None during the warm-up; a month counts from its first day."""
-        if self.span and day < str(self.span.first if when == "date" else self.span.first.replace(day=1)):
-            return None
-        return day[: DIGITS[self.period]]
+    def _measured(self, day: str, when: str) -> bool:
+        """Whether an ISO date lies after the warm-up; a month counts from its first day."""
+        return self.span is None or day >= str(self.span.first if when == "date" else self.span.first.replace(day=1))
 
     def of_people(self, table: str, values: Sequence[str], by: Sequence[str] = ()) -> Frame:
         """Sums by level and scope of a table that tells residents from others."""
@@ -170,12 +172,11 @@ class Ledger:
 
 
 def tally(rows: Frame, variant: str, top: str, bottom: str | None = None) -> Frame:
-    """The rows of one variant: numerator and, for a ratio, denominator, by run and scope."""
-    sums = rows.groupby(KEYS, observed=True, sort=False)[list({top, bottom or top})].sum().reset_index()
-    return sums[KEYS].assign(
+    """What rows add to one variant: to its numerator and, for a ratio, to its denominator."""
+    return rows[KEYS].assign(
         variant=variant,
-        numerator=sums[top].astype(float),
-        denominator=sums[bottom].astype(float) if bottom else float("nan"),
+        numerator=rows[top].astype(float),
+        denominator=rows[bottom].astype(float) if bottom else float("nan"),
     )
 
 

@@ -9,7 +9,7 @@ import pandas as pd
 from analysis.compare import compare
 from analysis.indicators import CATALOGUE, HEADLINE, STANDARD, Entry, Indicator
 from analysis.ledger import RUN, Frame, Ledger, Period, Span
-from analysis.reading import report_spec, residents_of, span_of
+from analysis.reading import residents_of, span_of
 from sim.results import Results, write_frame
 
 COLUMNS = [*RUN, "indicator", "scope", "variant", "value", "numerator", "denominator", "unit"]
@@ -33,8 +33,12 @@ def measure(
     span: Span | None = None,
 ) -> Frame:
     """Every indicator for every replication and period; without residents or span the rates per resident are empty."""
-    ledger = Ledger(tables, facilities, period, residents, span)
-    wanted = [i for i in CATALOGUE.values() if i.recipe is not None and (period != "day" or i.daily)]
+    return _measured(Ledger(tables, facilities, (period,), residents, span))
+
+
+def _measured(ledger: Ledger) -> Frame:
+    """Every indicator by the periods of the ledger; by day, those whose tables allow it."""
+    wanted = [i for i in CATALOGUE.values() if i.recipe is not None and (i.daily or "day" not in ledger.periods)]
     valued = _valued(_completed(_tallies(wanted, ledger), wanted, ledger))
     valued["variant"] = valued["variant"].mask(valued["is_headline"], HEADLINE)
     ordered = valued.sort_values(["run", "indicator", "scope", "variant"], ignore_index=True)
@@ -44,7 +48,9 @@ def measure(
 def _tallies(wanted: Sequence[Indicator], ledger: Ledger) -> Frame:
     """What every indicator counts, by run, scope and variant."""
     parts = [i.recipe(ledger).assign(indicator=i.id) for i in wanted if i.recipe is not None]
-    return pd.concat(parts, ignore_index=True).astype({"indicator": _in_order(wanted)})
+    added = pd.concat(parts, ignore_index=True).astype({"indicator": _in_order(wanted)})
+    # An empty denominator stays empty: it tells a count from a ratio of an empty group.
+    return added.groupby(["run", *GROUP], observed=True, sort=False).sum(min_count=1).reset_index()
 
 
 def _in_order(wanted: Sequence[Indicator]) -> pd.CategoricalDtype:
@@ -72,7 +78,7 @@ def _valued(rows: Frame) -> Frame:
     top = rows["numerator"].fillna(0).mask(late)
     bottom = rows["denominator"].fillna(0).mask(counted)
     ratio = rows["per"] * top / bottom.where(bottom > 0)
-    given = rows["value"] if "value" in rows else top
+    given = rows.get("value", top)
     return rows.assign(value=ratio.mask(counted, top).mask(late, given), numerator=top, denominator=bottom)
 
 
@@ -81,8 +87,10 @@ def _valued(rows: Frame) -> Frame:
 
 def write_tables(results: Results) -> None:
     """Write indicators.{csv,parquet}, monthly.parquet, daily.parquet and comparison.csv into the study's folder."""
-    yearly, monthly, daily = (_of_study(results, period) for period in PERIODS)
-    important = {name: figure.value for name, figure in report_spec(results).important_differences.items()}
+    both, daily = _of_study(results, "year", "month"), _of_study(results, "day")
+    by_year = both["period"].str.len().eq(len("2024"))
+    yearly, monthly = (both[chosen].reset_index(drop=True) for chosen in (by_year, ~by_year))
+    important = {name: figure.value for name, figure in results.config.report.important_differences.items()}
     files = {
         "indicators.csv": yearly,
         "indicators.parquet": yearly,
@@ -94,8 +102,6 @@ def write_tables(results: Results) -> None:
         write_frame(results.folder / name, table)
 
 
-PERIODS: tuple[Period, ...] = ("year", "month", "day")
-
-
-def _of_study(results: Results, period: Period) -> Frame:
-    return measure(results.tables, results.facilities, period, residents=residents_of(results), span=span_of(results))
+def _of_study(results: Results, *periods: Period) -> Frame:
+    ledger = Ledger(results.tables, results.facilities, periods, residents_of(results), span_of(results))
+    return _measured(ledger)

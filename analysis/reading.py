@@ -1,4 +1,4 @@
-"""How the analysis reads a study's config and scenarios: the report's own part, goals, dates, sources, assumptions."""
+"""How the analysis reads a study's config and scenarios: goals, dates, sources, assumptions."""
 
 from __future__ import annotations
 
@@ -6,48 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from pydantic import Field
-
 from analysis.ledger import Span
-from sim.citation import Assumption, Figure, assumptions, citations
+from sim.citation import Assumption, assumptions, citations
+from sim.compose import shelves
 from sim.results import Results
 from sim.scenario import Scenario, Sources, Target, read_sources
-from sim.schema import Closed, Name
-
-
-class Benchmark(Closed):
-    """A published figure that the simulated base year is held against."""
-
-    indicator: Name
-    """Indicator id."""
-
-    scope: Name
-    """Scope of the indicator."""
-
-    variant: Name = "standard"
-    """Variant of the indicator."""
-
-    published: Figure
-    """The published figure."""
-
-    note: str = ""
-    """Why the two may differ."""
-
-    note_zh: str = ""
-    """The same in Chinese."""
-
-
-class ReportSpec(Closed):
-    """Judgements that a report needs: what difference matters, what a plausible base year is."""
-
-    important_differences: dict[Name, Figure] = Field(default_factory=dict)
-    """Minimum important difference of each indicator, in its unit: less is no practical difference."""
-
-    backlog_growth: Figure
-    """Yearly growth of a backlog, as a share of it, above which a service point is called not sustainable."""
-
-    benchmarks: list[Benchmark] = Field(default_factory=list)
-    """Published figures for the base year."""
 
 
 @dataclass(frozen=True)
@@ -63,18 +26,13 @@ class Goal:
         return self.target.scope.replace(" ", "_")
 
 
-FACTS = ("network", "population", "timetable", "demand", "choice", "care")
-"""Parts of a config that hold facts about a place."""
-
-
-def report_spec(results: Results) -> ReportSpec:
-    """The config's report part."""
-    return ReportSpec.model_validate(results.config.report)
+FACTS = ("network", "population", "timetable", "demand", "choice", "referral", "care", "report")
+"""Parts of a config that may rest on assumptions: facts about a place, and what the report judges by."""
 
 
 def sources_of(results: Results) -> Sources:
-    """What the cited keys stand for, as far as the study's folder describes them."""
-    return read_sources([results.folder / "scenarios"])
+    """What the cited keys stand for: as the study's folder describes them, else as the program does."""
+    return read_sources([results.folder / "scenarios", *shelves().scenarios])
 
 
 def span_of(results: Results) -> Span:
@@ -91,11 +49,7 @@ def assumptions_of(results: Results) -> list[Assumption]:
     """Every assumption once: about the place, about levers, about judgement."""
     facts = [found for part in FACTS for found in assumptions(getattr(results.config, part), part)]
     levers = [found for scenario in results.scenarios for found in assumptions(scenario.policy, "policy")]
-    return [
-        *facts,
-        *(a for n, a in enumerate(levers) if a not in levers[:n]),
-        *assumptions(report_spec(results), "report"),
-    ]
+    return [*(found for n, found in enumerate(levers) if found not in levers[:n]), *facts]
 
 
 def goals_of(scenarios: Sequence[Scenario]) -> list[Goal]:

@@ -160,7 +160,7 @@ def _levers() -> list[dict[str, Any]]:
 
 
 def _indicators() -> list[dict[str, Any]]:
-    return [dict(asdict(indicator)) for indicator in reader("indicators")()]
+    return [asdict(indicator) for indicator in reader("indicators")()]
 
 
 LISTS: dict[str, Callable[[], list[dict[str, Any]]]] = {

@@ -148,8 +148,10 @@ class Care:
     """(W, C)."""
     bed_patience: Floats
     """Minutes, (W,)."""
-    consultation: Floats
-    """Quantiles of the consultation length, mean 1, shape (W, streams.TABLE)."""
+    consultation_cv: Floats
+    """(W,)."""
+    exponential: bool
+    """Whether consultations are exponential rather than lognormal."""
 
     @classmethod
     def of(cls, specs: list[CareSpec], conditions: list[str]) -> Care:
@@ -183,14 +185,9 @@ class Care:
             step_down=per_condition(lambda c: c.step_down.value if c.step_down else 0.0),
             recovery=per_condition(lambda c: c.recovery.value if c.recovery else 0.0),
             bed_patience=single("bed_patience") * 1440.0,
-            consultation=np.array([_consultation_law(s) for s in specs]),
+            consultation_cv=single("consultation_cv"),
+            exponential=specs[0].consultation_law == "exponential",
         )
-
-
-def _consultation_law(spec: CareSpec) -> Floats:
-    if spec.consultation_law == "exponential":
-        return streams.exponential_table()
-    return streams.lognormal_table(spec.consultation_cv.value)
 
 
 def truth(care: Care, key: Keys, world: NDArray[np.int64], condition: NDArray[np.int64]) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
@@ -204,12 +201,14 @@ def truth(care: Care, key: Keys, world: NDArray[np.int64], condition: NDArray[np
 
 def consultation(care: Care, visit: Keys, world: NDArray[np.int64], column: NDArray[np.int64]) -> Floats:
     """Minutes of the first look; `column` is the level, or the number of levels for an emergency department."""
-    return care.consultation[world, streams.cell(visit, Purpose.SERVICE)] * care.minutes[world, column]
+    cells = streams.cell(visit, Purpose.SERVICE)
+    factor = streams.exponential_table()[cells] if care.exponential else streams.lognormal(cells, care.consultation_cv[world])
+    return factor * care.minutes[world, column]
 
 
 def patience(care: Care, visit: Keys, world: NDArray[np.int64]) -> Floats:
     """Minutes a patient will wait to be seen."""
-    return streams.lognormal_table(0.5)[streams.cell(visit, Purpose.PATIENCE)] * care.patience[world]
+    return streams.lognormal(streams.cell(visit, Purpose.PATIENCE), 0.5) * care.patience[world]
 
 
 def exam_turnaround(
@@ -217,7 +216,7 @@ def exam_turnaround(
 ) -> Floats:
     """Minutes until the results of a same-visit exam are there; 0 = no exam."""
     has_exam = streams.uniform(visit, Purpose.EXAM) < care.exam[world, condition, level]
-    return np.where(has_exam, streams.lognormal_table(0.5)[streams.cell(visit, Purpose.TURNAROUND)] * care.exam_minutes[world], 0.0)
+    return np.where(has_exam, streams.lognormal(streams.cell(visit, Purpose.TURNAROUND), 0.5) * care.exam_minutes[world], 0.0)
 
 
 def triage(care: Care, key: Keys, world: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -32,16 +32,18 @@ OUTSIDE_DOOR = 5
 KINDS = ("minor", "chronic", "moderate", "severe", "emergency")
 NEVER = -1e9
 
-Constants = dict[str, dict[str, float]]
+Shares = dict[str, dict[str, float]]
 
 
 class ChoiceSpec(Closed):
     """How residents choose; money in yuan, time in minutes and days."""
 
-    constants_urban: Cited[Constants]
-    """Utility of each door for each kind of condition in urban areas (`never` doors are left out)."""
-    constants_rural: Cited[Constants]
+    first_contact_urban: Cited[Shares]
+    """Share of first contacts of the base year by door, for each kind of condition, in urban areas; each row sums to 1."""
+    first_contact_rural: Cited[Shares]
     """The same in rural areas."""
+    local_tilt: Figure
+    """Log odds by which grassroots doors are chosen more often here than the shares say."""
     per_100_yuan: Figure
     """Utility lost per 100 yuan of cost, travel and waiting."""
     yuan_per_travel_hour: Figure
@@ -52,6 +54,8 @@ class ChoiceSpec(Closed):
     """What a day until the appointment is worth."""
     price: Cited[dict[str, float]]
     """Out-of-pocket price of a visit by door, yuan."""
+    price_employee: Figure
+    """What residents insured as employees pay of it."""
     contract_log_odds: Figure
     """Log odds that a contract in use adds to grassroots doors."""
     nest: Figure
@@ -76,8 +80,9 @@ class ChoiceSpec(Closed):
     @model_validator(mode="after")
     def _complete(self) -> ChoiceSpec:
         problems = []
-        for field in ("constants_urban", "constants_rural"):
+        for field in ("first_contact_urban", "first_contact_rural"):
             table = getattr(self, field).value
+            problems += [f"{field} > {k} sums to {sum(table[k].values()):g}; the shares of a row sum to 1" for k in table if abs(sum(table[k].values()) - 1) > 1e-9]
             problems += [f"{field} lacks {k}" for k in KINDS if k not in table]
             problems += [f"{field} names the kind {k}; welcome: {', '.join(KINDS)}" for k in table if k not in KINDS]
             problems += [f"{field} > {k} names the door {d}; welcome: {', '.join(DOORS)}" for k in table for d in table[k] if d not in DOORS]
@@ -125,7 +130,10 @@ class PerceivedWaits:
 class Choice:
     """The tables of choice of all replications side by side."""
 
-    def __init__(self, specs: list[ChoiceSpec], network: Network, capacities: list[Capacities], kinds: list[str], departments: list[str]) -> None:
+    def __init__(
+        self, specs: list[ChoiceSpec], network: Network, capacities: list[Capacities], kinds: list[str], departments: list[str], weights: Floats
+    ) -> None:
+        """`weights`: expected first contacts of the base year, shape (W, traits, contract, conditions)."""
         self.specs, self.network, self.capacities = specs, network, capacities
         self.worlds = len(specs)
         self.kind = np.array([KINDS.index(k) for k in kinds])
@@ -143,6 +151,8 @@ class Choice:
         self.doors_tried = np.array([s.doors_tried.value for s in specs])
         self.options = self._options()
         self.gumbel = streams.gumbel_table()
+        self.constants = self._fit(weights)
+        """Utility of each door beside cost and travel, (W, areas, kinds, doors): what the published shares leave to explain."""
 
     def _each(self, field: str) -> Floats:
         return np.array([getattr(s, field).value for s in self.specs])
@@ -156,6 +166,30 @@ class Choice:
                 facilities = np.flatnonzero((DOOR_OF_LEVEL[net.level[:-1]] == door) & (lookup >= 0))
                 found.append((column, door, facilities, lookup[facilities]))
         return found
+
+    def _fit(self, weights: Floats) -> Floats:
+        """Constants that reproduce the base year's shares of first contact, given this replication's prices and distances.
+
+        The fixed point of c <- c + log(wanted / simulated) (Berry, Levinsohn, Pakes 1995, doi 10.2307/2171802), with nobody
+        waiting and no policy in force; a door without facilities stays closed and its share goes to the others.
+        """
+        doors, kinds = len(DOORS), len(KINDS)
+        self.constants = np.zeros((self.worlds, len(self.urban), kinds, doors))
+        self.renew(PerceivedWaits.none(self.worlds, len(self.network.points), np.ones(self.worlds)))
+        free = self.utility.reshape(doors, self.worlds, self.traits, 2, len(self.kind))
+        constants = np.zeros_like(self.constants)
+        trait_area = np.arange(self.traits) // (len(AGES) * 2)
+        for w, spec in enumerate(self.specs):
+            for is_urban, cited in ((True, spec.first_contact_urban), (False, spec.first_contact_rural)):
+                traits = np.flatnonzero(self.urban[trait_area] == is_urban)
+                for k, kind in enumerate(KINDS):
+                    here = np.flatnonzero(self.kind == k)
+                    wanted = np.array([cited.value[kind].get(d, 0.0) for d in DOORS])
+                    utility, weight = free[:, w][:, traits][..., here], weights[w][traits][..., here]
+                    fitted = _constants(utility.reshape(doors, -1), weight.ravel(), wanted)
+                    fitted[list(GRASSROOTS_DOORS)] += spec.local_tilt.value
+                    constants[w, self.urban == is_urban, k] = fitted
+        return constants
 
     def renew(self, waits: PerceivedWaits) -> None:
         """Recompute all tables from perceived waits."""
@@ -218,22 +252,21 @@ class Choice:
         net = self.network
         column = np.where(self.is_emergency, len(net.departments), self.department)
         by_condition = logsum[:, :, column, :]  # (W, areas, C, doors)
-        constants = np.full((self.worlds, len(net.areas), len(self.kind), len(DOORS)), NEVER)
-        for w, spec in enumerate(self.specs):
-            for is_urban, cited in ((True, spec.constants_urban), (False, spec.constants_rural)):
-                table = np.array([[cited.value[k].get(d, NEVER) for d in DOORS] for k in KINDS])
-                price = np.array([spec.price.value[d] for d in DOORS]) * spec.per_100_yuan.value / 100.0
-                constants[w, self.urban == is_urban] = (table - price)[self.kind]
         outside = np.array([c.travel[:, -1] for c in self.capacities])
         cost = self._each("yuan_per_travel_hour")[:, None] * outside * (2.0 / 60.0)
         by_condition = by_condition.copy()
         by_condition[:, :, :, OUTSIDE_DOOR] = (-self._each("per_100_yuan")[:, None] / 100.0 * cost)[:, :, None]
-        total = np.maximum(constants + by_condition, NEVER)
-        repeated = np.repeat(total, len(AGES) * 2, axis=1)  # (W, traits, C, doors)
+        total = np.maximum(self.constants[:, :, self.kind, :] + by_condition, NEVER)
+        repeated = np.repeat(total, len(AGES) * 2, axis=1) - np.tile(self._price(), (1, len(net.areas) * len(AGES), 1))[:, :, None, :]
         both = np.stack([repeated, repeated], axis=2)  # (W, traits, contract, C, doors)
         log_odds = self._each("contract_log_odds")[:, None, None, None]
-        both[:, :, 1, :, list(GRASSROOTS_DOORS)] += log_odds
+        both[:, :, 1, :, : len(GRASSROOTS_DOORS)] += log_odds
         return np.ascontiguousarray(np.moveaxis(both, -1, 0)).reshape(len(DOORS), -1)
+
+    def _price(self) -> Floats:
+        """Utility of the price of each door, (W, scheme, doors): residents' scheme first, then employees'."""
+        price = np.array([[s.price.value[d] for d in DOORS] for s in self.specs]) * self._each("per_100_yuan")[:, None] / 100.0
+        return np.stack([price, price * self._each("price_employee")[:, None]], axis=1)
 
     def cell(self, rows: Rows, trait: NDArray[Any], contracted: NDArray[np.bool_]) -> NDArray[np.int64]:
         """Row of the utility tables for each contact."""
@@ -280,3 +313,22 @@ class Choice:
         chosen = self.cdf_points.take(index)
         chosen = np.where((door == 0) & (station >= 0), station, chosen)
         return np.where(door == OUTSIDE_DOOR, -1, chosen)
+
+
+def _constants(utility: Floats, weight: Floats, wanted: Floats) -> Floats:
+    """Constants under which the weighted mean of the logit shares is as wanted; `utility` has shape (doors, strata)."""
+    open_doors = (wanted > 0) & np.any((utility > NEVER / 2) & (weight > 0), axis=1)
+    fitted = np.where(open_doors, 0.0, NEVER)
+    if not open_doors.any() or weight.sum() <= 0:
+        return fitted
+    wanted = np.where(open_doors, wanted, 0.0) / wanted[open_doors].sum()
+    for _ in range(200):
+        value = np.maximum(utility + fitted[:, None], NEVER)
+        odds = np.exp(value - value.max(axis=0))
+        share = (odds / odds.sum(axis=0)) @ (weight / weight.sum())
+        step = np.log(wanted[open_doors] / np.maximum(share[open_doors], 1e-300))
+        fitted[open_doors] += step
+        if np.abs(step).max() < 1e-6:
+            break
+    fitted[open_doors] -= fitted[open_doors].mean()
+    return fitted

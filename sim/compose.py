@@ -11,7 +11,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
-from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal
 
@@ -30,6 +29,7 @@ from sim.citation import Figure, Source
 from sim.demand import DemandSpec
 from sim.network import NetworkSpec
 from sim.population import PopulationSpec
+from sim.readers import reader
 from sim.referral import ReferralSpec
 from sim.scenario import COMMAND_LINE, SOURCES, Scenario, find_scenario, read_scenario, read_sources
 from sim.schema import (
@@ -191,9 +191,6 @@ class Settings(Closed):
     care: CareSpec
     """What is found and how long it takes."""
 
-    referral: ReferralSpec
-    """Who goes up and who comes down."""
-
     execution: ExecutionSpec
     """Where the study runs."""
 
@@ -256,6 +253,8 @@ def shelves(config_dir: str | Path | None = None) -> Shelves:
     """
     shipped = _shipped()
     own = Path(config_dir).absolute() if config_dir else Path.cwd() / "configs"
+    if config_dir and not own.is_dir():
+        raise InputError([Problem(shown(own), None, "", "There is no such folder of configs.")])
     configs = [shipped / "configs", own] if not (own / MAIN).exists() else [own, shipped / "configs"]
     return Shelves(_there(configs), _there([own.parent / "scenarios", shipped / "scenarios"]))
 
@@ -268,7 +267,7 @@ def _shipped() -> Path:
 
 def _there(folders: Iterable[Path]) -> list[Path]:
     """The folders that exist, each once."""
-    return list({folder.resolve(): folder for folder in reversed([*folders]) if folder.is_dir()}.values())[::-1]
+    return list({folder.resolve(): folder for folder in folders if folder.is_dir()}.values())
 
 
 def studies(config_dir: str | Path | None = None) -> dict[str, Path]:
@@ -279,20 +278,21 @@ def studies(config_dir: str | Path | None = None) -> dict[str, Path]:
 # -------------------------------------------------------------------------------------------------------------- loading
 
 
-def load(study: str, *, overrides: Sequence[str] = (), config_dir: str | Path | None = None, **changes: Any) -> Config:
-    """A study by name, with overrides in Hydra's grammar or as keywords (`replications=2`), validated.
+def load(
+    study: str, /, *, overrides: Sequence[str] = (), config_dir: str | Path | None = None, **changes: Any
+) -> Config:
+    """A study by name, validated; with overrides in Hydra's grammar, or as keywords (`horizon={"to": "2024-03-31"}`).
 
     `vary.<scenario>.<lever>=value` sets a lever on the dates which that scenario introduces. `InputError` tells
     everything that is wrong, with file and line.
     """
     found = shelves(config_dir)
-    asked = [f"study={study}", *overrides, *(f"{key}={_in_hydra(value)}" for key, value in changes.items())]
-    orders = _understood(asked, found)
+    orders = _understood([f"study={study}", *overrides, *_as_overrides(changes)], found)
     data, origins = _composed(orders, found)
     problems = Collected()
     with problems.step():
         settings = validate(Settings, data, origins)
-    problems += _uncited(data, found, origins)
+    problems += [*_misnamed(data, origins), *_uncited(data, found, origins)]
     with problems.step():
         scenarios = _scenarios(data, orders.vary, found, origins)
     problems.tell()
@@ -310,7 +310,7 @@ def _scenarios(
     for place, name in enumerate(names):
         path = ("study", "scenarios", str(place))
         with problems.step():
-            file = find_scenario(name, found.scenarios, where(path), " > ".join(path))
+            file = find_scenario(name, found.scenarios, where, path)
             scenarios.append(read_scenario(file, found.scenarios, vary.get(name), _indicators()))
     problems += [
         Problem(COMMAND_LINE, None, f"vary.{name}", f"The study compares no such scenario.{did_you_mean(name, names)}")
@@ -321,10 +321,17 @@ def _scenarios(
     return scenarios
 
 
+def _misnamed(data: Mapping[str, Any], where: Origins) -> Iterator[Problem]:
+    name, file = data["study"].get("name"), where.choices["study"]
+    if isinstance(name, str) and name != file:
+        text = f"{name} was found; the name must be that of the file, {file}."
+        yield Problem(*where(("study", "name")), "study > name", text)
+
+
 def _indicators() -> list[str] | None:
-    """The ids of all indicators, from the catalogue that `analysis` registers; None where none is installed."""
-    for entry in metadata.entry_points(group="tiercare.readers", name="indicators"):
-        return [indicator.id for indicator in entry.load()()]
+    """The ids of all indicators; None where no analysis is installed to ask."""
+    with suppress(RuntimeError):
+        return [indicator.name for indicator in reader("indicators")()]
     return None
 
 
@@ -431,6 +438,15 @@ def _quoted(text: str) -> str:
     return f"{key}{equals}{_in_hydra(value)}"
 
 
+def _as_overrides(changes: Mapping[str, Any], above: str = "") -> Iterator[str]:
+    """Keywords as overrides, mappings key by key."""
+    for key, value in changes.items():
+        if isinstance(value, Mapping):
+            yield from _as_overrides(value, f"{above}{key}.")
+        else:
+            yield f"{above}{key}={_in_hydra(value)}"
+
+
 def _in_hydra(value: Any) -> str:
     """A Python value in Hydra's grammar."""
     if isinstance(value, Mapping):
@@ -459,7 +475,7 @@ def _composed(orders: Orders, found: Shelves) -> tuple[dict[str, Any], Origins]:
     try:
         with initialize_config_dir(config_dir=str(found.configs[0]), version_base="1.3"):
             composed = compose(MAIN, overrides=[*_search_path(found), *orders.hydra], return_hydra_config=True)
-    except (HydraException, OmegaConfBaseException, yaml.YAMLError) as error:
+    except (HydraException, OmegaConfBaseException, yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
         raise InputError(_unreadable(found) or [_unplaced(found, error)]) from None
     data: dict[str, Any] = OmegaConf.to_container(composed, resolve=False)  # type: ignore[assignment]
     origins = Origins(found, data.pop("hydra")["runtime"]["choices"], orders.keys)
@@ -514,7 +530,7 @@ def _unreadable(found: Shelves) -> list[Problem]:
     problems = Collected()
     for file in _all_files(found):
         with problems.step():
-            read_yaml(file)
+            read_yaml(file, anchors=True)
     return problems
 
 
@@ -579,7 +595,7 @@ def _document(found: Shelves, name: str) -> _Document:
     key = () if words == "_global_" else tuple(words.split(".")) if words and words != "_group_" else default
     marks = Marks(shown(file))
     with suppress(InputError):
-        _, marks = read_yaml(file)
+        _, marks = read_yaml(file, anchors=True)
     return _Document(key, marks)
 
 

@@ -71,6 +71,19 @@ class DemandSpec(Closed):
     """By facility id."""
 
 
+def expected_rates(spec: DemandSpec, conditions: list[str]) -> Floats:
+    """Needs per resident and year by condition and age band, shape (conditions, ages)."""
+    rates = []
+    for name in conditions:
+        need = spec.needs[name]
+        if need.incidence is not None:
+            rates.append(np.asarray(need.incidence.value) / 1000.0)
+        else:
+            assert need.prevalence is not None and need.interval_days is not None
+            rates.append(np.asarray(need.prevalence.value) / 1000.0 * 365.0 / need.interval_days.value)
+    return np.array(rates)
+
+
 @dataclass
 class Panel:
     """Long-term patients of one replication, as columns."""

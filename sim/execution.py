@@ -79,7 +79,8 @@ class Pack:
     @property
     def days(self) -> int:
         """Days to simulate, over all replications."""
-        return len(self.tasks) * ((self.case.to - self.case.warmup_from).days + 1)
+        each: int = (self.case.to - self.case.warmup_from).days + 1
+        return each * len(self.tasks)
 
     def __str__(self) -> str:
         first, last = self.tasks[0], self.tasks[-1]
@@ -112,7 +113,7 @@ def run(
 ) -> list[Task]:
     """Finish every replication of every scenario; the tasks in order. `Failed` if some cannot be finished."""
     progress = progress or Progress()
-    store.forget_drafts()
+    store.open()
     tasks = [Task(name, r, key) for name, case in cases.items() for r, key in enumerate(task_keys(case, replications))]
     packs = list(_packs(cases, _unfinished(tasks, store, progress), spec.pack))
     progress.begin(sum(pack.days for pack in packs))
@@ -164,7 +165,7 @@ class _Shift:
         self.failures: dict[Task, BaseException] = {}
         self.store, self.simulate, self.progress = store, simulate, progress
         self.workers = min(workers, len(packs))
-        self.ticks = _Ticks(store.folder.parent / ".days", os.getpid())
+        self.ticks = _Ticks(store.folder / ".days", os.getpid())
 
     def work(self) -> dict[Task, BaseException]:
         """Work everything off; the tasks that failed, and why. When interrupted, workers stop at once."""
@@ -186,7 +187,8 @@ class _Shift:
     def _hire(self) -> Executor:
         if self.workers <= 1:
             return _Here()
-        return ProcessPoolExecutor(self.workers, env=ONE_THREAD, initializer=_leave_interrupts_to_the_parent)
+        pool: Executor = ProcessPoolExecutor(self.workers, env=ONE_THREAD, initializer=_leave_interrupts_to_the_parent)
+        return pool
 
     def _hand_out(self, pool: Executor) -> None:
         """Fill free hands. After a worker died, packs that may have killed it go one at a time."""
@@ -208,8 +210,9 @@ class _Shift:
         if error is None:
             self.progress.say(f"{pack}: done.")
             return None
-        deaths = pack.deaths + isinstance(error, BrokenExecutor)
-        if len(pack.tasks) == 1 and not 0 < deaths < LIVES:
+        died = isinstance(error, BrokenExecutor)
+        deaths = pack.deaths + died
+        if len(pack.tasks) == 1 and (not died or deaths == LIVES):
             self.progress.say(f"{pack}: failed ({type(error).__name__}: {error}).")
             self.failures[pack.tasks[0]] = error
         else:
@@ -257,6 +260,5 @@ def _leave_interrupts_to_the_parent() -> None:
 
 
 def _dismiss(pool: Executor, *, at_once: bool) -> None:
-    if isinstance(pool, _Here):
-        return
-    pool.shutdown(wait=True, kill_workers=at_once)
+    if isinstance(pool, ProcessPoolExecutor):
+        pool.shutdown(wait=True, kill_workers=at_once)

@@ -24,11 +24,11 @@ from sim.care import Care, CareSpec
 from sim.choice import Choice, ChoiceSpec, PerceivedWaits
 from sim.citation import draw
 from sim.contacts import Rows
-from sim.demand import CHUNK, Demand, DemandSpec, settle_truth
+from sim.demand import CHUNK, Demand, DemandSpec, expected_rates, settle_truth
 from sim.journey import Journey, RulesInForce
 from sim.network import Level, Network, NetworkSpec
 from sim.policy import Policy, Rules
-from sim.population import Population, PopulationSpec
+from sim.population import AGES, Population, PopulationSpec
 from sim.records import Ledger, Leg
 from sim.referral import ReferralSpec, UpRules
 from sim.sessions import WaitingRooms
@@ -107,9 +107,20 @@ class Model:
         conditions = self.case.care.conditions
         kinds = [conditions[c].kind for c in self.conditions]
         departments = [conditions[c].department for c in self.conditions]
-        self.choice = Choice(self.choice_specs, self.network, self.capacities, kinds, departments)
+        weights = np.array([self._expected_needs(w, r) for w, r in enumerate(self.replications)])
+        self.choice = Choice(self.choice_specs, self.network, self.capacities, kinds, departments, weights)
         half_life = np.array([s.wait_half_life_weeks.value for s in self.choice_specs])
         self.waits = PerceivedWaits.none(self.worlds, len(self.network.points), half_life)
+
+    def _expected_needs(self, world: int, replication: int) -> NDArray[np.float64]:
+        """First contacts a year by stratum of choice, contract and condition, with contracts as surveyed."""
+        pop, spec = self.population, self.population_specs[world]
+        rate = expected_rates(self.case.drawn("demand", replication), self.conditions)  # (conditions, ages)
+        people = np.bincount(pop.trait, minlength=pop.traits).astype(float)
+        contracted = np.bincount(pop.trait, weights=pop.contracts(spec, None), minlength=pop.traits)
+        age = np.arange(pop.traits) // 2 % len(AGES)
+        by_contract = np.stack([people - contracted, contracted], axis=1)
+        return by_contract[:, :, None] * rate[:, age].T[:, None, :]
 
     def _build_demand(self) -> None:
         case = self.case
@@ -149,6 +160,7 @@ class Model:
             hospital.downstream = self._downstream
             hospital.gives_up = self._elsewhere
         wards = self.network.wards
+        self.hospital_facilities = [f for f, level in enumerate(self.network.level[:-1].tolist()) if level >= Level.secondary]
         self.step_down_wards = self._step_down_wards()
         self.under_bed_quota = np.array([bool(self.network.is_lead[x.facility]) for x in wards], dtype=bool)
 
@@ -267,7 +279,7 @@ class Model:
             parts.append(rows)
         rows = contacts.join(parts)
         settle_truth(rows, self.care)
-        self.chunk_rows = contacts.take(rows, np.argsort(rows["time"], kind="stable"))
+        self.chunk_rows = contacts.take(rows, np.lexsort((rows["key"], rows["time"])))
         starts = (chunk * CHUNK) * DAY + np.arange(windows + 1) * self.timetable.window
         self.chunk_edges = np.searchsorted(self.chunk_rows["time"], starts)
 
@@ -288,16 +300,14 @@ class Model:
         """What is true of each stay, from the episode's own numbers."""
         key = np.ascontiguousarray(rows["key"])
         world, condition = rows["world"].astype(np.int64), rows["condition"].astype(np.int64)
-        level = self.network.level[[self.network.wards[n].facility for n in ward.tolist()]]
+        level = self.network.level[self.ledger.ward_facility[ward]]
         mean = self.care.stay_minutes[world, condition] * self.care.stay_at[world, level]
-        cells = streams.cell(key, Purpose.STAY)
-        cv = self.care.stay_cv[world, condition]
-        minutes = mean * np.array([streams.lognormal_table(float(c))[i] for c, i in zip(cv, cells, strict=True)])
+        minutes = mean * streams.lognormal(streams.cell(key, Purpose.STAY), self.care.stay_cv[world, condition])
         acute = minutes * (1.0 - self.care.recovery[world, condition])
         may = streams.uniform(key, Purpose.STEP_ELIGIBLE) < self.care.step_down[world, condition]
         may &= (rows["person"] >= 0) & (level >= Level.secondary)
         proposal, consent = streams.uniform(key, Purpose.PROPOSAL), streams.uniform(key, Purpose.CONSENT)
-        patience = streams.lognormal_table(0.5)[streams.cell(key, Purpose.BED_PATIENCE)] * self.care.bed_patience[world]
+        patience = streams.lognormal(streams.cell(key, Purpose.BED_PATIENCE), 0.5) * self.care.bed_patience[world]
         columns = (world, key, rows["person"], condition, rows["need"], minutes, acute, may, proposal, consent, patience)
         return [Course(*values) for values in zip(*(c.tolist() for c in columns), strict=True)]
 
@@ -317,11 +327,9 @@ class Model:
         self._count_leaver(course.world, now, facility, stay.entry)
         pools = self.hospitals[course.world].pools
         department = self.choice.department[course.condition]
-        others = [
-            int(n) for f in range(self.network.outside)
-            if f != facility and self.network.level[f] >= Level.secondary and self.network.capability[f, course.condition] >= course.need
-            and (n := self.network.ward_at[f, department]) >= 0 and pools[n].free > 0
-        ]  # fmt: skip
+        able = self.network.capability[:, course.condition] >= course.need
+        wards = [int(self.network.ward_at[f, department]) for f in self.hospital_facilities if f != facility and able[f]]
+        others = [n for n in wards if n >= 0 and pools[n].free > 0]
         if others:
             best = max(others, key=lambda n: (pools[n].free, -n))
             Stay(self.hospitals[course.world], course, best, stay.entry, stay.rank, now)
@@ -342,7 +350,7 @@ class Model:
     def _stay_outside(self, rows: Rows, when: NDArray[np.float64]) -> None:
         """Stays of residents at hospitals outside the area."""
         world, condition = rows["world"].astype(np.int64), rows["condition"].astype(np.int64)
-        shape = streams.lognormal_table(1.0)[streams.cell(np.ascontiguousarray(rows["key"]), Purpose.STAY)]
+        shape = streams.lognormal(streams.cell(np.ascontiguousarray(rows["key"]), Purpose.STAY), self.care.stay_cv[world, condition])
         admitted = when + self.outside_wait[world]
         discharged = admitted + shape * self.outside_stay[world]
         columns = (world, rows["key"], rows["person"], condition, when, admitted, discharged)

@@ -320,7 +320,7 @@ class Network:
             wards = drawn[self.facilities[w.facility].spec.id].wards
             beds.append(next(x.beds.value for x in wards if (x.department, x.step_down) == (w.department, w.step_down)))
         attraction = [a.value if (a := drawn[f.spec.id].attraction) else 0.0 for f in self.facilities]
-        return Capacities(*(np.array(x) for x in (doctors, slots, extra, beds)), np.array(attraction), self._travel(spec))
+        return Capacities(*(np.array(x, dtype=np.int64) for x in (doctors, slots, extra, beds)), np.array(attraction), self._travel(spec))
 
     def _travel(self, spec: NetworkSpec) -> NDArray[np.float64]:
         x, y = np.array([spec.areas[a].position_km.value for a in self.areas], dtype=float).T

@@ -67,7 +67,12 @@ class Tally:
     def add(self, index: NDArray[np.int64], **amounts: Any) -> None:
         """Add amounts (arrays or numbers) at the index of each event."""
         for measure, amount in amounts.items():
-            np.add.at(self.counts[measure], index, amount)
+            if isinstance(amount, np.ndarray):
+                some = np.flatnonzero(amount)
+                if len(some):
+                    np.add.at(self.counts[measure], index[some], amount[some].astype(np.int64))  # whole numbers of one type: the fast path
+            elif amount:
+                np.add.at(self.counts[measure], index, amount)
 
     def of_world(self, world: int, names: dict[str, Any]) -> pd.DataFrame:
         """Non-empty rows of one replication (the first dimension); `names` gives the labels of a dimension's numbers."""

@@ -118,7 +118,7 @@ def to_parquet(frame: pd.DataFrame) -> bytes:
 
 
 def _is_text(kind: pa.DataType) -> bool:
-    return pa.types.is_dictionary(kind) or pa.types.is_string(kind) or pa.types.is_large_string(kind)
+    return any(test(kind) for test in (pa.types.is_dictionary, pa.types.is_string, pa.types.is_large_string))
 
 
 def write_yaml(path: Path, data: Any) -> None:
@@ -149,7 +149,7 @@ class Tasks:
         for name, data in files.items():
             write_file(draft / f"{name}.parquet", data)
         manifest = {"format": FORMAT, "task": key, "tables": {name: _hash(data) for name, data in files.items()}}
-        write_file(draft / "manifest.json", json.dumps(manifest, indent=1) + "\n")
+        write_file(draft / "manifest.json", json.dumps(manifest, indent=1))
         _forget(self.folder / key)
         draft.rename(self.folder / key)
 
@@ -171,10 +171,11 @@ class Tasks:
         texts = [field.name for field in pq.read_schema(data) if _is_text(field.type)]
         return pq.read_table(data, read_dictionary=texts)
 
-    def forget_drafts(self) -> None:
-        """Remove what killed workers left behind."""
+    def open(self) -> None:
+        """Make the folder, and remove from it what killed workers left behind."""
+        self.folder.mkdir(parents=True, exist_ok=True)
         for draft in self.folder.glob(".*"):
-            _forget(draft)
+            draft.unlink() if draft.is_file() else _forget(draft)
 
     def _checksums(self, key: str) -> dict[str, str]:
         try:

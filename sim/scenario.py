@@ -7,6 +7,7 @@ in `scenarios/sources.yaml`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
@@ -168,6 +169,12 @@ class Scenario(Closed):
         return data | {"policy": {group: pulled for group, pulled in data["policy"].items() if pulled}}
 
 
+def _as_issued(found: Any) -> str:
+    if not re.fullmatch(r"[0-9]{4}(-[0-9]{2}){0,2}", str(found)):
+        raise refuse(((), f"{found!r} is not a date as far as it is known; write 2023, 2023-11 or 2023-11-02."))
+    return str(found)
+
+
 class Described(Closed):
     """A document or data set that scenarios and configs cite."""
 
@@ -185,7 +192,7 @@ class Described(Closed):
     number: str | None = None
     """Document number."""
 
-    date: Annotated[str, BeforeValidator(str), Field(pattern=r"^[0-9]{4}(-[0-9]{2}){0,2}$")] | None = None
+    date: Annotated[str, BeforeValidator(_as_issued)] | None = None
     """Date of issue as far as it is known: 2023, 2023-11 or 2023-11-02."""
 
     url: str | None = None
@@ -242,13 +249,13 @@ def scenario_files(folders: Sequence[Path]) -> dict[str, Path]:
     return files
 
 
-def find_scenario(name: str, folders: Sequence[Path], place: Place = (COMMAND_LINE, None), path: str = "") -> Path:
-    """The file of a scenario, or an error at the place where it was asked for."""
+def find_scenario(name: str, folders: Sequence[Path], where: Locator | None = None, path: KeyPath = ()) -> Path:
+    """The file of a scenario, or an error at the place where it was asked for: a key, or the command line."""
     files = scenario_files(folders)
     if name not in files:
-        there = ", ".join(files) or "none"
-        hint = did_you_mean(name, files) or f" There are: {there}."
-        raise InputError([Problem(*place, path, f"No scenario is called {name}.{hint}")])
+        place = where(path) if where else (COMMAND_LINE, None)
+        hint = did_you_mean(name, files) or f" There are: {', '.join(files) or 'none'}."
+        raise InputError([Problem(*place, " > ".join(path), f"No scenario is called {name}.{hint}")])
     return files[name]
 
 
@@ -295,11 +302,11 @@ def _parent(data: dict[str, Any], marks: Marks, reading: _Reading, children: lis
     name = data.get("extends")
     if not isinstance(name, str):
         return None
-    place = marks(("extends",))
     if name in children:
+        place = marks(("extends",))
         circle = " -> ".join([*children[children.index(name) :], name])
         raise InputError([Problem(*place, "extends", f"Scenarios extend each other in a circle: {circle}.")])
-    return _amended(find_scenario(name, reading.folders, place, "extends"), reading, {}, children)
+    return _amended(find_scenario(name, reading.folders, marks, ("extends",)), reading, {}, children)
 
 
 def _read(file: Path, data: dict[str, Any], marks: Marks, reading: _Reading, vary: Mapping[str, Any]) -> Scenario:

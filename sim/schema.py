@@ -206,16 +206,19 @@ _Loader.add_implicit_resolver(
 )
 
 
-def read_yaml(path: str | os.PathLike[str]) -> tuple[dict[str, Any], Marks]:
-    """A YAML document as plain data (dates stay text) and the line of every key; safe for files of strangers."""
+def read_yaml(path: str | os.PathLike[str], *, anchors: bool = False) -> tuple[dict[str, Any], Marks]:
+    """A YAML document as plain data (dates stay text) and the line of every key; safe for files of strangers.
+
+    `anchors` allows YAML's own references, which config files may use and scenario files, made for exchange, may not.
+    """
     file = shown(path)
-    return parse_yaml(_text(Path(path), file), file)
+    return parse_yaml(_text(Path(path), file), file, anchors=anchors)
 
 
-def parse_yaml(text: str, file: str) -> tuple[dict[str, Any], Marks]:
+def parse_yaml(text: str, file: str, *, anchors: bool = False) -> tuple[dict[str, Any], Marks]:
     """The same for a text that is already in hand."""
     marks = Marks(file)
-    root, problems = _composed(text, file)
+    root, problems = _composed(text, file, anchors)
     data = {} if root is None or root.tag == _NULL else _Reading(marks, problems).value(root, ())
     if not isinstance(data, dict):
         problems.append(Problem(file, 1, "", "The document must be made of `key: value` lines."))
@@ -224,7 +227,7 @@ def parse_yaml(text: str, file: str) -> tuple[dict[str, Any], Marks]:
     return data, marks
 
 
-def _composed(text: str, file: str) -> tuple[yaml.Node | None, list[Problem]]:
+def _composed(text: str, file: str, anchors: bool) -> tuple[yaml.Node | None, list[Problem]]:
     """The document as a tree, and what in it is more than plain data."""
     if problems := [*_tabs(text, file)]:
         return None, problems
@@ -236,7 +239,8 @@ def _composed(text: str, file: str) -> tuple[yaml.Node | None, list[Problem]]:
     except yaml.YAMLError as error:
         return None, [Problem(file, None, "", f"This is not YAML: {str(error).splitlines()[0]}.")]
     told = "is not allowed; a document holds plain keys, texts and numbers."
-    problems = [Problem(file, line, "", f"{words} {told}") for line, words in loader.more_than_plain]
+    found = [(line, words) for line, words in loader.more_than_plain if words == _TAG or not anchors]
+    problems = [Problem(file, line, "", f"{words} {told}") for line, words in found]
     return None if problems else root, problems
 
 

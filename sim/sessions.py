@@ -172,7 +172,7 @@ class WaitingRooms:
 
     def _line_up(self, rows: Rows) -> NDArray[np.int64]:
         """Order by service point, place in line, id; ties in place are rare and cost a second sort only then."""
-        order = np.argsort(rows["time"], kind="stable")
+        order = np.argsort(rows["time"])
         order = order[np.argsort(rows["point"][order].astype(np.int16 if self.points * len(self.free) < 2**15 else np.int32), kind="stable")]
         point, time = rows["point"][order], rows["time"][order]
         if np.any((point[1:] == point[:-1]) & (time[1:] == time[:-1])):

@@ -119,12 +119,16 @@ def _midpoints() -> Floats:
     return (np.arange(TABLE) + 0.5) / TABLE
 
 
-@lru_cache(maxsize=64)
-def lognormal_table(cv: float) -> Floats:
-    """Quantiles of a lognormal law with mean 1 and coefficient of variation `cv` (0: always 1), shape (TABLE,)."""
-    sigma = np.sqrt(np.log1p(cv * cv))
-    table = np.exp(sigma * ndtri(_midpoints()))
-    return np.asarray(table / table.mean())
+@lru_cache(maxsize=1)
+def normal_table() -> Floats:
+    """Quantiles of the standard normal law, shape (TABLE,)."""
+    return np.asarray(ndtri(_midpoints()))
+
+
+def lognormal(cells: NDArray[np.int64], cv: ArrayLike) -> Floats:
+    """Numbers of a lognormal law with mean 1 and coefficient of variation `cv` (0: always 1) for cells of the table; both broadcast."""
+    variance = np.log1p(np.square(cv))
+    return np.asarray(np.exp(np.sqrt(variance) * normal_table()[cells] - variance / 2))
 
 
 @lru_cache(maxsize=1)

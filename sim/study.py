@@ -21,7 +21,7 @@ from typing import Any
 import pandas as pd
 
 from sim import execution, model
-from sim.citation import citations, draw
+from sim.citation import citations
 from sim.compose import Config
 from sim.execution import Progress, Simulate, Task
 from sim.model import Case
@@ -79,12 +79,10 @@ def report(folder: Path) -> Results:
 
 
 def cases(config: Config) -> dict[str, Case]:
-    """What each scenario of a study asks the engine to simulate, the baseline first."""
-    parts = {name: getattr(config, name) for name in PARTS}
-    horizon = config.horizon
-    dates = {"warmup_from": horizon.warmup_from, "from_": horizon.from_, "to": horizon.to}
-    luck = {"seed": config.seed, "uncertainty": config.uncertainty, "record": config.record}
-    return {scenario.name: Case(policy=scenario.policy, **parts, **luck, **dates) for scenario in config.scenarios}
+    """What each scenario of a study asks the engine to simulate."""
+    shared: dict[str, Any] = {name: getattr(config, name) for name in (*PARTS, "seed", "uncertainty", "record")}
+    shared |= {name: getattr(config.horizon, name) for name in ("warmup_from", "from_", "to")}
+    return {scenario.name: Case(policy=scenario.policy, **shared) for scenario in config.scenarios}
 
 
 PARTS = ("network", "population", "timetable", "demand", "choice", "care", "referral")
@@ -165,8 +163,7 @@ def draws(study: Mapping[str, Case], replications: int) -> pd.DataFrame:
 
 def _drawn(case: Case, replication: int) -> Iterator[tuple[str, str | None, float]]:
     for part in (*PARTS, "policy"):
-        stated = getattr(case, part)
-        drawn = draw(stated, case.seed, replication, part)
+        stated, drawn = getattr(case, part), case.drawn(part, replication)
         for (path, since, old), (_, _, new) in zip(citations(stated, part), citations(drawn, part), strict=True):
             if old.source.range or old.source.times:
                 yield path, since.isoformat() if since else None, _number(old.value, new.value)

@@ -17,10 +17,10 @@ from datetime import timedelta
 from statistics import median
 
 import pandas as pd
-from sim.model import Case, simulate
 
 import idiomatic
 import sim
+from sim.model import Case, simulate
 from sim.study import cases
 
 

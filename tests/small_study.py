@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from sim.citation import Count, Figure, Source
+from sim.compose import ReportSpec
 from sim.scenario import Scenario
 from sim.schema import Closed, read_yaml
 
@@ -120,24 +121,34 @@ def _waits(scenario: str) -> dict[str, pd.DataFrame]:
 
 
 def _stays(scenario: str, luck: np.random.Generator) -> dict[str, pd.DataFrame]:
+    """The plan shortens the stay at the city hospital by stepping down twelve patients a month, who then stay on."""
     rows = []
     for place, (number, nights) in STAYS.items():
         level, group = FACILITIES.set_index("id").loc[place, ["level", "group"]]
         for month in MONTHS:
-            shorter = 12 if scenario == "plan" and place == "first" and month >= date(2024, 7, 1) else 0
-            slept = number * nights - shorter * 5 + int(luck.integers(-20, 20))
-            rows.append((month, place, "general", level, group, True, "other", number, slept, slept * 23.5, shorter,
-                         number - shorter, slept + shorter * 7))  # fmt: skip
-    names = ["month", "facility", "ward", "level", "group", "resident", "entry", "discharges", "nights", "hours",
-             "stepped_down", "episodes", "episode_nights"]  # fmt: skip
-    stays = pd.DataFrame(rows, columns=names)
-    beds = stays[stays["facility"].ne("outside")].assign(
-        bed_days=lambda r: r["nights"] / 0.85, occupied_days=lambda r: r["nights"], held_days=0, used_held=0,
-        borrowed=0, released=0, blocked_hours=24.0,
+            down = 12 if scenario == "plan" and place == "first" and month >= date(2024, 7, 1) else 0
+            slept = number * nights - down * 5 + int(luck.integers(-20, 20))
+            rows.append((month, place, level, group, number, slept, down, number - down, slept + down * 7))
+    names = [
+        "month",
+        "facility",
+        "level",
+        "group",
+        "discharges",
+        "nights",
+        "stepped_down",
+        "episodes",
+        "episode_nights",
+    ]
+    stays = pd.DataFrame(rows, columns=names).assign(
+        ward="general", resident=True, entry="other", hours=lambda r: 23.5 * r["nights"]
+    )
+    inside = stays[stays["facility"].ne("outside")]
+    beds = inside[["month", "facility", "ward"]].assign(
+        bed_days=inside["nights"] / 0.85, occupied_days=inside["nights"], blocked_hours=24.0,
+        held_days=0, used_held=0, borrowed=0, released=0,
     )  # fmt: skip
-    columns = ["month", "facility", "ward", "bed_days", "occupied_days", "held_days", "used_held", "borrowed", "released",
-               "blocked_hours"]  # fmt: skip
-    return {"stays_monthly": stays, "beds_monthly": beds[columns]}
+    return {"stays_monthly": stays, "beds_monthly": beds}
 
 
 def _quotas(scenario: str) -> dict[str, pd.DataFrame]:
@@ -269,13 +280,13 @@ def config(replications: int, last: date) -> SimpleNamespace:
         name="small", title="A small town", title_zh="小城", question="What does the plan change?",
         question_zh="方案会带来什么变化？", baseline="before", scenarios=list(SCENARIOS),
     )  # fmt: skip
-    facts = dict.fromkeys(("timetable", "demand", "choice", "care"))
+    facts = dict.fromkeys(("timetable", "demand", "choice", "referral", "care"))
     return SimpleNamespace(
         study=study,
         network=Network(minutes_per_km=Figure(value=2.0, unit="minutes per km", source=roads)),
         population=Population(residents={"a": people}),
         horizon=SimpleNamespace(warmup_from=date(2023, 1, 1), from_=date(2024, 1, 1), to=last),
-        report=read_yaml(ROOT / "configs/report/standard.yaml")[0],
+        report=ReportSpec.model_validate(read_yaml(ROOT / "configs/report/standard.yaml")[0]),
         seed=1,
         replications=replications,
         uncertainty="assumptions",

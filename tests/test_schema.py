@@ -111,6 +111,12 @@ def test_accepts_a_byte_order_mark_windows_line_ends_and_chinese(tmp_path: Path)
     assert marks["beds",] == 2
 
 
+def test_config_files_may_use_anchors_but_no_tags() -> None:
+    assert parse_yaml("a: &x {b: 1}\nc: *x", "x.yaml", anchors=True)[0] == {"a": {"b": 1}, "c": {"b": 1}}
+    with pytest.raises(InputError, match="A tag"):
+        parse_yaml("a: &x !!python/none 1", "x.yaml", anchors=True)
+
+
 def test_an_empty_document_is_an_empty_mapping() -> None:
     assert parse_yaml("# nothing\n", "x.yaml")[0] == {}
 

@@ -1,0 +1,212 @@
+"""What a report says, worked out before any page is laid out: values, judgements, guards, in one language.
+
+Everything here is looked up in the tables that `measures` wrote: each number of a report stands in a table cell.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import pandas as pd
+
+from analysis.compare import Judgement, Moment, judge, judged_years
+from analysis.curve import ADHERENCE, Curve, curve
+from analysis.indicators import CATALOGUE, HEADLINE, STANDARD, Indicator, Text
+from analysis.ledger import Frame, Span
+from analysis.loads import Overload, overloads
+from analysis.phrases import Phrases
+from analysis.reading import Goal, assumptions_of, dates_in_force, goals_of, sources_of, span_of
+from sim.citation import Assumption, assumptions
+from sim.results import Results
+from sim.scenario import Sources
+
+HEADLINE_SHARE = "grassroots_visit_share"
+"""The indicator that is drawn over adherence and over months."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One row of comparison.csv, with the range of the draws behind it."""
+
+    scenario: str
+    unit: str
+    mean: float
+    low: float
+    high: float
+    difference: float
+    difference_low: float
+    difference_high: float
+    verdict: str
+    """Empty for the baseline, and where there is nothing to compare."""
+    least: float
+    most: float
+
+
+@dataclass(frozen=True)
+class Findings:
+    """A study's findings."""
+
+    results: Results
+
+    @cached_property
+    def scenarios(self) -> list[Any]:
+        """The scenarios, the baseline first."""
+        return sorted(self.results.scenarios, key=lambda scenario: scenario.name != self.baseline)
+
+    @property
+    def baseline(self) -> str:
+        """Name of the scenario that the others are compared with."""
+        return self.results.study.baseline
+
+    @cached_property
+    def plans(self) -> list[Any]:
+        """The scenarios that are not the baseline; the baseline where it stands alone."""
+        return [scenario for scenario in self.scenarios if scenario.name != self.baseline] or self.scenarios
+
+    @cached_property
+    def span(self) -> Span:
+        """The measured days."""
+        return span_of(self.results)
+
+    @cached_property
+    def replications(self) -> int:
+        """Replications of each scenario."""
+        return int(self.indicators["replication"].nunique())
+
+    @cached_property
+    def indicators(self) -> Frame:
+        """indicators.parquet."""
+        return self.results.indicators
+
+    @cached_property
+    def comparison(self) -> Frame:
+        """comparison.csv."""
+        return self.results.comparison.astype({"period": str})
+
+    @cached_property
+    def monthly(self) -> Frame:
+        """The monthly values of the headline share."""
+        wanted = [("indicator", "==", HEADLINE_SHARE)]
+        return pd.read_parquet(self.results.folder / "monthly.parquet", filters=wanted)
+
+    @cached_property
+    def goals(self) -> list[Goal]:
+        """Every target, once."""
+        return goals_of(self.scenarios)
+
+    @cached_property
+    def last_year(self) -> str:
+        """The last year that was wholly measured, else the last that was measured at all."""
+        years = sorted(self.comparison["period"].unique())
+        whole = [year for year in years if self.span.complete(year)]
+        return str((whole or years)[-1])
+
+    @cached_property
+    def first_year(self) -> str:
+        """The base year: the first that was wholly measured, else the first."""
+        years = sorted(self.comparison["period"].unique())
+        whole = [year for year in years if self.span.complete(year)]
+        return str((whole or years)[0])
+
+    def years(self, goal: Goal) -> dict[Moment, str]:
+        """The years in which a goal is judged."""
+        return judged_years(goal, dates_in_force(self.scenarios))
+
+    def judgements(self, goal: Goal) -> list[Judgement]:
+        """A goal in every scenario, in both years."""
+        return self._judged[self.goals.index(goal)]
+
+    @cached_property
+    def _judged(self) -> list[list[Judgement]]:
+        in_force = dates_in_force(self.scenarios)
+        return [judge(goal, self.indicators, in_force, self.span) for goal in self.goals]
+
+    def final(self, goal: Goal, scenario: str) -> Judgement | None:
+        """The last judgement of a goal that was really made; None where there is none."""
+        made = [j for j in self.judgements(goal) if j.scenario == scenario and j.met is not None]
+        return made[-1] if made else None
+
+    @cached_property
+    def overloads(self) -> list[Overload]:
+        """What is not sustainable."""
+        return overloads(self.results.tables, self.results.config.report.backlog_growth.value)
+
+    @cached_property
+    def sources(self) -> Sources:
+        """What the cited keys stand for."""
+        return sources_of(self.results)
+
+    @cached_property
+    def assumptions(self) -> list[Assumption]:
+        """Every assumption, those of levers first."""
+        return assumptions_of(self.results)
+
+    def cell(self, scenario: str, year: str, indicator: str, scope: str = "", variant: str = STANDARD) -> Cell | None:
+        """A cell of the comparison; without a scope, the headline."""
+        meaning = CATALOGUE[indicator]
+        scope = scope or meaning.scope
+        variant = HEADLINE if (scope, variant) == (meaning.scope, STANDARD) else variant
+        row = self._rows.get((scenario, year, indicator, scope, variant))
+        if row is None:
+            return None
+        least, most = self._ranges.get((scenario, year, indicator, scope, variant), (float("nan"),) * 2)
+        numbers = {name: float(getattr(row, name)) for name in _NUMBERS}
+        said = "" if pd.isna(row.verdict) else str(row.verdict)
+        return Cell(scenario, meaning.unit_of(variant).en, **numbers, verdict=said, least=least, most=most)
+
+    @cached_property
+    def _rows(self) -> dict[tuple[Any, ...], Any]:
+        return {tuple(getattr(row, key) for key in _KEYS): row for row in self.comparison.itertuples()}
+
+    @cached_property
+    def _ranges(self) -> dict[Any, tuple[float, float]]:
+        values = self.indicators.dropna(subset="value").groupby(_KEYS)["value"].agg(["min", "max"])
+        return {key: (float(low), float(high)) for key, low, high in values.itertuples(name=None)}
+
+    def guards(self, goal: Goal, year: str) -> Iterator[tuple[Indicator, list[Cell]]]:
+        """The guards of a goal, with every scenario's cell."""
+        for name in CATALOGUE[goal.indicator].guards:
+            cells = (self.cell(scenario.name, year, name) for scenario in self.scenarios)
+            yield CATALOGUE[name], [cell for cell in cells if cell is not None]
+
+    def worse(self, scenario: str, year: str) -> Iterator[tuple[Indicator, Cell]]:
+        """The guards of all goals that get worse in a scenario by a difference that matters."""
+        names = (name for goal in self.goals for name in _guards_of(goal))
+        for name in dict.fromkeys(names):
+            cell = self.cell(scenario, year, name)
+            if cell and cell.verdict == "worse":
+                yield CATALOGUE[name], cell
+
+    def share_goal(self) -> Goal | None:
+        """The goal on the headline share, if a scenario states one."""
+        return next((goal for goal in self.goals if goal.indicator == HEADLINE_SHARE), None)
+
+    def adherence(self) -> tuple[Any, Assumption, Curve] | None:
+        """The plan whose replications drew an adherence, its range, and the line through them in the last year."""
+        for plan in self.plans:
+            line = curve(self.results.draws, self.indicators, plan.name, self.last_year, HEADLINE_SHARE)
+            stated = [a for a in assumptions(plan.policy, "policy") if a.path == ADHERENCE]
+            if line is not None and stated:
+                return plan, stated[-1], line
+        return None
+
+    def text(self, goal: Goal, t: Phrases) -> str:
+        """What a goal promises: at least 65 % by 2024-12-31."""
+        return t("by", promise=self.promise(goal, t), day=goal.target.by.isoformat())
+
+    def promise(self, goal: Goal, t: Phrases) -> str:
+        """The relation and the number alone."""
+        known = CATALOGUE.get(goal.indicator)
+        unit = known.unit if known else Text(goal.target.unit, goal.target.unit)
+        return f"{t(goal.target.relation)} {t.limit(goal.target.limit, unit)}"
+
+
+_KEYS = ["scenario", "period", "indicator", "scope", "variant"]
+_NUMBERS = ("mean", "low", "high", "difference", "difference_low", "difference_high")
+
+
+def _guards_of(goal: Goal) -> tuple[str, ...]:
+    return CATALOGUE[goal.indicator].guards if goal.indicator in CATALOGUE else ()

@@ -1,0 +1,269 @@
+"""The words and number formats of a report, in English and Chinese."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any, Literal
+
+from analysis.indicators import DAYS, MINUTES, SHARE, Text
+
+Language = Literal["en", "zh"]
+
+LANGUAGES: tuple[Language, ...] = ("en", "zh")
+
+PHRASES: dict[str, Text] = {
+    # the page
+    "report": Text("Report", "分析报告"),
+    "in_short": Text("In short", "结论摘要"),
+    "question": Text("The question", "研究问题"),
+    "goals": Text("Targets", "政策目标"),
+    "curve": Text("What adherence would it take?", "需要多高的依从率？"),
+    "pictures": Text("How it unfolds", "变化过程"),
+    "scenarios": Text("The scenarios", "情景设定"),
+    "benchmarks": Text("Is the base year plausible?", "基准年是否可信？"),
+    "assumptions": Text("What is assumed", "全部假设"),
+    "definitions": Text("What the indicators mean", "指标口径"),
+    "provenance": Text("Where this comes from", "结果溯源"),
+    "loads": Text("Is it sustainable?", "系统能否持续运行？"),
+    # in short
+    "score": Text(
+        "{scenario}: of {n} targets computed, {all} met in every draw, {some} in some draws, {none} in none ({year}).",
+        "{scenario}：已计算的 {n} 项目标中，{all} 项每次抽样均达标，{some} 项部分达标，{none} 项均未达标"
+        "（{year} 年）。",
+    ),
+    "short_goal": Text(
+        "{name}: {value} in {year}, against {base} under “{baseline}”; target {promise}, {met}.",
+        "{name}：{year} 年为 {value}，“{baseline}”情景为 {base}；目标 {promise}，{met}。",
+    ),
+    "short_alone": Text(
+        "{name}: {value} in {year}; target {promise}, {met}.", "{name}：{year} 年为 {value}；目标 {promise}，{met}。"
+    ),
+    "gets_worse": Text("What gets worse under “{scenario}” in {year}:", "“{scenario}”情景下 {year} 年变差的方面："),
+    "nothing_worse": Text(
+        "No guard gets worse by a difference that matters under “{scenario}” in {year}.",
+        "“{scenario}”情景下 {year} 年，没有约束指标出现有实际意义的变差。",
+    ),
+    "not_yet": Text("Not computed yet: {name} ({why}).", "尚未计算：{name}（{why}）。"),
+    "not_judged_short": Text("{name}: not judged ({why}).", "{name}：未评判（{why}）。"),
+    "no_goals": Text("No scenario of this study states a target.", "本研究的情景未设定目标。"),
+    # judgement
+    "met_k": Text("met in {k} of {n} draws", "{n} 次抽样中 {k} 次达标"),
+    "not judged": Text("not judged", "未评判"),
+    "year incomplete": Text("year incomplete", "年度数据不完整"),
+    "not simulated": Text("year not simulated", "该年度未模拟"),
+    "not computed": Text("not computed yet", "尚未计算"),
+    "deadline": Text("year of the deadline", "目标期限年"),
+    "full_year": Text("first full year after it", "其后首个完整年度"),
+    "better": Text("better", "改善"),
+    "worse": Text("worse", "变差"),
+    "higher": Text("higher", "上升"),
+    "lower": Text("lower", "下降"),
+    "no practical difference": Text("no practical difference", "无实际差别"),
+    "undecided": Text("undecided", "尚无定论"),
+    "at_least": Text("≥", "≥"),
+    "at_most": Text("≤", "≤"),
+    "above": Text(">", ">"),
+    "below": Text("<", "<"),
+    "by": Text("{promise} by {day}", "{day} 前达到 {promise}"),
+    # tables
+    "scenario": Text("Scenario", "情景"),
+    "value": Text("Value", "数值"),
+    "interval": Text("95% interval", "95% 置信区间"),
+    "draws": Text("Range of draws", "抽样范围"),
+    "difference": Text("Difference", "差值"),
+    "verdict": Text("Verdict", "判断"),
+    "met": Text("Target", "达标情况"),
+    "baseline": Text("baseline", "基线"),
+    "guards": Text("Guards: who might pay for it", "约束指标：谁可能为此付出代价"),
+    "guard": Text("Guard", "约束指标"),
+    "lever": Text("Lever", "政策杠杆"),
+    "since": Text("In force from", "生效日期"),
+    "source": Text("Source", "依据"),
+    "unit": Text("Unit", "单位"),
+    "range": Text("Range", "范围"),
+    "reason": Text("Why", "理由"),
+    "path": Text("Where", "参数位置"),
+    "assumption": Text("assumption, {low} to {high}: {reason}", "假设，取值 {low} 至 {high}：{reason}"),
+    "assumption_bare": Text("assumption: {reason}", "假设：{reason}"),
+    "factor": Text("× {low} to {high}", "× {low} 至 {high}"),
+    "from_to": Text("{low} to {high}", "{low} 至 {high}"),
+    "yes": Text("yes", "是"),
+    "no": Text("no", "否"),
+    "expected": Text("Expected", "预期作用"),
+    "no_levers": Text("No lever is in force.", "没有生效的政策杠杆。"),
+    "indicator": Text("Indicator", "指标"),
+    "where": Text("Scope", "范围"),
+    "simulated": Text("Simulated", "模拟值"),
+    "published": Text("Published", "公布值"),
+    "ratio": Text("Simulated ÷ published", "模拟值 ÷ 公布值"),
+    "formula": Text("Formula", "计算口径"),
+    "headline_scope": Text("Headline scope", "主口径范围"),
+    "point": Text("Service point", "服务点"),
+    "load": Text("Load", "负荷"),
+    "in_draws": Text("{k} of {n} draws", "{n} 次抽样中 {k} 次"),
+    # explanations
+    "explain_goals": Text(
+        "Value: mean over {n} replications with its 95% t interval; each replication draws every assumption from its "
+        "range, the same in all scenarios. Difference: replication by replication against “{baseline}”. A target met "
+        "by merely moving patients shows in the guards below it.",
+        "数值为 {n} 次重复的均值及其 95% t 区间；每次重复从各假设的取值范围中抽样，各情景取相同的抽样值。"
+        "差值为逐次重复与“{baseline}”配对相减。"
+        "若目标仅靠转移患者实现，会体现在其下方的约束指标中。",
+    ),
+    "explain_curve": Text(
+        "Each dot is one replication of “{scenario}” in {year}. The line is a least-squares fit, the band its 95% "
+        "interval; the scatter around the line comes from all other assumptions.",
+        "每个点为“{scenario}”情景 {year} 年的一次重复。直线为最小二乘拟合，阴影为其 95% 区间；点的离散来自其他假设。",
+    ),
+    "needed": Text(
+        "The line reaches the target of {target} at an adherence of about {x}.",
+        "依从率约为 {x} 时，拟合线达到目标 {target}。",
+    ),
+    "needed_band": Text(" The band allows {low} to {high}.", "按区间估计为 {low} 至 {high}。"),
+    "open_end": Text("beyond {x}", "{x} 以外"),
+    "never": Text(
+        "The target of {target} is not reached in the range of {low} to {high}; at {high} the line gives {y}.",
+        "在 {low} 至 {high} 的取值范围内未达到目标 {target}；依从率为 {high} 时拟合值为 {y}。",
+    ),
+    "always": Text(
+        "The target of {target} is reached in the whole range of {low} to {high}.",
+        "在 {low} 至 {high} 的整个取值范围内均达到目标 {target}。",
+    ),
+    "no_curve": Text(
+        "The replications have not drawn an adherence, or are too few for a line.",
+        "各次重复未抽取依从率，或重复次数不足以拟合。",
+    ),
+    "explain_benchmarks": Text(
+        "“{scenario}” in {year}, mean over the replications, beside published figures. National figures describe an "
+        "average place: a ratio near 1 is plausible, not required.",
+        "“{scenario}”情景 {year} 年各次重复的均值，与公布数据对照。全国数据描述平均水平："
+        "比值接近 1 说明可信，但并非必须。",
+    ),
+    "explain_assumptions": Text(
+        "Nobody stands behind these values: each replication draws its own from the range. Those of the report are "
+        "judgements about what matters, and are not drawn.",
+        "以下数值没有公开依据：每次重复在其范围内抽样。“report”部分为判断标准，不参与抽样。",
+    ),
+    "sustainable": Text(
+        "No service point is offered more than it can do, and no backlog keeps growing.",
+        "没有服务点超负荷，也没有积压持续增长。",
+    ),
+    "not_sustainable": Text(
+        "Not sustainable: read every mean below with care.", "不可持续：请谨慎解读下文的所有均值。"
+    ),
+    "overload": Text(
+        "{scenario}: {place} is offered {load} of what it can do ({draws} above 100%).",
+        "{scenario}：{place} 的需求为其能力的 {load}（{draws}超过 100%）。",
+    ),
+    "growing": Text(
+        "{scenario}: the backlog of {resource} at {place} grew from {before} to {after} in a year ({draws}).",
+        "{scenario}：{place} 的{resource}积压一年内由 {before} 增至 {after}（{draws}）。",
+    ),
+    "appointment": Text("appointments", "预约"),
+    "bed": Text("beds", "住院"),
+    # figures
+    "figure_share": Text("Grassroots share of visits by month", "基层诊疗量占比（按月）"),
+    "figure_levels": Text("Where residents go, {year}", "居民就诊去向，{year} 年"),
+    "figure_waits": Text("Days to an appointment at lead hospitals, {year}", "牵头医院预约等待天数，{year} 年"),
+    "figure_curve": Text("Grassroots share against adherence", "基层诊疗量占比与依从率"),
+    "axis_adherence": Text("adherence to grassroots first contact (drawn)", "基层首诊依从率（抽样值）"),
+    "axis_days": Text("days: bar = mean, mark = P90", "天：条形为均值，标记为 P90"),
+    "target_line": Text("target {promise}", "目标 {promise}"),
+    "in_force": Text("in force", "政策生效"),
+    "band": Text("shaded: nine in ten draws", "阴影：九成抽样"),
+    # levels
+    "village_station": Text("village stations", "村卫生室"),
+    "clinic": Text("clinics", "诊所"),
+    "centre": Text("township and community centres", "乡镇卫生院和社区中心"),
+    "sub_centre": Text("sub-centres", "医疗分中心"),
+    "secondary": Text("secondary hospitals", "二级医院"),
+    "tertiary": Text("tertiary hospitals", "三级医院"),
+    "outside": Text("outside the area", "域外"),
+    "grid": Text("residents, wherever they go", "本地居民（不论就诊地点）"),
+    "in_area": Text("residents, inside the area", "本地居民（域内）"),
+    "area": Text("institutions of the area", "域内机构"),
+    "group": Text("institutions of medical groups", "医疗集团内机构"),
+    "lead": Text("lead hospitals", "牵头医院"),
+    "tertiary_public": Text("tertiary public hospitals", "三级公立医院"),
+}
+
+
+@dataclass(frozen=True)
+class Phrases:
+    """One language."""
+
+    language: Language
+
+    def __call__(self, key: str, **values: Any) -> str:
+        """A phrase, with its blanks filled."""
+        return self.of(PHRASES[key]).format(**values)
+
+    def of(self, text: Text) -> str:
+        """This language's side of a bilingual text."""
+        return text.en if self.language == "en" else text.zh
+
+    def titled(self, thing: Any, name: str = "title") -> str:
+        """A title (or another field) of something with `title` and `title_zh`."""
+        english = str(getattr(thing, name) or "")
+        return english if self.language == "en" else str(getattr(thing, f"{name}_zh") or english)
+
+    def named(self, key: str) -> str:
+        """The phrase for a scope or level, or the key itself where it is the id of an institution."""
+        return self(key) if key in PHRASES else key
+
+    def number(self, value: float | None, unit: str) -> str:
+        """A value with as many digits as a planner reads; a dash where there is none."""
+        if value is None or not math.isfinite(value):
+            return "–"
+        if unit == SHARE.en:
+            return f"{100 * value:.1f}%"
+        return f"{value:,.{_decimals(value)}f}"
+
+    def amount(self, value: float | None, unit: Text) -> str:
+        """A value in a sentence: with its unit, where the name of the indicator does not say it."""
+        return self.number(value, unit.en) + self._said(unit)
+
+    def change(self, value: float | None, unit: Text) -> str:
+        """A difference in a sentence."""
+        return self.difference(value, unit.en) + self._said(unit)
+
+    def limit(self, value: float, unit: Text) -> str:
+        """A target as a document states it."""
+        return (f"{100 * value:g}%" if unit == SHARE else f"{value:g}") + self._said(unit)
+
+    def _said(self, unit: Text) -> str:
+        return f" {self.of(unit)}" if unit in (DAYS, MINUTES) else ""
+
+    def difference(self, value: float | None, unit: str) -> str:
+        """A signed difference; of shares in percentage points."""
+        if value is None or not math.isfinite(value):
+            return "–"
+        points = " pp" if self.language == "en" else " 个百分点"
+        text = f"{100 * value:+.2f}" if unit == SHARE.en else f"{value:+,.{_decimals(value)}f}"
+        # A difference that rounds to nothing has no sign.
+        text = text.lstrip("+-") if float(text.replace(",", "")) == 0 else text.replace("-", "−")
+        return text + (points if unit == SHARE.en else "")
+
+    def interval(self, low: float | None, high: float | None, unit: str) -> str:
+        """Both ends of an interval; a dash where there is none."""
+        if low is None or high is None or not (math.isfinite(low) and math.isfinite(high)):
+            return "–"
+        return self("from_to", low=self.number(low, unit), high=self.number(high, unit))
+
+    def stated(self, value: Any) -> str:
+        """A value as an input states it."""
+        if isinstance(value, bool):
+            return self("yes" if value else "no")
+        if isinstance(value, Fraction):
+            return str(value) if value.denominator < 10 else f"{float(value):g}"
+        if isinstance(value, (list, tuple)):
+            return ", ".join(map(self.stated, value))
+        if isinstance(value, dict):
+            return ", ".join(f"{name}: {self.stated(part)}" for name, part in value.items())
+        return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _decimals(value: float) -> int:
+    return 2 if abs(value) < 100 else 1 if abs(value) < 1000 else 0

@@ -1,0 +1,418 @@
+"""The report of a study: one page in English, one in Chinese, from one template; and a table for the terminal.
+
+A page stands alone: no network, no scripts, pictures inside. Everything that comes from a study is escaped. The same
+results give the same bytes, so nothing here knows the time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from analysis import figures
+from analysis.compare import Judgement
+from analysis.curve import Curve
+from analysis.findings import Cell, Findings
+from analysis.indicators import CATALOGUE, CLASSES, Indicator
+from analysis.loads import Overload
+from analysis.phrases import LANGUAGES, PHRASES, Phrases
+from analysis.reading import Goal, dates_in_force
+from sim.citation import Assumption, Source, citations
+from sim.policy import levers
+from sim.results import Results, write_file
+
+TEMPLATES = Path(__file__).parent / "templates"
+
+PAGES = {"en": "report.html", "zh": "report.zh.html"}
+
+Fields = dict[str, Any]
+"""What the template shows of one thing, as text."""
+
+
+def write(results: Results) -> None:
+    """Write report.html, report.zh.html and figures/*.svg into the study's folder."""
+    findings = Findings(results)
+    folder = results.folder / "figures"
+    folder.mkdir(exist_ok=True)
+    for language in LANGUAGES:
+        t = Phrases(language)
+        pictures = _pictures(findings, t)
+        for name, svg in pictures.items():
+            write_file(folder / f"{name}.{language}.svg", svg)
+        write_file(results.folder / PAGES[language], _page(findings, pictures, t))
+
+
+def _page(findings: Findings, pictures: dict[str, str], t: Phrases) -> str:
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    inline = {name: Markup(svg) for name, svg in pictures.items()}  # noqa: S704 - drawn here, not given by a user
+    return environment.get_template("report.html.j2").render(t=t, pictures=inline, **_content(findings, t)) + "\n"
+
+
+def _content(findings: Findings, t: Phrases) -> Fields:
+    """Everything that the template shows."""
+    study = findings.results.study
+    return {
+        "language": t.language,
+        "title": t.titled(study),
+        "question": t.titled(study, "question"),
+        "verdicts": [_verdict(findings, plan, t) for plan in findings.plans],
+        "overloads": [_overload(found, findings, t) for found in findings.overloads],
+        "goals": [_goal(findings, goal, t) for goal in _computed(findings)],
+        "missing": [_missing(goal, t) for goal in findings.goals if goal not in _computed(findings)],
+        "curve": _curve(findings, t),
+        "scenarios": [_scenario(scenario, findings, t) for scenario in findings.scenarios],
+        "benchmarks": list(_benchmarks(findings, t)),
+        "assumptions": [_assumption(found, t) for found in findings.assumptions],
+        "definitions": [_definition(indicator, t) for indicator in CATALOGUE.values()],
+        "provenance": _provenance(findings.results),
+        "figure_levels": t("figure_levels", year=findings.last_year),
+        "figure_waits": t("figure_waits", year=findings.last_year),
+        "explain": {
+            "goals": t("explain_goals", n=findings.replications, baseline=_title(findings, findings.baseline, t)),
+            "benchmarks": t(
+                "explain_benchmarks", scenario=_title(findings, findings.baseline, t), year=findings.first_year
+            ),
+        },
+    }
+
+
+def _title(findings: Findings, name: str, t: Phrases) -> str:
+    return next(t.titled(scenario) for scenario in findings.scenarios if scenario.name == name)
+
+
+def _computed(findings: Findings) -> list[Goal]:
+    return [goal for goal in findings.goals if goal.indicator in CATALOGUE and CATALOGUE[goal.indicator].computed]
+
+
+# ------------------------------------------------------------------------------------------------------------ in short
+
+
+def _verdict(findings: Findings, plan: Any, t: Phrases) -> Fields:
+    """What a plan achieves and what gets worse, in a few sentences."""
+    worse = [
+        f"{t.of(indicator.name)} {t.change(cell.difference, indicator.unit)}"
+        for indicator, cell in findings.worse(plan.name, findings.last_year)
+    ]
+    said = {"scenario": t.titled(plan), "year": findings.last_year}
+    return {
+        "score": _score(findings, plan, t),
+        "goals": [_in_short(findings, goal, plan, t) for goal in _computed(findings)],
+        "worse": worse,
+        "guards": t("gets_worse" if worse else "nothing_worse", **said),
+    }
+
+
+def _score(findings: Findings, plan: Any, t: Phrases) -> str:
+    """How many targets are met in every draw, in some, in none."""
+    finals = [found for goal in _computed(findings) if (found := findings.final(goal, plan.name))]
+    if not finals:
+        return t("no_goals") if not findings.goals else f"{t.titled(plan)}: {t('not judged')}"
+    counts = {
+        "all": sum(found.met == found.of for found in finals),
+        "none": sum(found.met == 0 for found in finals),
+    }
+    some = len(finals) - sum(counts.values())
+    return t("score", scenario=t.titled(plan), n=len(finals), some=some, year=finals[-1].year, **counts)
+
+
+def _in_short(findings: Findings, goal: Goal, plan: Any, t: Phrases) -> Fields:
+    """One target in one sentence, and the colour of its dot."""
+    name, found = t.of(CATALOGUE[goal.indicator].name), findings.final(goal, plan.name)
+    if found is None:
+        why = next(j.why_not for j in findings.judgements(goal) if j.scenario == plan.name)
+        return {"text": t("not_judged_short", name=name, why=t(why)), "state": "open"}
+    unit = CATALOGUE[goal.indicator].unit
+    cells = [findings.cell(s, found.year, goal.indicator, goal.scope) for s in (plan.name, findings.baseline)]
+    value, base = (t.amount(cell.mean if cell else None, unit) for cell in cells)
+    said = {
+        "name": name,
+        "value": value,
+        "year": found.year,
+        "promise": findings.promise(goal, t),
+        "met": _met(found, t),
+    }
+    if plan.name == findings.baseline:
+        return {"text": t("short_alone", **said), "state": _state(found)}
+    baseline = _title(findings, findings.baseline, t)
+    return {"text": t("short_goal", base=base, baseline=baseline, **said), "state": _state(found)}
+
+
+def _met(found: Judgement, t: Phrases) -> str:
+    if found.met is None:
+        return f"{t('not judged')}: {t(found.why_not)}"
+    return t("met_k", k=found.met, n=found.of)
+
+
+def _state(found: Judgement) -> str:
+    """met | part | missed | open"""
+    if found.met is None:
+        return "open"
+    return "met" if found.met == found.of else "missed" if found.met == 0 else "part"
+
+
+def _overload(found: Overload, findings: Findings, t: Phrases) -> str:
+    facilities = findings.results.facilities.set_index("id")
+    place = str(facilities.loc[found.facility, "name" if t.language == "en" else "name_zh"])
+    said = {
+        "scenario": _title(findings, found.scenario, t),
+        "place": place,
+        "draws": t("in_draws", k=found.k, n=found.n),
+    }
+    if found.kind == "load":
+        return t("overload", load=f"{100 * found.after:.0f}%", **said)
+    resource = t(found.resource) if found.resource in PHRASES else found.resource
+    return t("growing", resource=resource, before=f"{found.before:,.0f}", after=f"{found.after:,.0f}", **said)
+
+
+# --------------------------------------------------------------------------------------------------------------- goals
+
+
+def _goal(findings: Findings, goal: Goal, t: Phrases) -> Fields:
+    """A target: each scenario in both years, and its guards."""
+    judgements = findings.judgements(goal)
+    years = findings.years(goal)
+    told = [year for year in years.values() if any(j.of for j in judgements if j.year == year)]
+    guarded = told[-1] if told else findings.last_year
+    return {
+        "name": t.of(CATALOGUE[goal.indicator].name),
+        "promise": findings.text(goal, t),
+        "scope": t.named(goal.scope),
+        "source": _source(goal.target.source, findings, t),
+        "years": [
+            {
+                "label": f"{year} · {t(moment)}",
+                "rows": [_row(findings, goal, j, t) for j in judgements if j.moment == moment],
+            }
+            for moment, year in years.items()
+        ],
+        "guard_year": guarded,
+        "guards": [_guard(findings, indicator, cells, t) for indicator, cells in findings.guards(goal, guarded)],
+    }
+
+
+def _row(findings: Findings, goal: Goal, judgement: Judgement, t: Phrases) -> Fields:
+    cell = findings.cell(judgement.scenario, judgement.year, goal.indicator, goal.scope)
+    said = {"scenario": _title(findings, judgement.scenario, t), "met": _met(judgement, t), "state": _state(judgement)}
+    return said | _numbers(cell, judgement.scenario == findings.baseline, t)
+
+
+def _numbers(cell: Cell | None, is_baseline: bool, t: Phrases) -> Fields:
+    """A cell as text; a dash for everything that there is not."""
+    if cell is None:
+        return dict.fromkeys(
+            ("value", "interval", "draws", "difference", "difference_interval", "verdict", "tone"), "–"
+        )
+    return {
+        "value": t.number(cell.mean, cell.unit),
+        "interval": t.interval(cell.low, cell.high, cell.unit),
+        "draws": t.interval(cell.least, cell.most, cell.unit),
+        "difference": t("baseline") if is_baseline else t.difference(cell.difference, cell.unit),
+        "difference_interval": "" if is_baseline else _difference_interval(cell, t),
+        "verdict": t(cell.verdict) if cell.verdict else "",
+        "tone": cell.verdict.replace(" ", "-"),
+    }
+
+
+def _difference_interval(cell: Cell, t: Phrases) -> str:
+    low, high = (t.difference(end, cell.unit) for end in (cell.difference_low, cell.difference_high))
+    return "" if "–" in (low, high) else t("from_to", low=low, high=high)
+
+
+def _guard(findings: Findings, indicator: Indicator, cells: Sequence[Cell], t: Phrases) -> Fields:
+    rows = [
+        {"scenario": _title(findings, cell.scenario, t)} | _numbers(cell, cell.scenario == findings.baseline, t)
+        for cell in cells
+    ]
+    return {"name": t.of(indicator.name), "scope": t.named(indicator.scope), "unit": _unit(indicator, t), "rows": rows}
+
+
+def _unit(indicator: Indicator, t: Phrases) -> str:
+    return t.of(indicator.unit)
+
+
+def _missing(goal: Goal, t: Phrases) -> str:
+    known = CATALOGUE.get(goal.indicator)
+    why = t.of(known.why_not) if known and known.why_not else t("not computed")
+    return t("not_yet", name=t.of(known.name) if known else goal.indicator, why=why)
+
+
+# ---------------------------------------------------------------------------------------------------- curve, pictures
+
+
+def _curve(findings: Findings, t: Phrases) -> Fields:
+    """What the line over adherence says in words."""
+    found, goal = findings.adherence(), findings.share_goal()
+    if found is None or goal is None:
+        return {"said": t("no_curve"), "explain": ""}
+    plan, stated, line = found
+    explain = t("explain_curve", scenario=t.titled(plan), year=findings.last_year)
+    return {"said": _needed(line, goal, _limits(stated), t), "explain": explain}
+
+
+def _limits(stated: Assumption) -> tuple[float, float]:
+    return float(stated.low or 0.0), float(stated.high if stated.high is not None else 1.0)
+
+
+def _needed(line: Curve, goal: Goal, limits: tuple[float, float], t: Phrases) -> str:
+    low, high = limits
+    target, unit = goal.target.limit, CATALOGUE[goal.indicator].unit
+    said = {"target": t.limit(target, unit), "low": f"{low:.2f}", "high": f"{high:.2f}"}
+    found = line.reaches(target, low, high)
+    if found.line is None:
+        return t("never", y=t.amount(line.value(high), unit), **said)
+    if found.line == low:
+        return t("always", **said)
+    ends = [t("open_end", x=f"{high:.2f}") if x is None else f"{x:.2f}" for x in (found.earliest, found.latest)]
+    return t("needed", target=said["target"], x=f"{found.line:.2f}") + t("needed_band", low=ends[0], high=ends[1])
+
+
+def _pictures(findings: Findings, t: Phrases) -> dict[str, str]:
+    """Name -> SVG of every picture that the results allow."""
+    titles = {scenario.name: t.titled(scenario) for scenario in findings.scenarios}
+    colour = figures.colours(list(titles), findings.baseline)
+    year, goal, found = findings.last_year, findings.share_goal(), findings.adherence()
+    names = {cls: t.of(name) for cls, name in CLASSES.items()}
+    pictures = {
+        "levels": figures.visits_by_level(findings.comparison, year, titles, t),
+        "waits": figures.waits_by_class(findings.comparison, year, titles, colour, names, t),
+    }
+    if goal is not None:
+        in_force = dates_in_force(findings.scenarios)
+        pictures["months"] = figures.share_by_month(
+            findings.monthly, goal, findings.promise(goal, t), titles, colour, in_force, t
+        )
+    if goal is not None and found is not None:
+        plan, stated, line = found
+        pictures["curve"] = figures.share_over_adherence(
+            line, goal.target.limit, findings.promise(goal, t), colour[plan.name], _limits(stated), t
+        )
+    return pictures
+
+
+# ------------------------------------------------------------------------------------------ scenarios and their sources
+
+
+def _scenario(scenario: Any, findings: Findings, t: Phrases) -> Fields:
+    meaning = {lever.name: lever for lever in levers()}
+    rows = [
+        {
+            "lever": t.titled(meaning[path]),
+            "expected": t.titled(meaning[path], "expected"),
+            "value": t.stated(cited.value),
+            "unit": cited.unit,
+            "since": since.isoformat() if since else "",
+            "source": _source(cited.source, findings, t),
+        }
+        for path, since, cited in citations(scenario.policy)
+    ]
+    return {
+        "name": scenario.name,
+        "title": t.titled(scenario),
+        "question": t.titled(scenario, "question"),
+        "levers": rows,
+    }
+
+
+def _source(source: Source, findings: Findings, t: Phrases) -> str:
+    """Who says so, with the title of what is cited."""
+    if source.assumption is not None:
+        low, high = source.range or source.times or ("", "")
+        if source.range is None and source.times is None:
+            return t("assumption_bare", reason=source.assumption)
+        return t("assumption", low=t.stated(low), high=t.stated(high), reason=source.assumption)
+    known = findings.sources
+    cited = known.documents.get(source.document or "") or known.data.get(source.data or "")
+    if cited is None:
+        return str(source)
+    title = f"《{cited.title_zh}》" if t.language == "zh" else cited.title
+    number = f" {cited.number}" if cited.number else ""
+    return f"{title}{number}, {source.clause or source.table}"
+
+
+def _benchmarks(findings: Findings, t: Phrases) -> Iterator[Fields]:
+    """The baseline's base year beside published figures."""
+    for benchmark in findings.results.config.report.benchmarks:
+        indicator = CATALOGUE[benchmark.indicator]
+        cell = findings.cell(findings.baseline, findings.first_year, indicator.id, benchmark.scope, benchmark.variant)
+        published, simulated = benchmark.published.value, cell.mean if cell else float("nan")
+        unit = indicator.unit_of(benchmark.variant)
+        yield {
+            "name": t.of(indicator.name) + ("" if t.of(unit) == t.of(indicator.unit) else f" ({t.of(unit)})"),
+            "scope": t.named(benchmark.scope),
+            "simulated": t.number(simulated, unit.en),
+            "published": t.number(published, unit.en),
+            "ratio": t.number(simulated / published, "ratio"),
+            "off": not 0.8 <= simulated / published <= 1.25,
+            "source": _source(benchmark.published.source, findings, t),
+            "note": t.titled(benchmark, "note"),
+        }
+
+
+def _assumption(found: Assumption, t: Phrases) -> Fields:
+    limits = {"low": t.stated(found.low), "high": t.stated(found.high)}
+    spread = "" if found.low is None else t("factor" if found.relative else "from_to", **limits)
+    return {
+        "path": found.path, "value": t.stated(found.value), "unit": found.unit, "range": spread, "reason": found.reason,
+    }  # fmt: skip
+
+
+def _definition(indicator: Indicator, t: Phrases) -> Fields:
+    return {
+        "id": indicator.id,
+        "name": t.of(indicator.name),
+        "unit": t.of(indicator.unit),
+        "formula": t.of(indicator.formula),
+        "source": indicator.source,
+        "scope": indicator.scope,
+        "computed": indicator.computed,
+        "why_not": t.of(indicator.why_not) if indicator.why_not else "",
+    }
+
+
+def _provenance(results: Results) -> list[tuple[str, str]]:
+    """Flat lines of what results follow from; when and how fast they were made is not among them."""
+    parts = ((part, told) for part, told in results.provenance.items() if part != "run")
+    return [line for part, told in parts for line in _flat(part, told)]
+
+
+def _flat(name: str, told: Any) -> Iterator[tuple[str, str]]:
+    if isinstance(told, dict):
+        for key, value in told.items():
+            yield from _flat(f"{name} {key}", value)
+    else:
+        yield name, "–" if told is None else str(told)
+
+
+# ------------------------------------------------------------------------------------------------------------ terminal
+
+
+def summary(results: Results) -> str:
+    """The targets of a study as a plain table, with what is not sustainable before them."""
+    findings, t = Findings(results), Phrases("en")
+    lines = [f"! {_overload(found, findings, t)}" for found in findings.overloads]
+    for goal in _computed(findings):
+        lines += [
+            "",
+            f"{CATALOGUE[goal.indicator].name.en}, target {findings.text(goal, t)}",
+            *_lines(findings, goal, t),
+        ]
+    lines += ["", *(_missing(goal, t) for goal in findings.goals if goal not in _computed(findings))]
+    return "\n".join(lines).strip("\n")
+
+
+def _lines(findings: Findings, goal: Goal, t: Phrases) -> list[str]:
+    """One line for each year and scenario, in columns."""
+    rows = [(j.year, j.scenario, _row(findings, goal, j, t)) for j in findings.judgements(goal)]
+    cells = [(y, s, r["value"], r["interval"], r["difference"], r["verdict"], r["met"]) for y, s, r in rows]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    return ["  " + "  ".join(text.ljust(w) for text, w in zip(cell, widths, strict=True)).rstrip() for cell in cells]

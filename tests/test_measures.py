@@ -1,0 +1,276 @@
+"""The indicators, against numbers worked out by hand on the made-up study."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from datetime import date
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from analysis.indicators import CATALOGUE, HEADLINE, STANDARD, Text
+from analysis.ledger import GRASSROOTS, Ledger, Span, ninetieth, places, tally
+from analysis.measures import COLUMNS, catalogue, measure, write_tables
+from analysis.phrases import PHRASES
+from small_study import FACILITIES, MONTHLY_VISITS, RESIDENTS, SmallStudy, small_study
+
+SPAN = Span(date(2024, 1, 1), date(2025, 12, 31))
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory) -> SmallStudy:
+    return small_study(tmp_path_factory.mktemp("small"), replications=2)
+
+
+@pytest.fixture(scope="module")
+def yearly(study: SmallStudy) -> pd.DataFrame:
+    return measure(study.tables, FACILITIES, residents=RESIDENTS, span=SPAN)
+
+
+def row(table: pd.DataFrame, indicator: str, scope: str, variant: str, **where: object) -> pd.Series:
+    """The one row of an indicator, by default of the first replication of the plan in 2025."""
+    found = table[table["indicator"].eq(indicator) & table["scope"].eq(scope) & table["variant"].eq(variant)]
+    for column, value in ({"scenario": "plan", "replication": 0, "period": "2025"} | where).items():
+        found = found[found[column].eq(value)]
+    assert len(found) == 1
+    return found.iloc[0]
+
+
+# ------------------------------------------------------------------------------------------------------- the catalogue
+
+
+def test_an_indicator_is_complete_in_both_languages() -> None:
+    for indicator in CATALOGUE.values():
+        texts = [indicator.name, indicator.unit, indicator.formula, *(v.name for v in indicator.variants)]
+        assert all(text.en and text.zh for text in texts), indicator.id
+        assert not any("\u4e00" <= c <= "\u9fff" for text in texts for c in text.en), indicator.id
+        assert indicator.source
+        assert indicator.computed != bool(indicator.why_not)
+        assert set(indicator.guards) <= CATALOGUE.keys()
+
+
+def test_the_catalogue_is_plain_data_with_the_ids_that_tables_use() -> None:
+    entries = [dataclasses.asdict(entry) for entry in catalogue()]
+    assert [entry["name"] for entry in json.loads(json.dumps(entries))] == list(CATALOGUE)
+    assert {entry["name"] for entry in entries if not entry["computed"]} == {"level4_operation_share", "case_mix_index"}
+
+
+def test_every_phrase_speaks_both_languages_with_the_same_blanks() -> None:
+    def blanks(text: str) -> set[str]:
+        return {part.split("}")[0] for part in text.split("{")[1:]}
+
+    assert [key for key, text in PHRASES.items() if blanks(text.en) != blanks(text.zh)] == []
+    assert isinstance(PHRASES["goals"], Text)
+
+
+# ---------------------------------------------------------------------------------------------------------- the shares
+
+
+def test_the_headline_share_counts_residents_wherever_and_no_returns(study: SmallStudy, yearly: pd.DataFrame) -> None:
+    visits = study.tables["visits_daily"]
+    year = visits["date"].map(lambda day: day.year).eq(2025)
+    mine = visits[visits["scenario"].eq("plan") & visits["replication"].eq(0) & year & visits["kind"].ne("return")]
+    top = mine.loc[mine["level"].isin(GRASSROOTS), "visits"].sum()
+    told = row(yearly, "grassroots_visit_share", "grid", HEADLINE)
+    assert (told["numerator"], told["denominator"]) == (top, mine["visits"].sum())
+    assert told["value"] == pytest.approx(top / mine["visits"].sum())
+
+
+def test_the_denominators_in_use_differ(yearly: pd.DataFrame) -> None:
+    share = {
+        (scope, variant): row(yearly, "grassroots_visit_share", scope, variant, scenario="before")["value"]
+        for scope, variant in [
+            ("grid", HEADLINE), ("grid", "without_village_and_clinics"), ("in_area", STANDARD), ("group", STANDARD)
+        ]
+    }  # fmt: skip
+    usual = MONTHLY_VISITS
+    grassroots = usual["village-001"] + usual["clinic-001"] + usual["centre-a"] + usual["sub-a"]
+    everywhere, outside = sum(usual.values()), usual["outside"]
+    village = usual["village-001"] + usual["clinic-001"]
+    assert share["grid", HEADLINE] == pytest.approx(grassroots / everywhere, abs=0.01)
+    assert share["in_area", STANDARD] == pytest.approx(grassroots / (everywhere - outside), abs=0.01)
+    assert share["grid", "without_village_and_clinics"] == pytest.approx(
+        (grassroots - village) / (everywhere - village), abs=0.01
+    )
+    in_group = everywhere - outside - usual["clinic-001"] - usual["private"]
+    assert share["group", STANDARD] == pytest.approx((grassroots - usual["clinic-001"]) / in_group, abs=0.01)
+
+
+def test_non_residents_count_for_institutions_only(study: SmallStudy) -> None:
+    guests = (
+        study.tables["visits_daily"].tail(40).assign(resident=False, visits=1000, kind="outpatient", level="centre")
+    )
+    tables = study.tables | {"visits_daily": pd.concat([study.tables["visits_daily"], guests])}
+    with_guests = measure(tables, FACILITIES, span=SPAN)
+    without = measure(study.tables, FACILITIES, span=SPAN)
+    last = {"replication": 1}
+    assert (
+        row(with_guests, "visits", "grid", HEADLINE, **last)["value"]
+        == row(without, "visits", "grid", HEADLINE, **last)["value"]
+    )
+    assert (
+        row(with_guests, "visits", "area", STANDARD, **last)["value"]
+        > row(without, "visits", "area", STANDARD, **last)["value"]
+    )
+
+
+def test_level_shares_sum_to_one(yearly: pd.DataFrame) -> None:
+    shares = yearly[yearly["indicator"].eq("visit_share_by_level")]
+    assert shares.groupby(["scenario", "replication", "period"])["value"].sum().tolist() == pytest.approx([1.0] * 8)
+
+
+# ----------------------------------------------------------------------------------------------------------- inpatients
+
+
+def test_the_stay_of_tertiary_public_hospitals_leaves_private_ones_out(yearly: pd.DataFrame) -> None:
+    told = row(yearly, "average_length_of_stay", "tertiary_public", HEADLINE)
+    own = row(yearly, "average_length_of_stay", "first", STANDARD)
+    assert told["denominator"] == own["denominator"] == 12 * 180
+    assert told["value"] == own["value"] == pytest.approx((180 * 8 - 12 * 5) / 180, abs=0.1)
+    assert row(yearly, "average_length_of_stay", "tertiary", STANDARD)["denominator"] == 12 * 200
+
+
+def test_a_stay_shortened_by_a_transfer_shows_in_the_episode(yearly: pd.DataFrame) -> None:
+    stay = [
+        row(yearly, "average_length_of_stay", "tertiary_public", HEADLINE, scenario=s)["value"]
+        for s in ("before", "plan")
+    ]
+    episode = [row(yearly, "episode_length_of_stay", "grid", HEADLINE, scenario=s)["value"] for s in ("before", "plan")]
+    assert stay[1] < stay[0]
+    assert episode[1] > episode[0]
+
+
+def test_visits_per_discharge_leave_emergencies_out_unless_asked(yearly: pd.DataFrame) -> None:
+    plain = row(yearly, "outpatient_per_discharge", "tertiary_public", HEADLINE, scenario="before")
+    both = row(yearly, "outpatient_per_discharge", "tertiary_public", "with_emergency", scenario="before")
+    assert plain["denominator"] == both["denominator"] == 12 * 180
+    assert plain["numerator"] / both["numerator"] == pytest.approx(0.9, abs=0.001)
+
+
+def test_rates_per_resident_are_per_year_even_for_a_month(study: SmallStudy, yearly: pd.DataFrame) -> None:
+    monthly = measure(study.tables, FACILITIES, "month", residents=RESIDENTS, span=SPAN)
+    year = row(yearly, "visits_per_resident", "grid", HEADLINE)["value"]
+    assert year == pytest.approx(12 * sum(MONTHLY_VISITS.values()) / RESIDENTS, rel=0.02)
+    assert row(monthly, "visits_per_resident", "grid", HEADLINE, period="2025-07")["value"] == pytest.approx(
+        year, rel=0.1
+    )
+    assert row(yearly, "admissions_per_100_residents", "grid", HEADLINE)["value"] == pytest.approx(
+        100 * 12 * 380 / RESIDENTS
+    )
+
+
+# ----------------------------------------------------------------------------------------------------- waits and quotas
+
+
+def test_waits_are_told_by_class_with_an_exact_ninetieth(yearly: pd.DataFrame) -> None:
+    assert row(yearly, "wait_days", "lead", HEADLINE)["value"] == pytest.approx(0.3 * 2 + 0.2 * 4)
+    assert row(yearly, "wait_days", "lead", "other_p90")["value"] == 4
+    assert row(yearly, "wait_days", "lead", "referred_contracted")["value"] == pytest.approx(0.2)
+    everybody = row(yearly, "wait_days", "lead", "all")
+    assert everybody["denominator"] == 3 * 12 * 100
+
+
+@pytest.mark.parametrize(
+    ("bins", "expected"), [([90, 10], 0), ([89, 11], 1), ([0, 0, 7], 2), ([900_000, 99_999, 1], 0)]
+)
+def test_the_ninetieth_is_the_smallest_bin_that_holds_nine_tenths(bins: list[int], expected: int) -> None:
+    rows = pd.DataFrame({"run": 0, "scope": "lead", "days": range(len(bins)), "patients": bins})
+    told = ninetieth(rows, "other_p90", "days", "patients").iloc[0]
+    assert (told["value"], told["denominator"]) == (expected, sum(bins))
+
+
+def test_a_quota_offered_is_not_a_quota_used(yearly: pd.DataFrame) -> None:
+    assert row(yearly, "slots_offered", "lead", "held")["value"] == 12 * 900
+    assert row(yearly, "slot_quota_used", "lead", HEADLINE)["value"] == pytest.approx(1 / 9)
+
+
+def test_referrals_are_counted_by_channel_and_as_a_rate(yearly: pd.DataFrame) -> None:
+    assert row(yearly, "referrals_up", "area", HEADLINE)["value"] == 12 * 120
+    assert row(yearly, "referrals_up", "area", "self")["value"] == 12 * 300
+    assert row(yearly, "referrals_up", "area", "declined")["value"] == 12 * 10
+    down = row(yearly, "referrals_down", "area", "per_100_tertiary_discharges")
+    assert down["value"] == pytest.approx(100 * 120 / 200)
+
+
+# --------------------------------------------------------------------------------------------- empty groups and periods
+
+
+def test_an_empty_group_has_no_value_and_says_so(yearly: pd.DataFrame) -> None:
+    told = row(yearly, "slot_quota_used", "lead", HEADLINE, scenario="before")
+    assert pd.isna(told["value"])
+    assert told["denominator"] == 0
+    assert row(yearly, "beds_held", "lead", HEADLINE)["value"] == 0
+
+
+def test_every_run_has_every_row_once(yearly: pd.DataFrame) -> None:
+    per_run = yearly.groupby(["scenario", "replication", "period"]).size()
+    assert per_run.nunique() == 1
+    assert len(per_run) == 2 * 2 * 2
+    assert not yearly.duplicated(["scenario", "replication", "period", "indicator", "scope", "variant"]).any()
+    headlines = yearly[yearly["variant"].eq(HEADLINE)].groupby("indicator")["scope"].unique()
+    assert {name: list(scopes) for name, scopes in headlines.items()} == {
+        i.id: [i.scope] for i in CATALOGUE.values() if i.computed
+    }
+
+
+def test_the_warm_up_counts_nowhere(study: SmallStudy, yearly: pd.DataFrame) -> None:
+    assert set(yearly["period"]) == {"2024", "2025"}
+    without_span = measure(study.tables, FACILITIES)
+    assert set(without_span["period"]) == {"2023", "2024", "2025"}
+
+
+def test_days_and_months_add_up_to_the_year(study: SmallStudy, yearly: pd.DataFrame) -> None:
+    year = row(yearly, "visits", "grid", HEADLINE)["value"]
+    for period in ("month", "day"):
+        table = measure(study.tables, FACILITIES, period, span=SPAN)
+        own = table[table["indicator"].eq("visits") & table["variant"].eq(HEADLINE) & table["scenario"].eq("plan")]
+        assert own.loc[own["replication"].eq(0) & own["period"].str.startswith("2025"), "value"].sum() == year
+
+
+def test_a_span_knows_its_days() -> None:
+    span = Span(date(2024, 1, 1), date(2025, 6, 30))
+    assert (span.days("2024"), span.days("2025"), span.days("2026"), span.days("2024-02")) == (366, 181, 0, 29)
+    assert span.complete("2024")
+    assert not span.complete("2025")
+
+
+def test_a_facility_belongs_to_every_scope_that_names_it() -> None:
+    scopes = places(FACILITIES).groupby("facility")["scope"].agg(set)
+    assert scopes["first"] == {"tertiary_public", "lead", "group", "area", "tertiary", "first"}
+    assert scopes["private"] == {"area", "tertiary", "private"}
+    assert scopes["outside"] == {"outside"}
+
+
+def test_a_tally_keeps_runs_and_scopes_apart() -> None:
+    rows = pd.DataFrame({"run": [0, 0, 1], "scope": "grid", "top": [1, 2, 4], "bottom": [2, 2, 8]})
+    told = tally(rows, STANDARD, "top", "bottom").groupby("run")[["numerator", "denominator"]].sum()
+    assert told.to_numpy().tolist() == [[3, 4], [4, 8]]
+    assert tally(rows, STANDARD, "top")["denominator"].isna().all()
+
+
+def test_sums_are_made_once_and_nobody_can_spoil_them(study: SmallStudy) -> None:
+    ledger = Ledger(study.tables, FACILITIES, span=SPAN)
+    first = ledger.sums("needs_monthly", ["needs"], ["resident"])
+    first["needs"] = 0
+    assert ledger.sums("needs_monthly", ["needs"], ["resident"])["needs"].gt(0).all()
+
+
+# ------------------------------------------------------------------------------------------------------------ the files
+
+
+def test_files_have_no_nan_and_are_the_same_bytes_again(tmp_path: Path) -> None:
+    folders = [tmp_path / name for name in ("one", "two")]
+    for folder in folders:
+        folder.mkdir()
+        write_tables(small_study(folder, replications=2))  # type: ignore[arg-type]
+    names = ["indicators.csv", "indicators.parquet", "comparison.csv", "monthly.parquet", "daily.parquet"]
+    for name in names:
+        one, two = ((folder / name).read_bytes() for folder in folders)
+        assert one == two, name
+    assert (folders[0] / "indicators.csv").read_text().splitlines()[0] == ",".join(COLUMNS)
+    assert "nan" not in (folders[0] / "indicators.csv").read_text().lower()
+    assert set(pd.read_parquet(folders[0] / "daily.parquet")["indicator"]) == {
+        i.id for i in CATALOGUE.values() if i.daily
+    }

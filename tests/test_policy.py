@@ -1,0 +1,214 @@
+"""Levers are declared once; a policy gives the rules of any day, neutral before the first date."""
+
+from __future__ import annotations
+
+from datetime import date
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+
+from sim.citation import draw
+from sim.policy import GROUPS, NEUTRAL, FirstContact, NotInForce, Policy, Rules, levers
+from sim.schema import InputError, parse_yaml, validate
+
+SIM = Path(__file__).parents[1] / "sim"
+
+PLAN = """
+slot_quota:
+  held_for_referral:
+    2024-06-30: {value: 1/3, unit: share of slots, source: {document: plan, clause: "1"}}
+first_contact:
+  adherence:
+    2024-01-01: {value: 0.1, unit: share of residents, source: {assumption: a, range: [0, 0.2]}}
+    2024-01-11: {value: 0.3, unit: share of residents, source: {assumption: a, range: [0.1, 0.6]}}
+    ramp: linear
+"""
+
+
+def policy(text: str) -> Policy:
+    return validate(Policy, *parse_yaml(text, "plan.yaml"))
+
+
+def told(text: str) -> list[str]:
+    with pytest.raises(InputError) as caught:
+        policy(text)
+    return [f"{problem.line} {problem.path}: {problem.text}" for problem in caught.value.problems]
+
+
+# -------------------------------------------------------------------------------------------------------------- levers
+
+
+def test_every_lever_says_all_that_people_ask_of_it() -> None:
+    for lever in levers():
+        english, chinese = (lever.title, lever.expected), (lever.title_zh, lever.expected_zh)
+        assert all(text and text.isascii() for text in (lever.m, lever.unit, lever.through, *english)), lever.name
+        assert not any(text.isascii() for text in chinese), lever.name
+        assert lever.meaning.endswith("."), lever.name
+
+
+def test_every_lever_names_a_room_that_exists() -> None:
+    assert {lever.room for lever in levers()} <= {file.stem for file in SIM.glob("*.py")}
+
+
+def test_neutral_values_lie_within_the_limits_of_their_lever() -> None:
+    for lever in levers():
+        if lever.neutral is not None and lever.low is not None:
+            assert lever.low <= lever.neutral <= (lever.high if lever.high is not None else float("inf")), lever.name
+
+
+# --------------------------------------------------------------------------------------------------------------- rules
+
+
+def test_without_a_policy_all_is_neutral() -> None:
+    assert Policy().on(date(2024, 1, 1)) == NEUTRAL == Rules()
+    assert Policy().dates() == []
+
+
+def test_a_lever_is_neutral_before_its_date_and_in_force_on_it() -> None:
+    plan = policy(PLAN)
+    assert plan.on(date(2024, 6, 29)).slot_quota.held_for_referral == 0
+    assert plan.on(date(2024, 6, 30)).slot_quota.held_for_referral == Fraction(1, 3)
+    assert plan.on(date(2024, 6, 30)).bed_quota == NEUTRAL.bed_quota
+
+
+def test_a_ramp_changes_the_rules_every_day() -> None:
+    plan = policy(PLAN)
+    assert plan.on(date(2024, 1, 6)).first_contact == FirstContact(adherence=0.2)
+    assert plan.dates() == [date(2024, 1, day) for day in range(1, 12)] + [date(2024, 6, 30)]
+
+
+def test_between_two_dates_the_rules_do_not_change() -> None:
+    plan = policy(PLAN)
+    for day in range(1, 31):
+        here, before = date(2024, 6, day), date(2024, 6, max(day - 1, 1))
+        assert (plan.on(here) == plan.on(before)) or here in plan.dates()
+
+
+def test_people_are_told_when_a_lever_is_not_in_force() -> None:
+    plan = policy(PLAN)
+    assert plan.asked("slot_quota.held_for_referral", date(2024, 7, 1)) == Fraction(1, 3)
+    with pytest.raises(NotInForce, match=r"held_for_referral is in force from 2024-06-30; 2023-05-01 is earlier\."):
+        plan.asked("slot_quota.held_for_referral", date(2023, 5, 1))
+    with pytest.raises(NotInForce, match=r"bed_quota\.held_for_referral is never in force"):
+        plan.asked("bed_quota.held_for_referral", date(2025, 5, 1))
+    with pytest.raises(InputError, match=r"Did you mean slot_quota\.held_for_referral\?"):
+        plan.asked("slot_quota.held_for_referal", date(2025, 5, 1))
+
+
+def test_amending_changes_dates_and_keeps_the_rest() -> None:
+    change = policy(
+        "slot_quota:\n"
+        "  held_for_referral:\n"
+        '    2024-06-30: {value: 1/5, unit: share of slots, source: {document: plan, clause: "2"}}\n'
+        '    2025-01-01: {value: 1/2, unit: share of slots, source: {document: plan, clause: "3"}}\n'
+    )
+    amended = policy(PLAN).amended(change)
+    held = [amended.on(date(year, 7, 1)).slot_quota.held_for_referral for year in (2023, 2024, 2025)]
+    assert held == [0, Fraction(1, 5), Fraction(1, 2)]
+    assert amended.on(date(2024, 1, 6)).first_contact.adherence == pytest.approx(0.2)
+
+
+def test_only_some_groups_count() -> None:
+    plan = policy(PLAN).only(["slot_quota"])
+    assert plan.dates() == [date(2024, 6, 30)]
+
+
+def test_a_policy_is_drawn_and_written_back() -> None:
+    plan = policy(PLAN)
+    drawn = draw(plan, 1, 4, "policy")
+    assert drawn.on(date(2024, 7, 1)).slot_quota == plan.on(date(2024, 7, 1)).slot_quota
+    assert drawn.on(date(2024, 7, 1)).first_contact != plan.on(date(2024, 7, 1)).first_contact
+    assert Policy.model_validate(plan.model_dump(mode="json")) == plan
+    assert set(plan.model_dump(mode="json")) == set(GROUPS)
+
+
+# ------------------------------------------------------------------------------------------------------------- refused
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("slotquota: {}", "slotquota: No group of levers has this name. Did you mean slot_quota?"),
+        (
+            "slot_quota: {held_for_referal: {}}",
+            "slot_quota > held_for_referal: No lever has this name. Did you mean held_for_referral?",
+        ),
+        (
+            "first_contact: {adherence: 0.3}",
+            "first_contact > adherence: "
+            "This is written as date in force: {value, unit, source}, with at least one date.",
+        ),
+    ],
+)
+def test_refuses_wrong_names_and_bare_numbers(text: str, problem: str) -> None:
+    assert told(text) == [f"1 {problem}"]
+
+
+@pytest.mark.parametrize(
+    ("lever", "entry", "problem"),
+    [
+        (
+            "first_contact.adherence",
+            "value: 70, unit: share of residents, source: {derived: a}",
+            " > value: 70 is more than 1; a share is written 0.70.",
+        ),
+        (
+            "slot_quota.held_for_referral",
+            "value: 33, unit: share of slots, source: {derived: a}",
+            " > value: 33 is more than 1; a share is written 0.33.",
+        ),
+        (
+            "slot_quota.held_for_referral",
+            "value: true, unit: share of slots, source: {derived: a}",
+            " > value: true is a yes or no; a share is written 0.25, 1/4 or 25 %.",
+        ),
+        (
+            "slot_quota.held_for_referral",
+            "value: 1/3, unit: share of beds, source: {derived: a}",
+            " > unit: 'share of beds' was found; this lever is counted in 'share of slots'.",
+        ),
+        (
+            "slot_quota.held_for_referral",
+            "value: 1/3, unit: share of slots",
+            ": source is missing: who says so: {document, clause}, {data, table}, {derived} or {assumption, range}.",
+        ),
+        (
+            "slot_quota.released_days_before",
+            "value: 15, unit: days, source: {derived: a}",
+            " > value: 15 is more than 14, the highest value of this lever.",
+        ),
+        (
+            "slot_quota.released_days_before",
+            "value: 1.5, unit: days, source: {derived: a}",
+            " > value: 1.5 is a number; a whole number is welcome here.",
+        ),
+        (
+            "bed_quota.released_after_hours",
+            "value: 2, unit: hours, source: {assumption: a, range: [-1, 3]}",
+            " > source > range: -1 is less than 0, the lowest value of this lever.",
+        ),
+        (
+            "down_referral.proposed",
+            "value: 0.6, unit: share of eligible inpatients, source: {assumption: a, times: [0.5, 2]}",
+            " > source > times: 1.2 is more than 1, the highest value of this lever.",
+        ),
+        (
+            "priority.referred_contracted",
+            "value: 1, unit: yes or no, source: {derived: a}",
+            " > value: 1 is a number; true or false is welcome here.",
+        ),
+    ],
+)
+def test_refuses_wrong_entries(lever: str, entry: str, problem: str) -> None:
+    group, name = lever.split(".")
+    text = f"{group}:\n  {name}:\n    2024-01-01: {{{entry}}}"
+    assert told(text) == [f"3 {group} > {name} > 2024-01-01{problem}"]
+
+
+def test_one_letter_typos_in_lever_names_are_refused_with_the_right_name() -> None:
+    names = [lever.name.split(".") for lever in levers()]
+    for group, name in names:
+        for place in range(len(name)):
+            typo = name[:place] + name[place + 1 :]
+            assert told(f"{group}: {{{typo}: {{}}}}")[0].endswith(f"Did you mean {name}?")
