@@ -1,6 +1,6 @@
 # From a bare Python 3.11 or later:
 #   make run     simulate the Zhongwei study and say where the report is      (make run ARGS="replications=2")
-#   make test    style, types, import contracts and the whole test suite
+#   make test    the whole test suite; tests/test_house.py also runs ruff, mypy and the import contracts
 #   make bench   what a visit costs, against the idiomatic SimPy model
 
 PYTHON ?= python3
@@ -15,9 +15,6 @@ run: $(VENV)/run.stamp
 	$(BIN)/tiercare run study=zhongwei $(ARGS)
 
 test: $(VENV)/test.stamp
-	$(BIN)/ruff check .
-	$(BIN)/mypy
-	$(BIN)/lint-imports
 	$(BIN)/pytest $(ARGS)
 
 bench: $(VENV)/run.stamp

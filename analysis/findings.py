@@ -1,4 +1,4 @@
-"""What a report says, worked out before any page is laid out: values, judgements, guards, in one language.
+"""What a report says, worked out before any page is laid out: values, judgements, guards.
 
 Everything here is looked up in the tables that `measures` wrote: each number of a report stands in a table cell.
 """
@@ -97,19 +97,20 @@ class Findings:
         """Every target, once."""
         return goals_of(self.scenarios)
 
-    @cached_property
+    @property
     def last_year(self) -> str:
         """The last year that was wholly measured, else the last that was measured at all."""
-        years = sorted(self.comparison["period"].unique())
-        whole = [year for year in years if self.span.complete(year)]
-        return str((whole or years)[-1])
+        return self._years[-1]
 
-    @cached_property
+    @property
     def first_year(self) -> str:
         """The base year: the first that was wholly measured, else the first."""
-        years = sorted(self.comparison["period"].unique())
-        whole = [year for year in years if self.span.complete(year)]
-        return str((whole or years)[0])
+        return self._years[0]
+
+    @cached_property
+    def _years(self) -> list[str]:
+        years = sorted(map(str, self.comparison["period"].unique()))
+        return [year for year in years if self.span.complete(year)] or years
 
     def years(self, goal: Goal) -> dict[Moment, str]:
         """The years in which a goal is judged."""
@@ -124,15 +125,17 @@ class Findings:
         in_force = dates_in_force(self.scenarios)
         return [judge(goal, self.indicators, in_force, self.span) for goal in self.goals]
 
-    def final(self, goal: Goal, scenario: str) -> Judgement | None:
-        """The last judgement of a goal that was really made; None where there is none."""
-        made = [j for j in self.judgements(goal) if j.scenario == scenario and j.met is not None]
-        return made[-1] if made else None
+    def final(self, goal: Goal, scenario: str) -> Judgement:
+        """The last judgement of a goal that was made; where none was, the last that has values, or the last of all."""
+        own = [judgement for judgement in self.judgements(goal) if judgement.scenario == scenario]
+        made = [judgement for judgement in own if judgement.met is not None]
+        return [*own, *(judgement for judgement in own if judgement.of), *made][-1]
 
     @cached_property
     def overloads(self) -> list[Overload]:
         """What is not sustainable."""
-        return overloads(self.results.tables, self.results.config.report.backlog_growth.value)
+        growth = self.results.config.report.backlog_growth.value
+        return overloads(self.results.tables, growth, self.span, self.replications)
 
     @cached_property
     def sources(self) -> Sources:
@@ -172,12 +175,12 @@ class Findings:
             cells = (self.cell(scenario.name, year, name) for scenario in self.scenarios)
             yield CATALOGUE[name], [cell for cell in cells if cell is not None]
 
-    def worse(self, scenario: str, year: str) -> Iterator[tuple[Indicator, Cell]]:
-        """The guards of all goals that get worse in a scenario by a difference that matters."""
+    def guarded(self, scenario: str, year: str, verdict: str) -> Iterator[tuple[Indicator, Cell]]:
+        """The guards of all goals with some verdict in a scenario, each once."""
         names = (name for goal in self.goals for name in _guards_of(goal))
         for name in dict.fromkeys(names):
             cell = self.cell(scenario, year, name)
-            if cell and cell.verdict == "worse":
+            if cell and cell.verdict == verdict:
                 yield CATALOGUE[name], cell
 
     def share_goal(self) -> Goal | None:

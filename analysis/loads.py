@@ -12,7 +12,7 @@ from typing import Literal
 
 import pandas as pd
 
-from analysis.ledger import Frame
+from analysis.ledger import Frame, Span
 
 LEAST_BACKLOG = 10
 """Patients by which a backlog must have grown to be told: small ones double by chance."""
@@ -38,40 +38,42 @@ class Overload:
     """Replications."""
 
 
-def overloads(tables: Mapping[str, Frame], growth: float) -> list[Overload]:
-    """Everything that is not sustainable in most replications, loads first."""
-    return [*_too_much_offered(tables["loads"]), *_growing(tables["backlog"], growth)]
+def overloads(tables: Mapping[str, Frame], growth: float, span: Span, replications: int) -> list[Overload]:
+    """Everything that is not sustainable in most replications, loads first; the warm-up does not count."""
+    offered = _too_much_offered(tables["loads"], replications) if "loads" in tables else ()
+    return [*offered, *_growing(tables["backlog"], growth, span, replications)]
 
 
-def _too_much_offered(loads: Frame) -> Iterator[Overload]:
+def _too_much_offered(loads: Frame, n: int) -> Iterator[Overload]:
     """Places offered more than their capacity before anybody moves elsewhere."""
     worst = loads.groupby([*PLACE, "replication"], observed=True, sort=False)["load"].max().reset_index()
-    worst["so"] = worst["load"] > 1
     for (scenario, facility, resource), rows in worst.groupby(PLACE, observed=True, sort=False):
-        k, n = int(rows["so"].sum()), len(rows)
+        k, mean = int((rows["load"] > 1).sum()), float(rows["load"].mean())
         if 2 * k > n:
-            yield Overload("load", str(scenario), str(facility), str(resource), 0.0, float(rows["load"].mean()), k, n)
+            yield Overload("load", str(scenario), str(facility), str(resource), 0.0, mean, k, n)
 
 
-def _growing(backlog: Frame, growth: float) -> Iterator[Overload]:
+def _growing(backlog: Frame, growth: float, span: Span, n: int) -> Iterator[Overload]:
     """Backlogs that grew over the last twelve months, season against season."""
-    months = pd.DatetimeIndex(pd.to_datetime(backlog["month"]))
-    if backlog.empty or months.min() > months.max() - pd.DateOffset(years=1):
+    last = pd.Timestamp(span.last.replace(day=1))
+    a_year_before = last - pd.DateOffset(years=1)
+    if a_year_before < pd.Timestamp(span.first.replace(day=1)):
         return
-    both = _ends(backlog, months)
+    both = _waiting(backlog, a_year_before, last)
     rise = both["after"] - both["before"]
     both["so"] = (rise > growth * both["before"]) & (rise >= LEAST_BACKLOG)
     for (scenario, facility, resource), rows in both.groupby(PLACE, observed=True, sort=False):
-        k, n = int(rows["so"].sum()), len(rows)
-        before, after = float(rows["before"].mean()), float(rows["after"].mean())
+        k, before, after = int(rows["so"].sum()), rows["before"].sum() / n, rows["after"].sum() / n
         if 2 * k > n:
-            yield Overload("backlog", str(scenario), str(facility), str(resource), before, after, k, n)
+            yield Overload("backlog", str(scenario), str(facility), str(resource), float(before), float(after), k, n)
 
 
-def _ends(backlog: Frame, months: pd.DatetimeIndex) -> Frame:
-    """Patients waiting at the end of the last month and a year before, for each place and replication."""
-    last = months.max()
-    ends = {"before": backlog[months == last - pd.DateOffset(years=1)], "after": backlog[months == last]}
+def _waiting(backlog: Frame, before: pd.Timestamp, after: pd.Timestamp) -> Frame:
+    """Patients waiting at the end of two months, for each place and replication; the tables leave zeros out."""
+    months = pd.DatetimeIndex(pd.to_datetime(backlog["month"]))
     keys = [*PLACE, "replication"]
-    sums = [rows.groupby(keys, observed=True)["waiting"].sum().rename(name) for name, rows in ends.items()]
+    sums = [
+        backlog[months == month].groupby(keys, observed=True)["waiting"].sum().rename(name)
+        for name, month in (("before", before), ("after", after))
+    ]
     return pd.concat(sums, axis=1).fillna(0).reset_index()

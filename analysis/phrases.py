@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Literal
@@ -40,13 +41,16 @@ PHRASES: dict[str, Text] = {
     "short_alone": Text(
         "{name}: {value} in {year}; target {promise}, {met}.", "{name}：{year} 年为 {value}；目标 {promise}，{met}。"
     ),
-    "gets_worse": Text("What gets worse under “{scenario}” in {year}:", "“{scenario}”情景下 {year} 年变差的方面："),
+    "gets_worse": Text(
+        "What gets worse under “{scenario}” in {year}: {names}.", "“{scenario}”情景下 {year} 年变差的方面：{names}。"
+    ),
     "nothing_worse": Text(
         "No guard gets worse by a difference that matters under “{scenario}” in {year}.",
         "“{scenario}”情景下 {year} 年，没有约束指标出现有实际意义的变差。",
     ),
+    "open_guards": Text("Undecided with {n} replications: {names}.", "{n} 次重复尚无定论：{names}。"),
     "not_yet": Text("Not computed yet: {name} ({why}).", "尚未计算：{name}（{why}）。"),
-    "not_judged_short": Text("{name}: not judged ({why}).", "{name}：未评判（{why}）。"),
+    "no_value_short": Text("{name}: {met}.", "{name}：{met}。"),
     "no_goals": Text("No scenario of this study states a target.", "本研究的情景未设定目标。"),
     # judgement
     "met_k": Text("met in {k} of {n} draws", "{n} 次抽样中 {k} 次达标"),
@@ -150,6 +154,10 @@ PHRASES: dict[str, Text] = {
         "No service point is offered more than it can do, and no backlog keeps growing.",
         "没有服务点超负荷，也没有积压持续增长。",
     ),
+    "loads_unknown": Text(
+        "No backlog keeps growing; the load offered before the run was not recorded.",
+        "没有积压持续增长；未记录运行前的需求负荷。",
+    ),
     "not_sustainable": Text(
         "Not sustainable: read every mean below with care.", "不可持续：请谨慎解读下文的所有均值。"
     ),
@@ -213,13 +221,17 @@ class Phrases:
         """The phrase for a scope or level, or the key itself where it is the id of an institution."""
         return self(key) if key in PHRASES else key
 
+    def listed(self, parts: Sequence[str]) -> str:
+        """Several things in one sentence."""
+        return ("; " if self.language == "en" else "；").join(parts)
+
     def number(self, value: float | None, unit: str) -> str:
         """A value with as many digits as a planner reads; a dash where there is none."""
         if value is None or not math.isfinite(value):
             return "–"
         if unit == SHARE.en:
-            return f"{100 * value:.1f}%"
-        return f"{value:,.{_decimals(value)}f}"
+            return _signed(f"{100 * value:.1f}") + "%"
+        return _signed(f"{value:,.{_decimals(value)}f}")
 
     def amount(self, value: float | None, unit: Text) -> str:
         """A value in a sentence: with its unit, where the name of the indicator does not say it."""
@@ -242,9 +254,7 @@ class Phrases:
             return "–"
         points = " pp" if self.language == "en" else " 个百分点"
         text = f"{100 * value:+.2f}" if unit == SHARE.en else f"{value:+,.{_decimals(value)}f}"
-        # A difference that rounds to nothing has no sign.
-        text = text.lstrip("+-") if float(text.replace(",", "")) == 0 else text.replace("-", "−")
-        return text + (points if unit == SHARE.en else "")
+        return _signed(text) + (points if unit == SHARE.en else "")
 
     def interval(self, low: float | None, high: float | None, unit: str) -> str:
         """Both ends of an interval; a dash where there is none."""
@@ -263,6 +273,11 @@ class Phrases:
         if isinstance(value, dict):
             return ", ".join(f"{name}: {self.stated(part)}" for name, part in value.items())
         return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _signed(text: str) -> str:
+    """A number with a real minus sign; what rounds to nothing has no sign."""
+    return text.lstrip("+-") if not text.strip("+-0.,") else text.replace("-", "−")
 
 
 def _decimals(value: float) -> int:

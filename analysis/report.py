@@ -66,6 +66,7 @@ def _content(findings: Findings, t: Phrases) -> Fields:
         "title": t.titled(study),
         "question": t.titled(study, "question"),
         "verdicts": [_verdict(findings, plan, t) for plan in findings.plans],
+        "sustainable": t("sustainable" if "loads" in findings.results.tables else "loads_unknown"),
         "overloads": [_overload(found, findings, t) for found in findings.overloads],
         "goals": [_goal(findings, goal, t) for goal in _computed(findings)],
         "missing": [_missing(goal, t) for goal in findings.goals if goal not in _computed(findings)],
@@ -98,53 +99,42 @@ def _computed(findings: Findings) -> list[Goal]:
 
 
 def _verdict(findings: Findings, plan: Any, t: Phrases) -> Fields:
-    """What a plan achieves and what gets worse, in a few sentences."""
+    """What a plan achieves, what gets worse, and what is not known, in a few sentences."""
+    said = {"scenario": t.titled(plan), "year": findings.last_year}
     worse = [
         f"{t.of(indicator.name)} {t.change(cell.difference, indicator.unit)}"
-        for indicator, cell in findings.worse(plan.name, findings.last_year)
+        for indicator, cell in findings.guarded(plan.name, findings.last_year, "worse")
     ]
-    said = {"scenario": t.titled(plan), "year": findings.last_year}
+    undecided = [t.of(indicator.name) for indicator, _ in findings.guarded(plan.name, findings.last_year, "undecided")]
     return {
         "score": _score(findings, plan, t),
         "goals": [_in_short(findings, goal, plan, t) for goal in _computed(findings)],
-        "worse": worse,
-        "guards": t("gets_worse" if worse else "nothing_worse", **said),
+        "guards": t("gets_worse", names=t.listed(worse), **said) if worse else t("nothing_worse", **said),
+        "undecided": t("open_guards", n=findings.replications, names=t.listed(undecided)) if undecided else "",
     }
 
 
 def _score(findings: Findings, plan: Any, t: Phrases) -> str:
     """How many targets are met in every draw, in some, in none."""
-    finals = [found for goal in _computed(findings) if (found := findings.final(goal, plan.name))]
+    if not findings.goals:
+        return t("no_goals")
+    finals = [found for goal in _computed(findings) if (found := findings.final(goal, plan.name)).met is not None]
     if not finals:
-        return t("no_goals") if not findings.goals else f"{t.titled(plan)}: {t('not judged')}"
-    counts = {
-        "all": sum(found.met == found.of for found in finals),
-        "none": sum(found.met == 0 for found in finals),
-    }
-    some = len(finals) - sum(counts.values())
-    return t("score", scenario=t.titled(plan), n=len(finals), some=some, year=finals[-1].year, **counts)
+        return t("no_value_short", name=t.titled(plan), met=t("not judged"))
+    every, none = sum(found.met == found.of for found in finals), sum(found.met == 0 for found in finals)
+    counts = {"n": len(finals), "all": every, "none": none, "some": len(finals) - every - none}
+    return t("score", scenario=t.titled(plan), year=finals[-1].year, **counts)
 
 
 def _in_short(findings: Findings, goal: Goal, plan: Any, t: Phrases) -> Fields:
     """One target in one sentence, and the colour of its dot."""
-    name, found = t.of(CATALOGUE[goal.indicator].name), findings.final(goal, plan.name)
-    if found is None:
-        why = next(j.why_not for j in findings.judgements(goal) if j.scenario == plan.name)
-        return {"text": t("not_judged_short", name=name, why=t(why)), "state": "open"}
-    unit = CATALOGUE[goal.indicator].unit
+    found, indicator = findings.final(goal, plan.name), CATALOGUE[goal.indicator]
     cells = [findings.cell(s, found.year, goal.indicator, goal.scope) for s in (plan.name, findings.baseline)]
-    value, base = (t.amount(cell.mean if cell else None, unit) for cell in cells)
-    said = {
-        "name": name,
-        "value": value,
-        "year": found.year,
-        "promise": findings.promise(goal, t),
-        "met": _met(found, t),
-    }
-    if plan.name == findings.baseline:
-        return {"text": t("short_alone", **said), "state": _state(found)}
-    baseline = _title(findings, findings.baseline, t)
-    return {"text": t("short_goal", base=base, baseline=baseline, **said), "state": _state(found)}
+    value, base = (t.amount(cell.mean if cell else None, indicator.unit) for cell in cells)
+    said = {"name": t.of(indicator.name), "year": found.year, "met": _met(found, t), "value": value, "base": base}
+    said |= {"promise": findings.promise(goal, t), "baseline": _title(findings, findings.baseline, t)}
+    key = "no_value_short" if not found.of else "short_alone" if plan.name == findings.baseline else "short_goal"
+    return {"text": t(key, **said), "state": _state(found)}
 
 
 def _met(found: Judgement, t: Phrases) -> str:

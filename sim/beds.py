@@ -60,7 +60,10 @@ class BedPool:
 
     def set_quota(self, share: Fraction, now: float) -> int:
         """Put a share of the beds under quota (rounded half up): free beds are held at once, others as they are freed; returns beds newly held."""
-        self.quota = int(share * self.beds + Fraction(1, 2))
+        quota = int(share * self.beds + Fraction(1, 2))
+        if quota == self.quota:
+            return 0  # another lever changed: beds that were released stay released
+        self.quota = quota
         while self.held and len(self.held) + self.in_held > self.quota:
             self.held.pop()
             self.free += 1

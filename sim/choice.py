@@ -290,7 +290,7 @@ class Choice:
 
     def persuaded(self, rows: Rows, cell: NDArray[np.int64], door: NDArray[np.int64], adherence: Floats) -> NDArray[np.int64]:
         """Primary first contact by persuasion: who adheres starts at the best grassroots door; emergencies bypass."""
-        eligible = (door > GRASSROOTS_DOORS[-1]) & ~self.is_emergency[rows["condition"]]
+        eligible = (door > GRASSROOTS_DOORS[-1]) & ~self.is_emergency[rows["condition"]] & (rows["doors"] == 0)
         adheres = eligible & (streams.uniform(rows["key"], Purpose.ADHERENCE) < adherence[rows["world"]])
         who = np.flatnonzero(adheres)
         if not len(who):

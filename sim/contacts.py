@@ -21,6 +21,7 @@ CLASSES = ("referred_contracted", "referred", "other")
 
 WALK_IN, OPEN_SLOT, HELD_SLOT, EXTRA = 0, 1, 2, 3
 """How the patient got in."""
+WAYS_IN = ("walk_in", "open_slot", "held_slot", "extra")
 
 FIRST_LOOK, SECOND_LOOK = 0, 1
 """Waiting to be seen, or back in the queue with exam results."""
@@ -29,7 +30,7 @@ CONTACT = np.dtype(
     [
         ("key", "u8"),  # the episode
         ("time", "f8"),  # minute at which it is due (VISIT: place in line)
-        ("wanted", "f8"),  # minute for which the appointment was wanted
+        ("wanted", "f8"),  # minute for which the appointment was wanted; for those back with results, place in line at the first look
         ("begun", "f8"),  # minute of the first look's start, for those back with results
         ("person", "i4"),
         ("point", "i4"),  # service point (global index); -1 = none yet
@@ -103,6 +104,11 @@ class Diary:
         for number, piece in zip(pages.tolist(), pieces, strict=True):
             if number < len(self.pages):
                 self.pages[number].append(piece)
+
+    def hand_on(self, rows: Rows, window: int) -> None:
+        """Keep contacts for the very next window, whatever their time: they are in the building."""
+        if len(rows) and window < len(self.pages):
+            self.pages[window].append(rows)
 
     def due(self, window: int) -> Rows:
         """All contacts of a window; they are handed out once."""

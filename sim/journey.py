@@ -21,7 +21,7 @@ from sim.care import Care
 from sim.choice import DOOR_OF_LEVEL, DOORS, HOSPITAL_DOORS, OUTSIDE_DOOR, Choice, PerceivedWaits
 from sim.contacts import HELD_SLOT, NEED, OTHER, REFERRED, REFERRED_CONTRACTED, REQUEST, VISIT, WALK_IN, Diary, Rows, join, take
 from sim.demand import Panel
-from sim.network import EMERGENCY_LAYER, GRASSROOTS, Network
+from sim.network import EMERGENCY_LAYER, GRASSROOTS, LAYERS, Network
 from sim.population import Population
 from sim.records import EMERGENCY_VISIT, MOST_DAYS, OUTPATIENT, Ledger
 from sim.referral import UpRules
@@ -125,16 +125,16 @@ class Journey:
         self.now, self.end, self.number = number * self.timetable.window, (number + 1) * self.timetable.window, number
         due = join([needs, self.diary.due(number)])
         kind = due["kind"]
-        here: list[list[Rows]] = [[] for _ in range(EMERGENCY_LAYER + 1)]
+        here: list[list[Rows]] = [[] for _ in range(LAYERS)]
         self._arrive(take(due, np.flatnonzero(kind == VISIT)), here, -1)
         self.requests.append(take(due, np.flatnonzero(kind == REQUEST)))
         self._first_doors(take(due, np.flatnonzero(kind == NEED)), here)
-        for layer in range(EMERGENCY_LAYER + 1):
+        for layer in range(LAYERS):
             rows = self._admit_walk_ins(join(here[layer]), layer)
             if not len(rows):
                 continue
-            seen = self.rooms.see(rows, priority_of(rows, self.care, layer == EMERGENCY_LAYER, self.rules.priority), self.end)
-            self.diary.push(seen.carried, number + 1)
+            seen = self.rooms.see(rows, priority_of(rows, self.care, layer >= EMERGENCY_LAYER, self.rules.priority), self.end)
+            self.diary.hand_on(seen.carried, number + 1)
             self._after(seen, layer, here)
         if self.end % HALF_DAY == 0:
             self._settle()
@@ -144,9 +144,10 @@ class Journey:
         if not len(rows):
             return
         layer = self.layer[rows["point"] % self.points]
-        now = (rows["time"] < self.end) & (layer > from_layer)
+        in_the_building = rows["stage"] == contacts.SECOND_LOOK
+        now = ((rows["time"] < self.end) | in_the_building) & (layer > from_layer)
         self.diary.push(take(rows, np.flatnonzero(~now)), self.number + 1)
-        for x in range(from_layer + 1, EMERGENCY_LAYER + 1):
+        for x in range(from_layer + 1, LAYERS):
             pick = np.flatnonzero(now & (layer == x))
             if len(pick):
                 here[x].append(take(rows, pick))
@@ -181,10 +182,11 @@ class Journey:
         person = rows["person"]
         world = rows["world"].astype(np.int64)
         cell = self.choice.cell(rows, self.trait[person], self.rules.contracted[world, person])
-        if allowed is None and rows["doors"].any():
+        free = allowed is None
+        if free and rows["doors"].any():
             allowed = self._untried(rows)
         door = self.choice.door(rows, cell, allowed)
-        if allowed is None:
+        if free:
             door = self.choice.persuaded(rows, cell, door, self.rules.adherence)
         door = np.where(door < 0, OUTSIDE_DOOR, door)
         return self.choice.point(rows, door, self.area[person], self.station[person])
@@ -234,7 +236,7 @@ class Journey:
             return
         world = rows["world"].astype(np.int64)
         rows["point"] = world * self.points + point
-        books = streams.uniform(rows["key"], Purpose.DOOR_BOOKS, point % 251) < self.choice.books[world]
+        books = streams.uniform(rows["key"], Purpose.DOOR_BOOKS, self.network.point_number[point]) < self.choice.books[world]
         books = self.bookable[point] & (books | (rows["chronic"] == 1) | (rows["cls"] < OTHER) | (rows["doors"] > 0))
         self._request(take(rows, np.flatnonzero(books)))
         walk = np.flatnonzero(~books)
@@ -251,6 +253,9 @@ class Journey:
         self.diary.push(take(rows, np.flatnonzero(~now)), self.number + 1)
 
     def _walk(self, rows: Rows, point: NDArray[np.int64], here: list[list[Rows]] | None, from_layer: int) -> None:
+        """Present at once or after the next opening; who does not go to a higher layer joins the next window (R3)."""
+        back = self.layer[point] <= from_layer
+        rows["time"] = np.where(back, np.maximum(rows["time"], self.end), rows["time"])
         late = streams.uniform(rows["key"], Purpose.PUNCTUALITY)
         rows["time"] = self.rooms.openings.present_from(self.rooms.pattern[point], rows["time"], late)
         rows["kind"], rows["entry"] = VISIT, WALK_IN
@@ -274,7 +279,7 @@ class Journey:
 
     def _admit_walk_ins(self, rows: Rows, layer: int) -> Rows:
         """In a bookable clinic a walk-in takes what is free on arrival, then an extra place, then asks for an appointment (R6)."""
-        if not len(rows) or layer == EMERGENCY_LAYER:
+        if not len(rows) or layer >= EMERGENCY_LAYER:
             return rows
         walk = np.flatnonzero((rows["entry"] == WALK_IN) & self.bookable[rows["point"] % self.points] & (rows["stage"] == 0))
         if not len(walk):
@@ -317,8 +322,8 @@ class Journey:
         ward = self.network.ward_at[facility, self.choice.department[rows["condition"]]]
         beyond = (rows["need"] > self.network.capability[facility, rows["condition"]]) | ((rows["admit"] == 1) & (ward < 0))
         world = rows["world"].astype(np.int64)
-        if layer == EMERGENCY_LAYER:
-            self._transfer_emergencies(take(rows, np.flatnonzero(beyond)), facility[beyond], end[beyond])
+        if layer >= EMERGENCY_LAYER:
+            self._transfer_emergencies(take(rows, np.flatnonzero(beyond)), facility[beyond], end[beyond], here, layer)
             outcome = np.where(beyond, -1, referral.TREATED)
         else:
             outcome = referral.up(self.rules.up, visit, world, beyond, self.has_channel[facility] & (rows["person"] >= 0))
@@ -326,16 +331,16 @@ class Journey:
         treated = outcome == referral.TREATED
         admitted = np.flatnonzero(treated & (rows["admit"] == 1))
         if len(admitted):
-            self._to_bed(take(rows, admitted), ward[admitted], end[admitted], layer == EMERGENCY_LAYER)
+            self._to_bed(take(rows, admitted), ward[admitted], end[admitted], layer >= EMERGENCY_LAYER)
         self._follow_up(rows, visit, end, np.flatnonzero((treated | (outcome == referral.STAYS)) & (rows["admit"] == 0)), layer)
 
     def _write_visits(self, seen: Seen, point: NDArray[np.int64], facility: NDArray[np.int64], layer: int) -> None:
         rows = seen.rows
         world = rows["world"].astype(np.int64)
-        kind = np.full(len(rows), EMERGENCY_VISIT if layer == EMERGENCY_LAYER else OUTPATIENT)
+        kind = np.full(len(rows), EMERGENCY_VISIT if layer >= EMERGENCY_LAYER else OUTPATIENT)
         wait = np.where(seen.left, seen.end - rows["time"], rows["waited"])
         cls = rows["cls"].astype(np.int64)
-        place = np.where(seen.left, rows["time"], np.where(rows["stage"] == contacts.SECOND_LOOK, seen.begin - rows["waited"], rows["time"]))
+        place = np.where(seen.left, rows["time"], np.where(rows["stage"] == contacts.SECOND_LOOK, rows["wanted"], rows["time"]))
         self.ledger.add_visits(world, place, facility, (rows["person"] >= 0).astype(np.int64), kind, cls, wait, seen.left)
         whole = np.rint(wait).astype(np.int64)
         np.add.at(self.week_minutes, rows["point"], whole)
@@ -343,7 +348,7 @@ class Journey:
         if self.ledger.rows is not None:
             self.ledger.keep(
                 "visits", world=world, episode=rows["key"].copy(), person=rows["person"].copy(), condition=rows["condition"].copy(), facility=facility,
-                point=point, kind=kind, cls=cls, entry=np.zeros(len(rows), dtype=np.int64) + rows["entry"], time=place, begin=seen.begin, end=seen.end, left=seen.left,
+                point=point, kind=kind, cls=cls, entry=np.zeros(len(rows), dtype=np.int64) + rows["entry"], time=place, begin=np.where(seen.left, np.nan, seen.begin), end=seen.end, left=seen.left,
             )  # fmt: skip
 
     def _those_who_left(self, rows: Rows) -> None:
@@ -372,13 +377,13 @@ class Journey:
         world, condition = rows["world"][who].astype(np.int64), rows["condition"][who]
         asked = streams.uniform(visit[who], Purpose.FOLLOW_UP) < self.care.follow_up[world, condition]
         visits = sum((rows["seen"][who] >> np.uint32(4 * x)) & np.uint32(15) for x in range(6))
-        who = who[asked & (visits < MOST_VISITS) & (layer != EMERGENCY_LAYER)]
+        who = who[asked & (visits < MOST_VISITS) & (layer < EMERGENCY_LAYER)]
         if not len(who):
             return
         back = take(rows, who)
         spread = 0.8 + 0.4 * streams.uniform(visit[who], Purpose.FOLLOW_UP_TIME)
         day = self.care.follow_up_minutes[back["world"], back["condition"]] * spread
-        back["time"] = np.maximum(end[who] + day, self.end)
+        back["time"] = end[who] + day
         back["origin"] = -1
         bookable = self.bookable[back["point"] % self.points]
         self._request(take(back, np.flatnonzero(bookable)))
@@ -413,7 +418,7 @@ class Journey:
         """Formal referral, refusal and lapse, and those who go up by themselves."""
         formal = np.flatnonzero(outcome == referral.FORMAL)
         if len(formal):
-            self._refer(take(rows, formal), facility[formal], end[formal], visit[formal])
+            self._refer(take(rows, formal), facility[formal], end[formal], visit[formal], here, layer)
         for outcome_number, status in ((referral.DECLINED, DECLINED), (referral.LAPSED, LAPSED)):
             who = np.flatnonzero(outcome == outcome_number)
             if len(who):
@@ -423,8 +428,10 @@ class Journey:
         if len(alone):
             self._go_alone(take(rows, alone), facility[alone], end[alone], here, layer)
 
-    def _refer(self, rows: Rows, facility: NDArray[np.int64], end: Floats, visit: streams.Keys) -> None:
-        """The platform asks the receiving hospital for an appointment, after its delay."""
+    def _refer(
+        self, rows: Rows, facility: NDArray[np.int64], end: Floats, visit: streams.Keys, here: list[list[Rows]], layer: int
+    ) -> None:
+        """The platform asks the receiving hospital for an appointment, after its delay; the patient is on the way meanwhile."""
         world = rows["world"].astype(np.int64)
         member = self.members[self.network.group[facility], rows["condition"]]
         to_member = (rows["need"] <= 3) & (member >= 0) & (member != facility)
@@ -432,8 +439,9 @@ class Journey:
         target = np.where(to_member, member, self.lead[facility])
         rows["cls"] = np.where(self.rules.contracted[world, rows["person"]], REFERRED_CONTRACTED, REFERRED)
         rows["origin"], rows["doors"] = facility, 0
-        rows["time"] = end + self.rules.up.delay_days[world] * DAY
-        self._send(rows, self._point_of(rows, target), None, EMERGENCY_LAYER)
+        travel = self.travel[world, self.area[rows["person"]], target]
+        rows["time"] = end + np.maximum(self.rules.up.delay_days[world] * DAY, travel)
+        self._send(rows, self._point_of(rows, target), here, layer)
 
     def _go_alone(self, rows: Rows, facility: NDArray[np.int64], end: Floats, here: list[list[Rows]], layer: int) -> None:
         """Self-referral: the patient chooses a hospital able to help, today if it is still open."""
@@ -462,20 +470,20 @@ class Journey:
         ward = self.network.ward_at[facility, self.choice.department[rows["condition"]]]
         return np.asarray((self.network.capability[facility, rows["condition"]] >= rows["need"]) & ((rows["admit"] == 0) | (ward >= 0)))
 
-    def _transfer_emergencies(self, rows: Rows, facility: NDArray[np.int64], end: Floats) -> None:
+    def _transfer_emergencies(self, rows: Rows, facility: NDArray[np.int64], end: Floats, here: list[list[Rows]], layer: int) -> None:
         """An emergency beyond the department goes on to the lead hospital's, or out of the area."""
         if not len(rows):
             return
         lead = np.full(len(rows), self.first_lead)
         possible = (lead >= 0) & (facility != lead)
         possible &= np.asarray(self.network.emergency_point)[np.maximum(lead, 0)] >= 0
-        rows["time"] = np.maximum(end, self.end)
-        rows["origin"] = facility
+        rows["time"], rows["origin"] = end, facility
         self._outside(take(rows, np.flatnonzero(~possible)))
         moved = np.flatnonzero(possible)
         if len(moved):
             onward = take(rows, moved)
-            self._send(onward, self.network.emergency_point[lead[moved]], None, EMERGENCY_LAYER)
+            onward["time"] += self.travel[onward["world"], self.area[onward["person"]], self.first_lead]
+            self._send(onward, self.network.emergency_point[lead[moved]], here, layer)
 
     def _to_bed(self, rows: Rows, ward: NDArray[np.int64], end: Floats, emergency: bool) -> None:
         entry = np.full(len(rows), BY_EMERGENCY) if emergency else rows["cls"].astype(np.int64) + 1
@@ -519,8 +527,8 @@ class Journey:
     def _close_half_day(self) -> None:
         half = self.book.first
         ledger = self.book.close()
-        used_open = ledger["offered"] - ledger["held"] - ledger["unused_open"]
-        self._write_slots(np.full(len(used_open), half * HALF_DAY), offered=ledger["offered"], held=ledger["held"], used_open=np.maximum(used_open, 0))
+        minute = np.full(len(self.book.bookable), half * HALF_DAY)
+        self._write_slots(minute, offered=ledger["offered"], held=ledger["held"], used_open=ledger["used_open"])
         last = self.book.first + self.book.columns - 1
         self.book.offer(last, self.rules.slot_share(last // 2))
         self._open_extra()
@@ -573,10 +581,11 @@ class Journey:
             self.ledger.slots.add(at[in_time], used_held=1)
 
     def _appoint(self, rows: Rows, row: NDArray[np.int64], session: NDArray[np.int64], how: NDArray[np.int64]) -> None:
-        """The minute of the appointment; patients come a little early or late, and some not at all."""
+        """The minute of the appointment; patients come a little early or late, never after the last admission, and some not at all."""
         minute = self.book.minute(row, session)
+        last = np.maximum(self.book.openings.closes[self.book.pattern[row], session] - 1.0, minute)
         luck = streams.child(rows["key"], rows["seen"].astype(np.uint64) + np.uint64(7))
-        rows["time"] = np.maximum(minute, minute + streams.uniform(luck, Purpose.PUNCTUALITY) * 30.0 - 20.0)
+        rows["time"] = np.clip(minute + streams.uniform(luck, Purpose.PUNCTUALITY) * 30.0 - 20.0, minute, last)
         rows["kind"], rows["entry"] = VISIT, how
         world = rows["world"].astype(np.int64)
         absent = streams.uniform(luck, Purpose.NO_SHOW) < self.choice.no_show[world]
@@ -608,7 +617,7 @@ class Journey:
             moved = take(rows, walk)
             moved["point"] = moved["world"].astype(np.int64) * self.points + point[walk]
             moved["time"] = self.end
-            self._walk(moved, point[walk], None, EMERGENCY_LAYER)
+            self._walk(moved, point[walk], None, LAYERS)
         onward = take(rows, np.flatnonzero(asks))
         onward["point"] = onward["world"].astype(np.int64) * self.points + point[asks]
         return onward
@@ -622,4 +631,4 @@ class Journey:
         if len(moved):
             moved["time"], moved["doors"], moved["origin"] = self.end, 0, -1
             moved["point"] = moved["world"].astype(np.int64) * self.points + emergency[urgent]
-            self._walk(moved, moved["point"] % self.points, None, EMERGENCY_LAYER)
+            self._walk(moved, moved["point"] % self.points, None, LAYERS)

@@ -184,6 +184,7 @@ class Model:
         """The rules of a day, as arrays over replications."""
         rules = self._rules_on(day)
         self.rules = rules
+        self.priority = [r.priority.referred_contracted for r in rules]
 
         def each(read: Callable[[Rules], Any]) -> NDArray[Any]:
             return np.array([read(r) for r in rules])
@@ -279,24 +280,22 @@ class Model:
             parts.append(rows)
         rows = contacts.join(parts)
         settle_truth(rows, self.care)
-        self.chunk_rows = contacts.take(rows, np.lexsort((rows["key"], rows["time"])))
-        starts = (chunk * CHUNK) * DAY + np.arange(windows + 1) * self.timetable.window
-        self.chunk_edges = np.searchsorted(self.chunk_rows["time"], starts)
+        window = (rows["time"] // self.timetable.window - chunk * windows).astype(np.int16)
+        self.chunk_rows = contacts.take(rows, np.argsort(window, kind="stable"))
+        self.chunk_edges = np.concatenate([[0], np.cumsum(np.bincount(window, minlength=windows))])
 
     # ---------------------------------------------------------------- beds
 
     def _ask_for_bed(self, rows: Rows, ward: NDArray[np.int64], entry: NDArray[np.int64], when: NDArray[np.float64]) -> None:
         """Bed requests of patients to be admitted, each at its own minute."""
-        for course, n, how, minute in zip(self._courses(rows, ward), ward.tolist(), entry.tolist(), when.tolist(), strict=True):
-            if how == beds.EMERGENCY:
-                course.patience = float("inf")
+        for course, n, how, minute in zip(self._courses(rows, ward, entry), ward.tolist(), entry.tolist(), when.tolist(), strict=True):
             Stay(self.hospitals[course.world], course, n, how, self._rank(course.world, how), minute)
 
     def _rank(self, world: int, entry: int) -> int:
         """Place on a waiting list: emergencies first, then by class where the policy grants it."""
-        return min(entry, 3) if entry == beds.EMERGENCY or self.rules[world].priority.referred_contracted else 3
+        return entry if entry == beds.EMERGENCY or self.priority[world] else beds.OTHER
 
-    def _courses(self, rows: Rows, ward: NDArray[np.int64]) -> list[Course]:
+    def _courses(self, rows: Rows, ward: NDArray[np.int64], entry: NDArray[np.int64]) -> list[Course]:
         """What is true of each stay, from the episode's own numbers."""
         key = np.ascontiguousarray(rows["key"])
         world, condition = rows["world"].astype(np.int64), rows["condition"].astype(np.int64)
@@ -308,8 +307,9 @@ class Model:
         may &= (rows["person"] >= 0) & (level >= Level.secondary)
         proposal, consent = streams.uniform(key, Purpose.PROPOSAL), streams.uniform(key, Purpose.CONSENT)
         patience = streams.lognormal(streams.cell(key, Purpose.BED_PATIENCE), 0.5) * self.care.bed_patience[world]
+        patience[entry == beds.EMERGENCY] = np.inf
         columns = (world, key, rows["person"], condition, rows["need"], minutes, acute, may, proposal, consent, patience)
-        return [Course(*values) for values in zip(*(c.tolist() for c in columns), strict=True)]
+        return list(map(Course._make, zip(*(c.tolist() for c in columns), strict=True)))
 
     def _goes_down(self, course: Course) -> bool:
         rules = self.rules[course.world].down_referral

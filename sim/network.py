@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
+from sim import streams
 from sim.citation import Count, Figure, Figures
 from sim.schema import Closed, Name
 
@@ -172,6 +173,9 @@ STANDARD_CAPABILITY = {
 """Level of care that each level of institution gives by standard."""
 
 EMERGENCY_LAYER = 4
+LAYERS = 6
+"""Emergency departments are the last layers, those of lead hospitals after those that transfer to them."""
+
 _LAYER = {Level.village_station: 0, Level.clinic: 0, Level.centre: 1, Level.sub_centre: 1, Level.secondary: 2, Level.tertiary: 2}
 
 
@@ -194,7 +198,7 @@ class Point:
     department: str
     pattern: str
     layer: int
-    """Order within a half-day: 0 stations and clinics, 1 centres, 2 hospitals, 3 lead hospital, 4 emergency."""
+    """Order within a half-day: 0 stations and clinics, 1 centres, 2 hospitals, 3 lead hospital, 4 emergency, 5 emergency of the lead hospital."""
     bookable: bool
 
 
@@ -231,6 +235,8 @@ class Network:
         self.lead_of_group = np.array([self.facility_index(spec.groups[g].lead) for g in self.groups], dtype=np.int64)
         self.capability = self._capability(condition_departments)
         self.point_facility = np.array([p.facility for p in self.points], dtype=np.int64)
+        self.point_number = np.array([int(streams.key(self.facilities[p.facility].id, p.department) >> np.uint64(40)) for p in self.points], dtype=np.int64)
+        """A number of each service point's own, whatever other facilities there are."""
         self.patterns = sorted({p.pattern for p in self.points})
         self.point_pattern = np.array([self.patterns.index(p.pattern) for p in self.points], dtype=np.int64)
         """Opening pattern of each service point, index into `patterns`."""
@@ -263,7 +269,7 @@ class Network:
             layer = 3 if f.spec.role == "lead" else _LAYER[f.level]
             points += [Point(i, c.department, c.pattern, layer, c.slots is not None) for c in sorted(f.spec.clinics, key=lambda c: c.department)]
             if f.spec.emergency:
-                points.append(Point(i, EMERGENCY, "round_the_clock", EMERGENCY_LAYER, False))
+                points.append(Point(i, EMERGENCY, "round_the_clock", EMERGENCY_LAYER + (f.spec.role == "lead"), False))
         return sorted(points, key=lambda p: p.layer)
 
     def _wards(self) -> list[Ward]:

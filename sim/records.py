@@ -7,14 +7,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from sim.contacts import CLASSES
+from sim.contacts import CLASSES, WAYS_IN
 from sim.network import Level, Network
 from sim.timetable import DAY, Timetable
 
@@ -29,8 +28,7 @@ STATUSES = ("completed", "declined", "lapsed")
 DIRECTIONS = ("up", "down")
 
 
-@dataclass(slots=True)
-class Leg:
+class Leg(NamedTuple):
     """One stretch of a stay at one ward, as it is written down when it ends; times in minutes."""
 
     world: int
@@ -152,11 +150,10 @@ class Ledger:
         """Ended legs of stays, dated by discharge."""
         if not legs:
             return
-        world, person, ward, entry = (np.array([getattr(x, name) for x in legs]) for name in ("world", "person", "ward", "entry"))
-        requested, admitted, discharged, first = (
-            np.array([getattr(x, name) for x in legs]) for name in ("requested", "admitted", "discharged", "first_admitted")
-        )
-        down = np.array([x.to_step_down for x in legs])
+        columns = list(zip(*legs, strict=True))
+        world, person, condition, ward, entry = (np.array(columns[Leg._fields.index(name)]) for name in ("world", "person", "condition", "ward", "entry"))
+        requested, admitted, discharged, first = (np.array(c) for c in columns[-5:-1])
+        down, key = np.array(columns[-1]), np.array(columns[Leg._fields.index("key")], dtype=np.uint64)
         resident, facility = person >= 0, self.ward_facility[ward]
         month = self.month(discharged)
         nights, whole = _nights(admitted, discharged), _nights(first, discharged)
@@ -167,7 +164,6 @@ class Ledger:
         self.nights.add(self.nights.index(world, month, facility, np.minimum(nights, MOST_NIGHTS)), discharges=1)
         days = np.minimum((admitted - requested) // DAY, MOST_DAYS).astype(np.int64)
         self.bed_days.add(self.bed_days.index(world, self.month(admitted), facility, entry, days), patients=1)
-        key, condition = np.array([x.key for x in legs], dtype=np.uint64), np.array([x.condition for x in legs])
         self.keep(
             "stays", world=world, episode=key, person=person, condition=condition, facility=facility, ward=ward, entry=entry, requested=requested,
             admitted=admitted, discharged=discharged, first_admitted=first, nights=nights, to_step_down=down,
@@ -246,11 +242,12 @@ class Ledger:
             return {}
         out = {}
         for table, parts in self.rows.items():
-            frame = pd.concat([pd.DataFrame(p)[p["world"] == world] for p in parts], ignore_index=True) if parts else pd.DataFrame({"world": []})
-            frame = frame.drop(columns="world")
+            columns = {name: np.concatenate([p[name] for p in parts]) for name in (parts[0] if parts else ())}
+            frame = pd.DataFrame({name: column[columns["world"] == world] for name, column in columns.items() if name != "world"})
+            entries = WAYS_IN if table == "visits" else ENTRIES
             for column in (c for c in ("facility", "from_facility", "to_facility") if c in frame):
                 frame[column] = np.append(ids, "")[frame[column].to_numpy(dtype=np.int64)]
-            for column, labels in (("kind", KINDS), ("cls", CLASSES), ("entry", ENTRIES), ("condition", self.conditions), ("channel", CHANNELS), ("status", STATUSES), ("direction", DIRECTIONS)):
+            for column, labels in (("kind", KINDS), ("cls", CLASSES), ("entry", entries), ("condition", self.conditions), ("channel", CHANNELS), ("status", STATUSES), ("direction", DIRECTIONS)):
                 if column in frame:
                     frame[column] = np.array(labels)[frame[column].to_numpy(dtype=np.int64)]
             order = [c for c in ("time", "admitted", "episode") if c in frame]

@@ -54,7 +54,7 @@ def _serve(bounds, doctors, free, until, place, cls, key, patient, service, turn
                 if now >= limit:
                     break
                 c, at, k, i = heappop(waiting)
-            elif coming < last and (len(results) == 0 or (place[coming], key[coming]) < (results[0][0], results[0][1])):
+            elif coming < last and place[coming] < limit and (len(results) == 0 or (place[coming], key[coming]) < (results[0][0], results[0][1])):
                 i, at = coming, place[coming]
                 coming += 1
                 now = at
@@ -108,7 +108,7 @@ _FAST = _compiled()
 def serve(bounds: NDArray[Any], doctors: NDArray[Any], free: Floats, until: Floats, *columns: NDArray[Any]) -> None:
     """Run `_serve` on arrays; `columns` are its arguments from `place` on, the last four are filled, and so is `free`."""
     if _FAST is not None:
-        _FAST(bounds, doctors, free, until, *columns)
+        _FAST(*map(np.ascontiguousarray, (bounds, doctors)), free, until, *columns)  # one layout, one compilation
         return
     lists = [c.tolist() for c in (free, *columns)]
     _serve(bounds.tolist(), doctors.tolist(), lists[0], until.tolist(), *lists[1:])
@@ -148,7 +148,7 @@ class WaitingRooms:
         self.pattern = network.point_pattern
         self.free = np.full((len(self.doctors), int(self.doctors.max(initial=1))), -NOWHERE)
         self.level = np.array([network.level[p.facility] for p in network.points])
-        self.column = np.where(network.point_layer == EMERGENCY_LAYER, len(Level), self.level)
+        self.column = np.where(network.point_layer >= EMERGENCY_LAYER, len(Level), self.level)
 
     def see(self, rows: Rows, priority: NDArray[np.int64], window_end: float) -> Seen:
         """Solve one window for these patients; `priority`: 0 first."""
@@ -184,9 +184,11 @@ class WaitingRooms:
         pattern = self.pattern[room % self.points]
         half = int((window_end - 1e-6) // HALF_DAY)
         doctors = np.maximum(np.ceil(self.doctors[room] * self.openings.size[pattern, half] - 1e-9), 1).astype(np.int64)
-        free = np.maximum(self.free[room, : int(doctors.max())], self.openings.opens[pattern, half][:, None])
+        free = np.ascontiguousarray(np.maximum(self.free[room, : int(doctors.max())], self.openings.opens[pattern, half][:, None]))
         stays_open = self.openings.admits_at(pattern, window_end)
-        return doctors, free, np.where(stays_open, window_end, NOWHERE)
+        # overtime goes on until the next session, whose patients then stand in the same queue
+        overtime = np.where(self.openings.size[pattern, half + 1] > 0, self.openings.opens[pattern, half + 1], NOWHERE)
+        return doctors, free, np.where(stays_open, window_end, overtime)
 
     def _columns(self, rows: Rows, point: NDArray[np.int64], visit: Keys) -> list[Floats]:
         """Patience, first look, turnaround and second look of each patient; who is back with results has only the second look."""
@@ -208,6 +210,7 @@ class WaitingRooms:
         if len(carried):
             results = again[~over]
             carried["begun"] = np.where(results, begin[~over], carried["begun"])
+            carried["wanted"] = np.where(results, carried["time"], carried["wanted"])
             carried["time"] = np.where(results, back[~over], carried["time"])
             carried["stage"] = np.where(results, SECOND_LOOK, carried["stage"])
         done = np.flatnonzero(over)

@@ -77,6 +77,7 @@ class SlotBook:
         self.held = np.zeros(shape, dtype=np.int64)
         self.offered = np.zeros(shape, dtype=np.int64)
         self.held_at_first = np.zeros(shape, dtype=np.int64)
+        self.released = np.zeros(shape, dtype=np.int64)
         self.handed_out = np.zeros(shape, dtype=np.int64)
         """Appointments given, which decides the next one's minute."""
         self.carry = np.zeros(len(self.bookable), dtype=np.int64)
@@ -98,12 +99,13 @@ class SlotBook:
         self.offered[:, column] = slots
         self.held_at_first[:, column] = self.held[:, column] = held
         self.open[:, column] = slots - held
-        self.handed_out[:, column] = 0
+        self.handed_out[:, column] = self.released[:, column] = 0
 
     def close(self) -> dict[str, NDArray[np.int64]]:
         """Close the first half-day and move on: its row of the slot ledger, per bookable clinic."""
-        ledger = {"offered": self.offered[:, 0].copy(), "held": self.held_at_first[:, 0].copy(), "unused_held": self.held[:, 0].copy(), "unused_open": self.open[:, 0].copy()}
-        for table in (self.open, self.held, self.offered, self.held_at_first, self.handed_out):
+        used_open = self.offered[:, 0] - self.held_at_first[:, 0] + self.released[:, 0] - self.open[:, 0]
+        ledger = {"offered": self.offered[:, 0].copy(), "held": self.held_at_first[:, 0].copy(), "unused_held": self.held[:, 0].copy(), "used_open": used_open}
+        for table in (self.open, self.held, self.offered, self.held_at_first, self.released, self.handed_out):
             table[:, :-1] = table[:, 1:]
             table[:, -1] = 0
         self.first += 1
@@ -115,6 +117,7 @@ class SlotBook:
         released = np.where(which[self.world], self.held[:, column], 0)
         self.open[:, column] += released
         self.held[:, column] -= released
+        self.released[:, column] += released
         return released
 
     def settle(

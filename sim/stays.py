@@ -8,8 +8,7 @@ and the patient leaves at the earlier of a step-down bed and the end of recovery
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import simpy
 
@@ -21,10 +20,10 @@ RELEASES, REQUESTS, OPENINGS = 0, 1, 2
 """Order at one instant: ends and releases first, then requests, then the opening of a window."""
 
 ASKS, WAITS, ACUTE, BLOCKED, RECOVERS = range(5)
+REFERRED_RANK = 2
 
 
-@dataclass(slots=True)
-class Course:
+class Course(NamedTuple):
     """What is true of a stay before it begins."""
 
     world: int
@@ -43,7 +42,7 @@ class Course:
     consent: float
     """Number in (0, 1): the patient agrees where it is below the share in force."""
     patience: float
-    """Minutes the patient waits for a planned bed."""
+    """Minutes the patient waits for a planned bed; emergencies wait as long as it takes."""
 
 
 class Hospital:
@@ -52,7 +51,7 @@ class Hospital:
     def __init__(self, env: simpy.Environment, pools: list[BedPool], discharge_hours: tuple[int, int]) -> None:
         self.env = env
         self.pools = pools
-        self.first_hour, self.last_hour = discharge_hours
+        self.first_minute, self.last_minute = (hour * 60.0 for hour in discharge_hours)
         self.release_after = 24.0 * 60
         self.legs: list[Leg] = []
         """Legs ended since the ledger was last written."""
@@ -65,11 +64,11 @@ class Hospital:
 
     def discharge_at(self, minute: float) -> float:
         """The first minute at or after `minute` at which patients are discharged."""
-        day, within = divmod(minute, DAY)
-        if within < self.first_hour * 60.0:
-            return day * DAY + self.first_hour * 60.0
-        if within >= self.last_hour * 60.0:
-            return (day + 1) * DAY + self.first_hour * 60.0
+        within = minute % DAY
+        if within < self.first_minute:
+            return minute - within + self.first_minute
+        if within >= self.last_minute:
+            return minute - within + DAY + self.first_minute
         return minute
 
     def freed(self, pool: BedPool, bed: int) -> None:
@@ -96,37 +95,37 @@ class Stay(simpy.Event):
     """A patient on the way to a bed, in it, and home."""
 
     def __init__(self, hospital: Hospital, course: Course, ward: int, entry: int, rank: int, when: float) -> None:
-        super().__init__(hospital.env)
+        self.env = hospital.env
         self._ok, self._value = True, None
         self.hospital, self.course = hospital, course
         self.pool = hospital.pools[ward]
         self.entry, self.rank = entry, rank
         self.phase = ASKS
         self.requested = when
-        self.admitted = self.first_admitted = self.home_at = self.blocked_from = -1.0
-        self.bed = -1
         self.hoped_for: BedPool | None = None
-        self.callbacks = [self._act]
+        self.callbacks = self._again = [self._act]
         self._at(when, REQUESTS)
 
     def _at(self, minute: float, priority: int) -> None:
         """Act next at this minute; an older date still in the queue is then stale and passes without effect."""
-        self.due = max(minute, self.env.now)
-        self.env.schedule(self, priority, self.due - self.env.now)  # type: ignore[arg-type]
+        now = self.env.now
+        delay = minute - now if minute > now else 0.0
+        self.due = now + delay  # as SimPy will reckon it: it may miss `minute` by a rounding error
+        self.env.schedule(self, priority, delay)  # type: ignore[arg-type]
 
     def _act(self, _: Any) -> None:
-        self.callbacks = [self._act]  # SimPy takes them away when an event comes up; this one comes up again
-        if self.env.now != self.due:
+        self.callbacks = self._again  # SimPy takes them away when an event comes up; this one comes up again
+        if self.env.now < self.due:
             return
-        self.due = -1.0
-        if self.phase == ASKS:
+        phase, self.due = self.phase, float("inf")
+        if phase == RECOVERS or phase == BLOCKED:
+            self._go_home()
+        elif phase == ASKS:
             self._ask()
-        elif self.phase == WAITS:
-            self._give_up()
-        elif self.phase == ACUTE:
+        elif phase == ACUTE:
             self._look_downstream()
         else:
-            self._go_home()
+            self._give_up()
 
     def _ask(self) -> None:
         bed = self.pool.bed_for(self.entry)
@@ -144,44 +143,46 @@ class Stay(simpy.Event):
 
     def bed_granted(self, pool: BedPool, bed: int) -> None:
         """A bed is free now: admission, or the step down for which this patient was waiting."""
-        if self.phase in (ACUTE, BLOCKED):
+        if self.phase >= ACUTE:
             self._step_down(pool, bed)
             return
-        now = self.env.now
         pool.take(bed)
+        course, now = self.course, self.env.now
         self.bed, self.admitted, self.first_admitted = bed, now, now
-        self.home_at = self.hospital.discharge_at(now + self.course.minutes)
-        if self.course.may_step_down:
+        self.home_at = self.hospital.discharge_at(now + course.minutes)
+        if course.may_step_down and now + course.acute < self.home_at:
             self.phase = ACUTE
-            self._at(min(now + self.course.acute, self.home_at), RELEASES)
+            self._at(now + course.acute, RELEASES)
         else:
             self.phase = RECOVERS
             self._at(self.home_at, RELEASES)
 
     def _look_downstream(self) -> None:
-        if not self.hospital.goes_down(self.course):
+        if self.hospital.goes_down(self.course):
+            pools = [self.hospital.pools[w] for w in self.hospital.downstream(self.course, self.pool.number)]
+            for pool in pools:
+                bed = pool.bed_for(STEP_DOWN)
+                if bed is not None:
+                    self._step_down(pool, bed)
+                    return
+            if pools:
+                self._block(pools[0])
+        if self.phase == ACUTE:
             self.phase = RECOVERS
-            self._at(self.home_at, RELEASES)
-            return
-        pools = [self.hospital.pools[w] for w in self.hospital.downstream(self.course, self.pool.number)]
-        for pool in pools:
-            bed = pool.bed_for(STEP_DOWN)
-            if bed is not None:
-                self._step_down(pool, bed)
-                return
+        self._at(self.home_at, RELEASES)
+
+    def _block(self, pool: BedPool) -> None:
+        """Ready to step down, but no bed is free: wait for one in the bed that is therefore blocked."""
         self.phase = BLOCKED
         self.blocked_from = self.env.now
-        if pools:
-            self.hoped_for = pools[0]
-            self.rank = 2
-            pools[0].wait(self)
-        self._at(self.home_at, RELEASES)
+        self.hoped_for, self.rank = pool, REFERRED_RANK
+        pool.wait(self)
 
     def _step_down(self, pool: BedPool, bed: int) -> None:
         """Take the next bed, then free the old one."""
         pool.take(bed)
         old, old_bed = self.pool, self.bed
-        self._end_blocking(old)
+        self._end_blocking()
         self._write_leg(to_step_down=True)
         self.pool, self.bed, self.entry = pool, bed, STEP_DOWN
         self.requested = self.admitted = self.env.now
@@ -190,12 +191,12 @@ class Stay(simpy.Event):
         self._at(self.home_at, RELEASES)
         self.hospital.freed(old, old_bed)
 
-    def _end_blocking(self, pool: BedPool) -> None:
+    def _end_blocking(self) -> None:
         if self.phase == BLOCKED:
-            pool.blocked_minutes += self.env.now - self.blocked_from
+            self.pool.blocked_minutes += self.env.now - self.blocked_from
 
     def _go_home(self) -> None:
-        self._end_blocking(self.pool)
+        self._end_blocking()
         if self.hoped_for is not None:
             self.hoped_for.give_up(self)
         self._write_leg(to_step_down=False)

@@ -23,9 +23,9 @@ Floats = NDArray[np.float64]
 
 GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _M1, _M2 = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
-_S8, _S11, _S27, _S30, _S31, _S48 = (np.uint64(n) for n in (8, 11, 27, 30, 31, 48))
+_S8, _S12, _S27, _S30, _S31, _S48 = (np.uint64(n) for n in (8, 12, 27, 30, 31, 48))
 _GOLDEN, _ALL_BITS = int(GOLDEN), (1 << 64) - 1
-_TO_UNIT = 2.0**-53
+_TO_UNIT = 2.0**-52
 
 TABLE = 1 << 16
 """Cells of a quantile table: a law is looked up by the first 16 bits of a number."""
@@ -107,7 +107,7 @@ def bits(keys: Keys, purpose: int, index: ArrayLike = 0) -> Keys:
 
 def uniform(keys: Keys, purpose: int, index: ArrayLike = 0) -> Floats:
     """A number in (0, 1) for each key, never 0 or 1."""
-    return ((bits(keys, purpose, index) >> _S11).astype(np.float64) + 0.5) * _TO_UNIT
+    return ((bits(keys, purpose, index) >> _S12).astype(np.float64) + 0.5) * _TO_UNIT
 
 
 def cell(keys: Keys, purpose: int, index: ArrayLike = 0) -> NDArray[np.int64]:

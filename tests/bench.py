@@ -58,8 +58,7 @@ def main() -> None:
     _tell("microseconds per visit, single", singles, lambda run: run.visit)
     _tell("microseconds per patient, idiomatic SimPy", singles + packs, lambda run: run.patient)
     _tell("seconds per replication, single", singles, lambda run: run.seconds)
-    if pack > 1:
-        _tell_line(case, singles, packs)
+    _tell_line(case, singles, packs, _seconds(_shorter(case, 1), 1))
 
 
 def measure(case: Case, worlds: int) -> Measured:
@@ -104,17 +103,27 @@ def _tell(what: str, runs: list[Measured], of: Callable[[Measured], float]) -> N
     print(f"{what}: {median(values):.2f}  ({min(values):.2f} to {max(values):.2f})", flush=True)
 
 
-def _tell_line(case: Case, singles: list[Measured], packs: list[Measured]) -> None:
-    """The straight line through both sizes: what a half-day costs by itself, and what a further visit costs."""
+def _tell_line(case: Case, singles: list[Measured], packs: list[Measured], start: float) -> None:
+    """What it costs to begin, what a half-day costs by itself, and what a further visit costs."""
     half_days = 2 * ((case.to - case.from_).days + 1)
-    fixed, slope = zip(*(_line(*pair, half_days) for pair in zip(singles, packs, strict=True)), strict=True)
-    print(f"fixed cost: {median(fixed):.2f} ms per half-day (the start of a run shared out among its half-days)")
-    print(f"slope: {median(slope):.3f} microseconds per further visit")
+    pairs = [_line(one, many, start) for one, many in zip(singles, packs, strict=True) if many.visits > one.visits]
+    print(f"start of a run: {start:.2f} seconds per replication (a run of one day)")
+    if pairs:
+        print(f"fixed cost: {1e3 * median(fixed for fixed, _ in pairs) / half_days:.2f} ms per half-day")
+        print(f"slope: {1e6 * median(slope for _, slope in pairs):.3f} microseconds per further visit")
 
 
-def _line(one: Measured, many: Measured, half_days: int) -> tuple[float, float]:
-    slope = (many.seconds - one.seconds) / (many.visits - one.visits)
-    return 1e3 * (one.seconds - slope * one.visits) / half_days, 1e6 * slope
+def _line(one: Measured, many: Measured, start: float) -> tuple[float, float]:
+    """The straight line through both sizes, each without its start: seconds at no visits, seconds per visit."""
+    here, there = (run.seconds - run.worlds * start for run in (one, many))
+    slope = (there - here) / (many.visits - one.visits)
+    return here - slope * one.visits, slope
+
+
+def _seconds(case: Case, worlds: int) -> float:
+    began = time.process_time()
+    simulate(case, list(range(worlds)), None)
+    return time.process_time() - began
 
 
 if __name__ == "__main__":

@@ -16,6 +16,8 @@ from analysis.reading import Goal, goals_of
 from sim.citation import Source
 from sim.scenario import Scenario, Target
 
+YEAR = Span(date(2024, 1, 1), date(2025, 1, 31))
+"""Just long enough to hold a January against the one before."""
 SPAN = Span(date(2024, 1, 1), date(2025, 12, 31))
 DOCUMENT = Source(document="zhongwei-2023-67", clause="四(一)3")
 
@@ -184,10 +186,9 @@ def loads(*load: float) -> pd.DataFrame:
     )
 
 
-def backlog(first: list[int], months: int = 13) -> pd.DataFrame:
-    """Patients waiting at month ends, the first values given and the rest 0."""
-    days = pd.date_range("2024-01-01", periods=months, freq="MS")
-    waiting = first + [0] * (months - len(first))
+def backlog(waiting: list[int]) -> pd.DataFrame:
+    """Patients waiting at the ends of months from January 2024; months with nobody waiting have no row."""
+    days = pd.date_range("2024-01-01", periods=len(waiting), freq="MS")
     return pd.DataFrame(
         {
             "scenario": "plan",
@@ -201,10 +202,10 @@ def backlog(first: list[int], months: int = 13) -> pd.DataFrame:
 
 
 def test_a_place_offered_too_much_in_most_draws_is_told() -> None:
-    told = overloads({"loads": loads(1.1, 1.2, 0.9), "backlog": backlog([])}, 0.25)
+    told = overloads({"loads": loads(1.1, 1.2, 0.9), "backlog": backlog([])}, 0.25, YEAR, 3)
     assert [(o.kind, o.facility, o.k, o.n) for o in told] == [("load", "first", 2, 3)]
-    assert overloads({"loads": loads(1.1, 0.9, 0.9), "backlog": backlog([])}, 0.25) == []
-    assert overloads({"loads": loads(1.0), "backlog": backlog([])}, 0.25) == []
+    assert overloads({"loads": loads(1.1, 0.9, 0.9), "backlog": backlog([])}, 0.25, YEAR, 3) == []
+    assert overloads({"loads": loads(1.0), "backlog": backlog([])}, 0.25, YEAR, 1) == []
 
 
 @pytest.mark.parametrize(
@@ -213,11 +214,12 @@ def test_a_place_offered_too_much_in_most_draws_is_told() -> None:
 )
 def test_a_backlog_is_compared_with_the_same_month_a_year_before(before: int, after: int, growing: bool) -> None:
     waiting = backlog([before, *[500] * 11, after])
-    assert bool(overloads({"loads": loads(0.5), "backlog": waiting}, 0.25)) is growing
+    assert bool(overloads({"loads": loads(0.5), "backlog": waiting}, 0.25, YEAR, 1)) is growing
 
 
 def test_a_short_run_says_nothing_about_backlogs() -> None:
-    assert overloads({"loads": loads(0.5), "backlog": backlog([0, 100], months=2)}, 0.25) == []
+    since_february = Span(date(2024, 2, 1), date(2025, 1, 31))
+    assert overloads({"backlog": backlog([0] * 12 + [100])}, 0.25, since_february, 1) == []
 
 
 # --------------------------------------------------------------------------------------------------------------- curve

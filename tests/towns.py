@@ -157,13 +157,13 @@ def case(days: int, seed: int = 1, settings: dict[str, Any] | None = None, **par
     return Case(seed=seed, uncertainty="luck", warmup_from=MONDAY, to=MONDAY + timedelta(days=days - 1), **whole)
 
 
-def emergency_town(per_day: float, doctors: int, days: int, seed: int = 1, window: int = 720, **care_figures: Any) -> Case:
+def emergency_town(per_day: float, doctors: int, days: int, seed: int = 1, window: int = 720, ill: Data | None = None, **care_figures: Any) -> Case:
     """One emergency department round the clock, and nothing else: a queue with one priority for each triage level."""
     hospital = facility("hospital", "tertiary", emergency={"doctors": said(doctors)})
     return case(
         days, seed,
         network=network([hospital]), population=population({"town": 1000}), timetable=timetable(window),
-        demand=demand({"urgent": per_day}, 1000), choice=choice({"tertiary": 1.0}), care=care({"urgent": condition("emergency")}, **care_figures),
+        demand=demand({"urgent": per_day}, 1000), choice=choice({"tertiary": 1.0}), care=care({"urgent": ill or condition("emergency")}, **care_figures),
     )  # fmt: skip
 
 
@@ -189,7 +189,7 @@ def group_facilities() -> list[Data]:
     office: Data = {"pattern": "office"}
     return [
         facility("lead", "tertiary", role="lead", group="group", emergency={"doctors": said(2)}, wards=[ward(9)],
-                 clinics=[clinic(1, slots=8, extra=1, **office), clinic(1, "surgery", slots=5, **office)]),
+                 clinics=[clinic(1, slots=5, extra=1, **office), clinic(1, "surgery", slots=2, **office)]),
         facility("member", "secondary", **member, emergency={"doctors": said(1)}, clinics=[clinic(1, slots=9, extra=1, **office)],
                  wards=[ward(6), ward(3, "rehabilitation", step_down=True)]),
         facility("centre", "centre", **member, clinics=[clinic(1, **office)]),
