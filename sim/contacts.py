@@ -35,7 +35,6 @@ CONTACT = np.dtype(
         ("person", "i4"),
         ("point", "i4"),  # service point (global index); -1 = none yet
         ("seen", "u4"),  # visits so far in this episode, four bits per level
-        ("waited", "f4"),  # minutes waited before the first look
         ("condition", "u1"),
         ("world", "u1"),
         ("kind", "u1"),
@@ -47,7 +46,7 @@ CONTACT = np.dtype(
         ("stage", "u1"),
         ("chronic", "u1"),  # 1 = follow-up of a long-term patient
         ("origin", "i2"),  # facility that referred or sent the patient on, -1 = none
-        ("panel", "i4"),  # row of the long-term patient, -1 = none
+        ("panel", "i8"),  # row of the long-term patient, -1 = none
     ]
 )
 WORDS = CONTACT.itemsize // 8

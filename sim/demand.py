@@ -7,7 +7,7 @@ a resident of its stratum by a number of its own. Long-term patients are persist
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -99,6 +99,12 @@ class Panel:
     """Usual service point, -1 = to be chosen."""
     chosen_in: NDArray[np.int16]
     """Year of the run in which the usual place was last chosen, -1 = never."""
+
+
+def join_panels(panels: list[Panel]) -> Panel:
+    """The long-term patients of several replications, one after the other."""
+    columns = (np.concatenate([getattr(p, f.name) for p in panels]) for f in fields(Panel))
+    return Panel(*columns)
 
 
 class Demand:

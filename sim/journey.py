@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,7 +51,24 @@ class RulesInForce:
     release_days: NDArray[np.int64]
 
 
-Bed = Callable[[int, dict[str, Any]], None]
+class Result(NamedTuple):
+    """The visits of one layer and what came of them; all arrays are parallel."""
+
+    rows: Rows
+    facility: NDArray[np.int64]
+    ward: NDArray[np.int64]
+    begin: Floats
+    end: Floats
+    visit: streams.Keys
+    outcome: NDArray[np.int64]
+    emergency: NDArray[np.bool_]
+
+
+def _up_again(rows: Rows, who: NDArray[np.int64]) -> Rows:
+    """Patients who leave a service point for the next: nothing of this visit sticks to them."""
+    moved = take(rows, who)
+    moved["stage"] = moved["begun"] = 0
+    return moved
 
 
 class Journey:
@@ -59,18 +76,19 @@ class Journey:
 
     def __init__(
         self, network: Network, population: Population, timetable: Timetable, care: Care, choice: Choice, waits: PerceivedWaits,
-        rooms: WaitingRooms, book: SlotBook, extra: NDArray[np.int64], panels: list[Panel], ledger: Ledger, travel: Floats,
+        rooms: WaitingRooms, book: SlotBook, extra: NDArray[np.int64], panel: Panel, ledger: Ledger, travel: Floats,
     ) -> None:  # fmt: skip
         self.network, self.population, self.timetable = network, population, timetable
         self.care, self.choice, self.waits = care, choice, waits
-        self.rooms, self.book, self.panels, self.ledger = rooms, book, panels, ledger
+        self.rooms, self.book, self.panel, self.ledger = rooms, book, panel, ledger
         self.points = len(network.points)
-        self.worlds = len(panels)
+        self.worlds = len(travel)
         self.diary = Diary(timetable.windows, timetable.window)
         self.rules: RulesInForce
         self.ask_for_bed: Callable[[Rows, NDArray[np.int64], NDArray[np.int64], Floats], None]
         self.stay_outside: Callable[[Rows, Floats], None]
         self.requests: list[Rows] = []
+        self.results: list[Result] = []
         self.travel = travel
         """Minutes from area to facility, (W, areas, facilities + 1)."""
         self.full_extra = extra
@@ -136,6 +154,7 @@ class Journey:
             seen = self.rooms.see(rows, priority_of(rows, self.care, layer >= EMERGENCY_LAYER, self.rules.priority), self.end)
             self.diary.hand_on(seen.carried, number + 1)
             self._after(seen, layer, here)
+        self._written_down()
         if self.end % HALF_DAY == 0:
             self._settle()
 
@@ -166,14 +185,18 @@ class Journey:
 
     def _doors(self, rows: Rows) -> NDArray[np.int64]:
         """The facility's service point inside a replication, or -1 outside the area."""
-        declared = (rows["person"] < 0) & (rows["origin"] >= 0)
-        point = np.full(len(rows), -1)
-        point[declared] = self._point_of(rows[declared], rows["origin"][declared].astype(np.int64))
-        usual = self._usual(rows)
-        point = np.where(usual >= 0, usual, point)
-        free = np.flatnonzero(~declared & (usual < 0))
-        point[free] = self._choose(take(rows, free), None)
-        self._remember_usual(take(rows, free), point[free])
+        point = self._usual(rows)
+        declared = np.flatnonzero((rows["person"] < 0) & (rows["origin"] >= 0))
+        if len(declared):
+            inflow = take(rows, declared)
+            point[declared] = self._point_of(inflow, inflow["origin"].astype(np.int64))
+        choosing = point < 0
+        choosing[declared] = False
+        free = np.flatnonzero(choosing)
+        if len(free):
+            chosen = take(rows, free)
+            point[free] = self._choose(chosen, None)
+            self._remember_usual(chosen, point[free])
         rows["origin"][declared] = -1
         return point
 
@@ -200,23 +223,19 @@ class Journey:
 
     def _usual(self, rows: Rows) -> NDArray[np.int64]:
         """Usual place of long-term patients, -1 where it is to be chosen: at first, and when a year's re-choice falls due."""
-        usual = np.full(len(rows), -1)
-        for w in range(self.worlds):
-            pick = np.flatnonzero((rows["panel"] >= 0) & (rows["world"] == w) & (rows["doors"] == 0))
-            if not len(pick):
-                continue
-            panel, who = self.panels[w], rows["panel"][pick]
+        usual, panel = np.full(len(rows), -1), self.panel
+        pick = np.flatnonzero((rows["panel"] >= 0) & (rows["doors"] == 0))
+        if len(pick):
+            who = rows["panel"][pick]
             year = (rows["time"][pick] // (365 * DAY)).astype(np.int64)
-            again = (panel.chosen_in[who] != year) & (streams.uniform(panel.key[who], Purpose.RECHOICE, year) < self.choice.rechoice[w])
+            falls_due = streams.uniform(panel.key[who], Purpose.RECHOICE, year) < self.choice.rechoice[rows["world"][pick]]
+            usual[pick] = np.where((panel.chosen_in[who] != year) & falls_due, -1, panel.usual[who])
             panel.chosen_in[who] = year
-            usual[pick] = np.where(again, -1, panel.usual[who])
         return usual
 
     def _remember_usual(self, rows: Rows, point: NDArray[np.int64]) -> None:
-        for w in range(self.worlds):
-            pick = np.flatnonzero((rows["panel"] >= 0) & (rows["world"] == w) & (rows["doors"] == 0) & (point >= 0))
-            if len(pick):
-                self.panels[w].usual[rows["panel"][pick]] = point[pick]
+        pick = np.flatnonzero((rows["panel"] >= 0) & (rows["doors"] == 0) & (point >= 0))
+        self.panel.usual[rows["panel"][pick]] = point[pick]
 
     def _point_of(self, rows: Rows, facility: NDArray[np.int64]) -> NDArray[np.int64]:
         """The service point of a facility that takes a contact's condition."""
@@ -305,50 +324,60 @@ class Journey:
         return take(rows, np.flatnonzero(keep))
 
     def _after(self, seen: Seen, layer: int, here: list[list[Rows]]) -> None:
-        """What comes of the visits of one layer."""
+        """What comes of the visits of one layer: who may still reach a later layer today moves at once, the rest waits for `_written_down`."""
         rows = seen.rows
         if not len(rows):
             return
-        point = rows["point"] % self.points
-        facility = self.facility[point]
-        self._write_visits(seen, point, facility, layer)
-        self._those_who_left(take(rows, np.flatnonzero(seen.left)))
-        ok = np.flatnonzero(~seen.left)
-        rows, facility, end, visit = take(rows, ok), facility[ok], seen.end[ok], seen.visit[ok]
-        self._complete_referrals(rows, facility)
-        level = self.network.level[facility]
-        rows["seen"] += (np.uint32(1) << (4 * level).astype(np.uint32)).astype(np.uint32)
-        rows["stage"] = rows["begun"] = rows["waited"] = 0
-        ward = self.network.ward_at[facility, self.choice.department[rows["condition"]]]
-        beyond = (rows["need"] > self.network.capability[facility, rows["condition"]]) | ((rows["admit"] == 1) & (ward < 0))
-        world = rows["world"].astype(np.int64)
+        facility = self.facility[rows["point"] % self.points]
+        world, condition = rows["world"].astype(np.int64), rows["condition"]
+        bit = np.uint32(1) << (4 * self.network.level[facility]).astype(np.uint32)
+        rows["seen"] += np.where(seen.left, np.uint32(0), bit)
+        ward = self.network.ward_at[facility, self.choice.department[condition]]
+        beyond = ((rows["need"] > self.network.capability[facility, condition]) | ((rows["admit"] == 1) & (ward < 0))) & ~seen.left
         if layer >= EMERGENCY_LAYER:
-            self._transfer_emergencies(take(rows, np.flatnonzero(beyond)), facility[beyond], end[beyond], here, layer)
-            outcome = np.where(beyond, -1, referral.TREATED)
+            outcome = np.where(beyond, referral.TRANSFERRED, referral.TREATED)
+            moved = np.flatnonzero(beyond)
+            self._transfer_emergencies(_up_again(rows, moved), facility[moved], seen.end[moved], here, layer)
         else:
-            outcome = referral.up(self.rules.up, visit, world, beyond, self.has_channel[facility] & (rows["person"] >= 0))
-            self._go_up(rows, facility, end, visit, outcome, here, layer)
-        treated = outcome == referral.TREATED
-        admitted = np.flatnonzero(treated & (rows["admit"] == 1))
-        if len(admitted):
-            self._to_bed(take(rows, admitted), ward[admitted], end[admitted], layer >= EMERGENCY_LAYER)
-        self._follow_up(rows, visit, end, np.flatnonzero((treated | (outcome == referral.STAYS)) & (rows["admit"] == 0)), layer)
+            outcome = referral.up(self.rules.up, seen.visit, world, beyond, self.has_channel[facility] & (rows["person"] >= 0))
+            self._go_up(rows, facility, seen.end, seen.visit, outcome, here, layer)
+        outcome[seen.left] = referral.LEFT
+        self.results.append(Result(rows, facility, ward, seen.begin, seen.end, seen.visit, outcome, np.full(len(rows), layer >= EMERGENCY_LAYER)))
 
-    def _write_visits(self, seen: Seen, point: NDArray[np.int64], facility: NDArray[np.int64], layer: int) -> None:
-        rows = seen.rows
-        world = rows["world"].astype(np.int64)
-        kind = np.full(len(rows), EMERGENCY_VISIT if layer >= EMERGENCY_LAYER else OUTPATIENT)
-        wait = np.where(seen.left, seen.end - rows["time"], rows["waited"])
-        cls = rows["cls"].astype(np.int64)
-        place = np.where(seen.left, rows["time"], np.where(rows["stage"] == contacts.SECOND_LOOK, rows["wanted"], rows["time"]))
-        self.ledger.add_visits(world, place, facility, (rows["person"] >= 0).astype(np.int64), kind, cls, wait, seen.left)
-        whole = np.rint(wait).astype(np.int64)
-        np.add.at(self.week_minutes, rows["point"], whole)
+    def _written_down(self) -> None:
+        """The visits of all layers of the window: written down; then beds, follow-ups and those who left."""
+        if not self.results:
+            return
+        parts, self.results = self.results, []
+        rows = join([r.rows for r in parts])
+        facility, ward, begin, end, visit, outcome, emergency = (np.concatenate([r[i] for r in parts]) for i in range(1, 8))
+        left = outcome == referral.LEFT
+        self._write_visits(rows, facility, begin, end, left, emergency)
+        self._those_who_left(take(rows, np.flatnonzero(left)))
+        self._complete_referrals(rows, facility, ~left)
+        rows["stage"] = rows["begun"] = 0
+        treated, planned = outcome == referral.TREATED, rows["admit"] == 1
+        admitted = np.flatnonzero(treated & planned)
+        if len(admitted):
+            entry = np.where(emergency[admitted], BY_EMERGENCY, rows["cls"][admitted].astype(np.int64) + 1)
+            self.ask_for_bed(take(rows, admitted), ward[admitted], entry, end[admitted])
+        self._follow_up(rows, visit, end, np.flatnonzero((treated | (outcome == referral.STAYS)) & ~planned & ~emergency))
+
+    def _write_visits(
+        self, rows: Rows, facility: NDArray[np.int64], begin: Floats, end: Floats, left: NDArray[np.bool_], emergency: NDArray[np.bool_]
+    ) -> None:
+        world, cls = rows["world"].astype(np.int64), rows["cls"].astype(np.int64)
+        kind = np.where(emergency, EMERGENCY_VISIT, OUTPATIENT)
+        place = np.where((rows["stage"] == contacts.SECOND_LOOK) & ~left, rows["wanted"], rows["time"])
+        wait = np.where(left, end, begin) - place
+        self.ledger.add_visits(world, place, facility, (rows["person"] >= 0).astype(np.int64), kind, cls, wait, left)
+        np.add.at(self.week_minutes, rows["point"], np.rint(wait).astype(np.int64))
         np.add.at(self.week_visits, rows["point"], 1)
         if self.ledger.rows is not None:
+            columns = {name: rows[name].copy() for name in ("person", "condition")}
             self.ledger.keep(
-                "visits", world=world, episode=rows["key"].copy(), person=rows["person"].copy(), condition=rows["condition"].copy(), facility=facility,
-                point=point, kind=kind, cls=cls, entry=np.zeros(len(rows), dtype=np.int64) + rows["entry"], time=place, begin=np.where(seen.left, np.nan, seen.begin), end=seen.end, left=seen.left,
+                "visits", world=world, episode=rows["key"].copy(), **columns, facility=facility, point=rows["point"] % self.points, kind=kind, cls=cls,
+                entry=rows["entry"].astype(np.int64), time=place, begin=np.where(left, np.nan, begin), end=end, left=left,
             )  # fmt: skip
 
     def _those_who_left(self, rows: Rows) -> None:
@@ -372,12 +401,12 @@ class Journey:
         if len(rows):
             self.ledger.needs.add(self.ledger.needs.index(rows["world"], self.ledger.month(rows["time"]), rows["condition"], rows["person"] >= 0), unmet=1)
 
-    def _follow_up(self, rows: Rows, visit: streams.Keys, end: Floats, who: NDArray[np.int64], layer: int) -> None:
+    def _follow_up(self, rows: Rows, visit: streams.Keys, end: Floats, who: NDArray[np.int64]) -> None:
         """Some of those treated are asked back to the same place."""
         world, condition = rows["world"][who].astype(np.int64), rows["condition"][who]
         asked = streams.uniform(visit[who], Purpose.FOLLOW_UP) < self.care.follow_up[world, condition]
         visits = sum((rows["seen"][who] >> np.uint32(4 * x)) & np.uint32(15) for x in range(6))
-        who = who[asked & (visits < MOST_VISITS) & (layer < EMERGENCY_LAYER)]
+        who = who[asked & (visits < MOST_VISITS)]
         if not len(who):
             return
         back = take(rows, who)
@@ -389,13 +418,13 @@ class Journey:
         self._request(take(back, np.flatnonzero(bookable)))
         walk = take(back, np.flatnonzero(~bookable))
         if len(walk):
-            self._walk(walk, walk["point"] % self.points, None, layer)
+            self._walk(walk, walk["point"] % self.points, None, LAYERS)
 
     # ---------------------------------------------------------------- referral
 
-    def _complete_referrals(self, rows: Rows, facility: NDArray[np.int64]) -> None:
+    def _complete_referrals(self, rows: Rows, facility: NDArray[np.int64], came: NDArray[np.bool_]) -> None:
         """A referred patient who is seen completes the referral."""
-        arrived = np.flatnonzero((rows["origin"] >= 0) & (rows["doors"] == 0))
+        arrived = np.flatnonzero(came & (rows["origin"] >= 0) & (rows["doors"] == 0))
         if len(arrived):
             channel = np.where(rows["cls"][arrived] < OTHER, FORMAL_CHANNEL, SELF_CHANNEL)
             self._write_referrals(take(rows, arrived), rows["origin"][arrived].astype(np.int64), facility[arrived], channel, COMPLETED)
@@ -418,7 +447,7 @@ class Journey:
         """Formal referral, refusal and lapse, and those who go up by themselves."""
         formal = np.flatnonzero(outcome == referral.FORMAL)
         if len(formal):
-            self._refer(take(rows, formal), facility[formal], end[formal], visit[formal], here, layer)
+            self._refer(_up_again(rows, formal), facility[formal], end[formal], visit[formal], here, layer)
         for outcome_number, status in ((referral.DECLINED, DECLINED), (referral.LAPSED, LAPSED)):
             who = np.flatnonzero(outcome == outcome_number)
             if len(who):
@@ -426,7 +455,7 @@ class Journey:
                 self._write_referrals(moved, facility[who], self.lead[facility[who]], FORMAL_CHANNEL, status)
         alone = np.flatnonzero((outcome == referral.SELF) | (outcome == referral.DECLINED))
         if len(alone):
-            self._go_alone(take(rows, alone), facility[alone], end[alone], here, layer)
+            self._go_alone(_up_again(rows, alone), facility[alone], end[alone], here, layer)
 
     def _refer(
         self, rows: Rows, facility: NDArray[np.int64], end: Floats, visit: streams.Keys, here: list[list[Rows]], layer: int
@@ -484,10 +513,6 @@ class Journey:
             onward = take(rows, moved)
             onward["time"] += self.travel[onward["world"], self.area[onward["person"]], self.first_lead]
             self._send(onward, self.network.emergency_point[lead[moved]], here, layer)
-
-    def _to_bed(self, rows: Rows, ward: NDArray[np.int64], end: Floats, emergency: bool) -> None:
-        entry = np.full(len(rows), BY_EMERGENCY) if emergency else rows["cls"].astype(np.int64) + 1
-        self.ask_for_bed(rows, ward, entry, end)
 
     # ---------------------------------------------------------------- appointments
 

@@ -7,6 +7,7 @@ window is an event of one process, each stay an event of its own.
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date
@@ -24,7 +25,7 @@ from sim.care import Care, CareSpec
 from sim.choice import Choice, ChoiceSpec, PerceivedWaits
 from sim.citation import draw
 from sim.contacts import Rows
-from sim.demand import CHUNK, Demand, DemandSpec, expected_rates, settle_truth
+from sim.demand import CHUNK, Demand, DemandSpec, expected_rates, join_panels, settle_truth
 from sim.journey import Journey, RulesInForce
 from sim.network import Level, Network, NetworkSpec
 from sim.policy import Policy, Rules
@@ -129,6 +130,8 @@ class Model:
         for w, r in enumerate(self.replications):
             timetable = Timetable(case.drawn("timetable", r), case.warmup_from, case.to)
             self.demands.append(Demand(case.drawn("demand", r), self.population, factors[w], timetable, self.network, case.seed, r))
+        self.panel_first = np.cumsum([0, *(len(d.panel.person) for d in self.demands)])
+        """First row of each replication among the long-term patients of all."""
         self.chunk_rows = contacts.empty(0)
         self.chunk_edges: NDArray[np.int64] = np.empty(0, dtype=np.int64)
 
@@ -144,7 +147,7 @@ class Model:
         self.ledger = Ledger(net, self.timetable, self.worlds, self.conditions, self.case.record == "visits")
         travel = np.array([c.travel for c in self.capacities])
         self.journey = Journey(
-            net, self.population, self.timetable, self.care, self.choice, self.waits, rooms, book, extra, [d.panel for d in self.demands], self.ledger, travel
+            net, self.population, self.timetable, self.care, self.choice, self.waits, rooms, book, extra, join_panels([d.panel for d in self.demands]), self.ledger, travel
         )
         self.journey.ask_for_bed = self._ask_for_bed
         self.journey.stay_outside = self._stay_outside
@@ -233,7 +236,9 @@ class Model:
         self.journey.renew_choice()
         self.journey.open_books()
         self.env.process(self._windows(progress))
+        gc.freeze()  # residents and tables stay for the whole run: nothing to look for among them
         self.env.run(until=self.timetable.horizon)
+        gc.unfreeze()
         self._write_stays()
         self._write_beds(self.timetable.days - 1)
 
@@ -277,6 +282,7 @@ class Model:
         for w, demand in enumerate(self.demands):
             rows = demand.chunk(chunk)
             rows["world"] = w
+            rows["panel"][rows["panel"] >= 0] += self.panel_first[w]
             parts.append(rows)
         rows = contacts.join(parts)
         settle_truth(rows, self.care)

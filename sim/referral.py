@@ -12,9 +12,10 @@ from sim.citation import Figure
 from sim.schema import Closed
 from sim.streams import Floats, Keys, Purpose
 
-TREATED, FORMAL, DECLINED, LAPSED, SELF, STAYS = range(6)
+TREATED, FORMAL, DECLINED, LAPSED, SELF, STAYS, TRANSFERRED, LEFT = range(8)
 """What comes of a visit: treated here; sent up through the formal channel; the receiving hospital declined; the patient did
-not go; went up by himself; was advised to go and did not."""
+not go; went up by himself; was advised to go and did not; an emergency taken on to another
+department; left without being seen."""
 
 
 class ReferralSpec(Closed):

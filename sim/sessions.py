@@ -202,7 +202,6 @@ class WaitingRooms:
 
     def _outcome(self, rows: Rows, visit: Keys, begin: Floats, end: Floats, back: Floats, status: NDArray[np.int64]) -> Seen:
         fresh = rows["stage"] != SECOND_LOOK
-        rows["waited"] = np.where(fresh & (begin > 0), begin - rows["time"], rows["waited"])
         first = np.where(fresh, begin, rows["begun"])
         over = (status == DONE) | (status == LEFT)
         carried = take(rows, np.flatnonzero(~over))

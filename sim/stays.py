@@ -103,7 +103,7 @@ class Stay(simpy.Event):
         self.phase = ASKS
         self.requested = when
         self.hoped_for: BedPool | None = None
-        self.callbacks = self._again = [self._act]
+        self.callbacks = ACTS
         self._at(when, REQUESTS)
 
     def _at(self, minute: float, priority: int) -> None:
@@ -113,8 +113,9 @@ class Stay(simpy.Event):
         self.due = now + delay  # as SimPy will reckon it: it may miss `minute` by a rounding error
         self.env.schedule(self, priority, delay)  # type: ignore[arg-type]
 
-    def _act(self, _: Any) -> None:
-        self.callbacks = self._again  # SimPy takes them away when an event comes up; this one comes up again
+    def act(self) -> None:
+        """The date has come."""
+        self.callbacks = ACTS  # SimPy takes them away when an event comes up; this one comes up again
         if self.env.now < self.due:
             return
         phase, self.due = self.phase, float("inf")
@@ -207,3 +208,7 @@ class Stay(simpy.Event):
         self.hospital.legs.append(
             Leg(c.world, c.key, c.person, c.condition, self.pool.number, self.entry, self.requested, self.admitted, self.env.now, self.first_admitted, to_step_down)
         )
+
+
+ACTS: list[Callable[[Any], None]] = [Stay.act]
+"""What SimPy calls when a stay's date comes; one list for all stays."""

@@ -198,7 +198,7 @@ def backlog(waiting: list[int]) -> pd.DataFrame:
             "resource": "bed",
             "waiting": waiting,
         }
-    )
+    ).query("waiting > 0")
 
 
 def test_a_place_offered_too_much_in_most_draws_is_told() -> None:

@@ -1,0 +1,595 @@
+"""The second engine: the same model told one patient at a time, as a specification that runs (ruling R26).
+
+One SimPy process for each episode, a priority queue at each service point, appointment books that settle in rounds: slow,
+and short enough to be read. The place, the needs, the rules of the day, the beds and all decisions are the model's own;
+waiting rooms, appointment books and the way of a patient through them are told anew, one event after the other. On any
+town the visits and stays are those of `sim.model.simulate`, to the last bit (test_one_by_one.py).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from heapq import heapify, heappop, heappush
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+import simpy
+
+from sim import beds, referral, streams
+from sim.care import consultation, exam_turnaround, patience
+from sim.choice import DOOR_OF_LEVEL, DOORS, HOSPITAL_DOORS, OUTSIDE_DOOR
+from sim.contacts import CLASSES, EXTRA, HELD_SLOT, OPEN_SLOT, OTHER, REFERRED, REFERRED_CONTRACTED, WALK_IN, WAYS_IN, Rows
+from sim.demand import CHUNK, settle_truth
+from sim.journey import MOST_VISITS
+from sim.model import Case, Model
+from sim.network import EMERGENCY, Level
+from sim.records import KINDS
+from sim.sessions import priority_of, visit_keys
+from sim.streams import Purpose
+from sim.timetable import DAY, HALF_DAY, Openings
+
+ENDS, STARTS, CLOCK, ARRIVALS = 0, 1, 2, 3
+"""Order at one instant (R18): ends and releases, starts of those waiting, the clock, then arrivals by id (ARRIVALS + id)."""
+
+OUTSIDE = -1
+"""The service point of those who leave the area."""
+
+WORLD = np.zeros(1, dtype=np.int64)
+"""The one replication, as decisions want it: an array of length one."""
+
+Story = Generator[simpy.Event, Any, Any]
+
+
+def simulate_one_by_one(case: Case, replication: int) -> dict[str, pd.DataFrame]:
+    """The rows of one replication, `visits` and `stays`."""
+    town = Town(case, replication)
+    town.run()
+    return {"visits": pd.DataFrame(town.visits), "stays": town.tables(0)["stays"]}
+
+
+class Plan(NamedTuple):
+    """Where a patient means to go."""
+
+    point: int
+    minute: float
+    """From when: the minute of the request, or of setting out."""
+    books: bool
+    """Asks for an appointment rather than walking in."""
+
+
+class Visit(NamedTuple):
+    """A visit that is over."""
+
+    point: int
+    key: streams.Keys
+    place: float
+    """Place in line."""
+    end: float
+    window_end: float
+    """End of the window to which the visit belongs; where the patient goes back to a lower layer, not before (R3)."""
+    left: bool
+    """Went away without being seen."""
+
+
+@dataclass
+class Session:
+    """The appointment book of one half-day."""
+
+    offered: int
+    held: int
+    open: int
+    extra: int
+    given: int = 0
+
+
+class ServicePoint:
+    """The doctors of a service point and the queue before them (R1)."""
+
+    def __init__(self, env: simpy.Environment) -> None:
+        self.env = env
+        self.doctors = self.busy = 0
+        self.closes = 0.0
+        """Last admission of the session."""
+        self.queue: list[tuple[int, float, int, simpy.Event]] = []
+
+    def line_up(self, rank: int, place: float, key: int) -> simpy.Event:
+        """Join the queue: the event of being called, whose value is the minute."""
+        turn = self.env.event()
+        heappush(self.queue, (rank, place, key, turn))
+        self._call(place)
+        return turn
+
+    def give_up(self, turn: simpy.Event) -> None:
+        """Leave the queue."""
+        self.queue = [waiting for waiting in self.queue if waiting[-1] is not turn]
+        heapify(self.queue)
+
+    def release(self, minute: float) -> None:
+        """A doctor is free."""
+        self.busy -= 1
+        self._call(minute)
+
+    def open(self, doctors: int, closes: float, minute: float) -> None:
+        """A session begins."""
+        self.doctors, self.closes = doctors, closes
+        self._call(minute)
+
+    def _call(self, minute: float) -> None:
+        """Free doctors take the highest class, then the earliest place in line, then the lowest id."""
+        while self.queue and self.busy < self.doctors:
+            self.busy += 1
+            heappop(self.queue)[-1].succeed(minute)
+
+
+@dataclass
+class Request:
+    """Somebody asks for an appointment."""
+
+    who: Rows
+    point: int
+    minute: float
+    answer: simpy.Event
+    """Its value: place in line of the appointment and kind of slot, None = refused."""
+
+
+class Town(Model):
+    """The same place, people and rules; patients go their way one by one."""
+
+    def __init__(self, case: Case, replication: int) -> None:
+        super().__init__(case, [replication])
+        net, pop = self.network, self.population
+        self.openings = Openings(self.timetable, net.patterns)
+        self.points = [ServicePoint(self.env) for _ in net.points]
+        self.has, self.panel = self.capacities[0], self.demands[0].panel
+        # the last entry stands for non-residents, whose number is -1
+        self.area, self.trait = np.append(pop.area, 0).astype(np.int64), np.append(pop.trait, 0).astype(np.int64)
+        self.station = np.append(pop.station, -1).astype(np.int64)
+        self.lead = int(net.lead_of_group[0]) if len(net.groups) else -1
+        self.requests: list[Request] = []
+        self.visits: list[dict[str, Any]] = []
+        self._forget_week()
+
+    def run(self, progress: Any = None) -> None:
+        """Run to the horizon."""
+        self._put_in_force(0)
+        self.choice.renew(self.waits)
+        self.books = {p: self._book(p) for p, point in enumerate(self.network.points) if point.bookable}
+        self.env.process(self.clock())
+        for p, point in enumerate(self.points):
+            self.env.process(self.keep_hours(p, point))
+        self.env.run(until=self.timetable.horizon)
+        self._write_stays()
+
+    # ---------------------------------------------------------------- the patient
+
+    def patient(self, who: Rows) -> Story:
+        """One episode, from the need to its end: a door, the way in, the consultation, and what comes of it."""
+        minute = float(who["time"][0])
+        yield self.until(minute)
+        plan = self.first_door(who, minute)
+        while plan is not None:
+            place = yield from self.come_in(who, plan)
+            if place is None:  # left the area, found no door, or did not come
+                return
+            visit = yield from self.consult(who, place)
+            if not visit.left:
+                plan = self.what_next(who, visit)
+            elif self.tries_again(who, visit.point):
+                yield self.until(visit.place + DAY)
+                plan = self.first_door(who, visit.place + DAY)
+            else:
+                return
+
+    def come_in(self, who: Rows, plan: Plan | None) -> Story:
+        """By appointment or walking in, one door after the other: the place in line, None = in vain."""
+        while plan is not None and plan.point != OUTSIDE:
+            point, minute, books = plan
+            who["point"] = point
+            if not books:
+                place = self.present_from(who, point, minute)
+                yield self.until(place, ARRIVALS + int(who["key"][0]))
+                if self.admits(who, point):
+                    return place
+                minute = place  # turned away: asks for an appointment
+            if minute > self.env.now:
+                yield self.until(minute)
+            appointment = yield self.ask(who, point, minute)
+            if appointment is not None:
+                return (yield from self.keep(who, *appointment))
+            plan = self.next_door(who, point, minute)
+        if plan is not None and who["admit"]:
+            self._stay_outside(who, np.array([plan.minute]))
+        return None
+
+    def keep(self, who: Rows, minute: float, how: int) -> Story:
+        """Keep an appointment a little early or late, or stay away; nobody comes after the last admission."""
+        luck = streams.child(who["key"], who["seen"].astype(np.uint64) + np.uint64(7))
+        if streams.uniform(luck, Purpose.NO_SHOW)[0] < self.choice.no_show[0]:
+            return None
+        who["entry"] = how
+        last = self.openings.closes[self.pattern(int(who["point"][0])), int(minute // HALF_DAY)] - 1.0
+        arrival = minute + float(streams.uniform(luck, Purpose.PUNCTUALITY)[0]) * 30.0 - 20.0
+        place = max(min(arrival, last), minute)
+        yield self.until(place, ARRIVALS + int(who["key"][0]))
+        return place
+
+    def consult(self, who: Rows, place: float) -> Story:
+        """Wait, be seen, go for the exam and come back into the same queue with the results (R4), or lose patience."""
+        point, key = int(who["point"][0]), int(who["key"][0])
+        room, level = self.points[point], self.network.level[[self.facility(point)]]
+        visit = visit_keys(who, level)
+        column = np.array([len(Level)]) if self.is_emergency(point) else level
+        look = float(consultation(self.care, visit, WORLD, column)[0])
+        exam = float(exam_turnaround(self.care, visit, WORLD, who["condition"].astype(np.int64), level)[0])
+        rank = int(priority_of(who, self.care, self.is_emergency(point), self.rules_now.priority)[0])
+        gone = place + float(patience(self.care, visit, WORLD)[0])
+
+        turn = room.line_up(rank, place, key)
+        yield turn | self.until(gone, CLOCK)
+        if not turn.triggered:
+            room.give_up(turn)
+            return self.write_down(who, Visit(point, visit, place, gone, math.inf, True), None)
+        begin = last = turn.value
+        end = begin + look
+        if exam > 0:
+            yield self.until(end, ENDS)
+            room.release(end)
+            yield self.until(end + exam, ARRIVALS + key)
+            last = yield room.line_up(rank, end + exam, key)
+            end = last + look * float(self.care.second_look[0])
+        over = self.write_down(who, Visit(point, visit, place, end, self.window_end(room, last), False), begin)
+        yield self.until(end, ENDS)
+        room.release(end)
+        return over
+
+    def what_next(self, who: Rows, visit: Visit) -> Plan | None:
+        """What comes of being seen: home, back another day, a bed, or up, by the formal channel or alone."""
+        net, facility = self.network, self.facility(visit.point)
+        who["seen"] += np.uint32(1 << 4 * int(net.level[facility]))
+        who["origin"] = -1
+        ward = net.ward_at[facility, self.department(who)]
+        beyond = who["need"] > net.capability[facility, who["condition"]]
+        beyond |= (who["admit"] == 1) & (ward < 0)
+        if beyond[0] and self.is_emergency(visit.point):
+            return self.transferred(who, visit)
+        channel = (net.group[[facility]] >= 0) & ~net.is_lead[[facility]] & (who["person"] >= 0)
+        outcome = int(referral.up(self.rules_now.up, visit.key, WORLD, beyond, channel)[0])
+        if outcome == referral.FORMAL:
+            return self.referred(who, visit)
+        if outcome in (referral.SELF, referral.DECLINED):
+            return self.goes_alone(who, visit)
+        if outcome == referral.TREATED and who["admit"]:
+            entry = [beds.EMERGENCY] if self.is_emergency(visit.point) else who["cls"].astype(np.int64) + 1
+            self._ask_for_bed(who, ward, np.asarray(entry), np.array([visit.end]))
+        elif outcome in (referral.TREATED, referral.STAYS) and not who["admit"]:
+            return self.asked_back(who, visit)
+        return None
+
+    # ---------------------------------------------------------------- doors
+
+    def first_door(self, who: Rows, minute: float) -> Plan:
+        """A non-resident's declared hospital, a long-term patient's usual place, or a door chosen now."""
+        if who["person"] < 0 and who["origin"] >= 0:
+            point = self.point_of(who, int(who["origin"][0]))
+            who["origin"] = -1
+        elif (point := self.usual_place(who, minute)) < 0:
+            point = self.choose(who, self.untried(who) if who["doors"] else None)
+            if who["panel"] >= 0 and not who["doors"] and point != OUTSIDE:
+                self.panel.usual[who["panel"]] = point
+        return Plan(point, minute, self.would_book(who, point))
+
+    def usual_place(self, who: Rows, minute: float) -> int:
+        """-1 = none yet, or a year's re-choice has come."""
+        if who["panel"] < 0 or who["doors"]:
+            return -1
+        panel, row, year = self.panel, who["panel"], int(minute // (365 * DAY))
+        again = panel.chosen_in[row] != year and streams.uniform(panel.key[row], Purpose.RECHOICE, year) < self.choice.rechoice[0]
+        panel.chosen_in[row] = year
+        return -1 if again else int(panel.usual[row][0])
+
+    def choose(self, who: Rows, allowed: set[int] | None) -> int:
+        """The best door of all, with persuasion, or of those allowed, without; then the facility."""
+        person = who["person"]
+        cell = self.choice.cell(who, self.trait[person], self.rules_now.contracted[0, person])
+        if allowed is None:
+            door = self.choice.persuaded(who, cell, self.choice.door(who, cell), self.rules_now.adherence)
+        else:
+            door = self.choice.door(who, cell, np.array([[d in allowed for d in range(len(DOORS))]]))
+        door = np.where(door < 0, OUTSIDE_DOOR, door)
+        return int(self.choice.point(who, door, self.area[person], self.station[person])[0])
+
+    def untried(self, who: Rows) -> set[int]:
+        """All doors but that of the facility that could not help."""
+        return set(range(len(DOORS))) - {int(DOOR_OF_LEVEL[self.network.level[who["origin"]]][0])}
+
+    def tries_again(self, who: Rows, point: int) -> bool:
+        """Whether there is patience for one more door after this one."""
+        who["origin"] = self.facility(point)
+        who["doors"] += 1
+        return bool(who["doors"] < self.choice.doors_tried[0] and who["person"] >= 0)
+
+    def next_door(self, who: Rows, point: int, minute: float) -> Plan | None:
+        """Refused: the next door is asked in the same settlement (R5); at last the emergency department, or nothing."""
+        if self.tries_again(who, point):
+            allowed = self.untried(who)
+            if who["need"] > 2 and who["seen"] > 0:
+                allowed &= set(HOSPITAL_DOORS)
+            there = self.choose(who, allowed)
+            walks = there != OUTSIDE and there not in self.books
+            return Plan(there, self.env.now if walks else minute, not walks)
+        emergency = int(self.network.emergency_point[self.facility(point)])
+        if who["need"] <= 2 or emergency < 0:
+            return None
+        who["doors"], who["origin"] = 0, -1
+        return Plan(emergency, self.env.now, False)
+
+    def would_book(self, who: Rows, point: int) -> bool:
+        """Whether the patient asks for an appointment there: by habit, and whenever care is planned."""
+        habit = streams.uniform(who["key"], Purpose.DOOR_BOOKS, self.network.point_number[[point]]) < self.choice.books[0]
+        planned = who["chronic"] == 1 or who["cls"] < OTHER or who["doors"] > 0
+        return point in self.books and bool(habit or planned)
+
+    def present_from(self, who: Rows, point: int, minute: float) -> float:
+        """When a walk-in can be in line: at once, or soon after the next opening."""
+        late = streams.uniform(who["key"], Purpose.PUNCTUALITY)
+        return float(self.openings.present_from(np.array([self.pattern(point)]), np.array([minute]), late)[0])
+
+    def admits(self, who: Rows, point: int) -> bool:
+        """In a bookable clinic a walk-in takes what is free on arrival, then an extra place, else is turned away (R6)."""
+        who["entry"] = WALK_IN
+        if point in self.books:
+            session = self.books[point][int(self.env.now // HALF_DAY)]
+            if session.open:
+                session.open -= 1
+                who["entry"] = OPEN_SLOT
+            elif session.extra:
+                session.extra -= 1
+                who["entry"] = EXTRA
+            else:
+                return False
+        return True
+
+    # ---------------------------------------------------------------- after the visit
+
+    def referred(self, who: Rows, visit: Visit) -> Plan:
+        """The platform asks a hospital of the group, after its delay; the patient is under way meanwhile."""
+        facility = self.facility(visit.point)
+        target = int(self.network.lead_of_group[self.network.group[facility]])
+        member = self.member_hospital(who, facility)
+        prefers_lead = streams.uniform(visit.key, Purpose.UP_CHOICE) < self.rules_now.up.to_lead[0]
+        if who["need"] <= 3 and member not in (None, facility) and not prefers_lead:
+            target = int(member)
+        contracted = self.rules_now.contracted[0, who["person"]]
+        who["cls"] = np.where(contracted, REFERRED_CONTRACTED, REFERRED)
+        who["origin"], who["doors"] = facility, 0
+        delay = float(self.rules_now.up.delay_days[0]) * DAY
+        return self.onward(who, visit, self.point_of(who, target), visit.end + max(delay, self.travel(who, target)))
+
+    def member_hospital(self, who: Rows, facility: int) -> int | None:
+        """The group's first member hospital able to give secondary care for this condition."""
+        net, department = self.network, self.department(who)
+        for f in np.flatnonzero((net.group[:-1] == net.group[facility]) & ~net.is_lead[:-1] & (net.level[:-1] >= Level.secondary)):
+            if net.capability[f, who["condition"]] >= 3 and net.clinic_point[f, department] >= 0 and net.ward_at[f, department] >= 0:
+                return int(f)
+        return None
+
+    def goes_alone(self, who: Rows, visit: Visit) -> Plan:
+        """Self-referral: a hospital of the patient's choice if it is able to help, else the lead hospital, else outside."""
+        who["doors"] = 0
+        point = self.choose(who, set(HOSPITAL_DOORS) - ({HOSPITAL_DOORS[0]} if who["need"] > 3 else set()))
+        if point != OUTSIDE and not self.able(who, self.facility(point)):
+            to_lead = self.lead not in (-1, self.facility(point)) and self.able(who, self.lead)
+            point = self.point_of(who, self.lead) if to_lead else OUTSIDE
+        who["origin"] = self.facility(visit.point)
+        target = self.network.outside if point == OUTSIDE else self.facility(point)
+        return self.onward(who, visit, point, visit.end + self.travel(who, target))
+
+    def transferred(self, who: Rows, visit: Visit) -> Plan:
+        """An emergency beyond the department goes on to the lead hospital's, or out of the area."""
+        facility = self.facility(visit.point)
+        point = OUTSIDE if self.lead in (-1, facility) else int(self.network.emergency_point[self.lead])
+        who["origin"] = facility
+        if point == OUTSIDE:
+            return Plan(OUTSIDE, visit.end, False)
+        return self.onward(who, visit, point, visit.end + self.travel(who, self.lead))
+
+    def asked_back(self, who: Rows, visit: Visit) -> Plan | None:
+        """Some of those treated come back to the same place, by appointment where there are any."""
+        asked = streams.uniform(visit.key, Purpose.FOLLOW_UP) < self.care.follow_up[0, who["condition"]]
+        visits = sum(int(who["seen"][0]) >> 4 * level & 15 for level in range(6))
+        if not asked or visits >= MOST_VISITS or self.is_emergency(visit.point):
+            return None
+        spread = 0.8 + 0.4 * streams.uniform(visit.key, Purpose.FOLLOW_UP_TIME)
+        minute = visit.end + float((self.care.follow_up_minutes[0, who["condition"]] * spread)[0])
+        if visit.point in self.books:
+            return Plan(visit.point, minute, True)
+        return Plan(visit.point, max(minute, visit.window_end), False)
+
+    def onward(self, who: Rows, visit: Visit, point: int, minute: float) -> Plan:
+        """Within a half-day patients go only to higher layers; who goes back waits for the next window (R3)."""
+        books = self.would_book(who, point)
+        back = point != OUTSIDE and self.network.points[point].layer <= self.network.points[visit.point].layer
+        return Plan(point, max(minute, visit.window_end) if back and not books else minute, books)
+
+    def window_end(self, room: ServicePoint, begin: float) -> float:
+        """End of the window in which a consultation begins; overtime belongs to the window of the last admission."""
+        window = self.timetable.window
+        return math.ceil(room.closes / window) * window if begin > room.closes else (begin // window + 1) * window
+
+    # ---------------------------------------------------------------- appointments
+
+    def ask(self, who: Rows, point: int, minute: float) -> simpy.Event:
+        """Ask for an appointment; the answer comes at the end of the half-day."""
+        request = Request(who, point, minute, self.env.event())
+        self.requests.append(request)
+        return request.answer
+
+    def settle(self) -> Story:
+        """Requests are answered in the order class, minute, id; in rounds: the refused ask at their next door (R5)."""
+        while self.requests:
+            asked, self.requests = sorted(self.requests, key=self.turn), []
+            for request in asked:
+                request.answer.succeed(self.grant(request))
+            yield self.until(self.env.now, CLOCK)
+
+    def turn(self, request: Request) -> tuple[int, float, int]:
+        """Place of a request in the order of settlement."""
+        cls = int(request.who["cls"][0]) if self.rules_now.priority[0] else OTHER
+        return cls, request.minute, int(request.who["key"][0])
+
+    def grant(self, request: Request) -> tuple[float, int] | None:
+        """The first session with a place, held ones first for those entitled; None = none within patience."""
+        patience_days = float(self.choice.patience_days[0])
+        now = int(self.env.now // HALF_DAY)
+        earliest = max(now, int(request.minute // HALF_DAY))
+        latest = min(now + 2 * int(self.choice_specs[0].booking_days.value), earliest + round(2 * patience_days))
+        granted, days = None, round(patience_days)
+        for half in range(earliest, latest + 1):
+            if (how := self.take_slot(request, self.books[request.point][half])) is not None:
+                granted = self.appointed(request.point, half), how
+                days = max(half // 2 - int(request.minute // DAY), 0)
+                break
+        self.week["days"][request.point] += days
+        self.week["requests"][request.point] += 1
+        return granted
+
+    def take_slot(self, request: Request, session: Session) -> int | None:
+        """Held slots are for formally referred patients before their first visit at the hospital."""
+        who, level = request.who, int(self.network.level[self.facility(request.point)])
+        entitled = who["cls"] < OTHER and int(who["seen"][0]) >> 4 * level & 15 == 0
+        if entitled and session.held:
+            session.held -= 1
+            return HELD_SLOT
+        if session.open:
+            session.open -= 1
+            return OPEN_SLOT
+        return None
+
+    def appointed(self, point: int, half: int) -> float:
+        """Appointments follow each other through the session in the order in which they are given."""
+        session, pattern = self.books[point][half], self.pattern(point)
+        opens, closes = self.openings.opens[pattern, half], self.openings.closes[pattern, half]
+        session.given += 1
+        return float(opens + (session.given - 0.5) / session.offered * (closes - opens))
+
+    def _book(self, point: int) -> list[Session]:
+        """All sessions of a clinic; held slots are share x slots, the rounding error carried to the next session (R7)."""
+        share, owed, book = Fraction(0), Fraction(0), []
+        for half, in_force in enumerate(self._shares_by_half_day(point)):
+            if in_force != share:
+                share, owed = in_force, Fraction(0)
+            size = self.openings.size[self.pattern(point), half]
+            slots = round(self.has.slots[point] * size)
+            owed += share * slots
+            held = math.floor(owed)
+            owed -= held
+            book.append(Session(slots, held, slots - held, round(self.has.extra[point] * size)))
+        return book
+
+    def _shares_by_half_day(self, point: int) -> Iterator[Fraction]:
+        """Quotas apply to lead hospitals."""
+        for half in range(2 * self.timetable.known_days):
+            rules = self.policies[0].on(self.timetable.date(half // 2))
+            yield Fraction(rules.slot_quota.held_for_referral) * int(self.network.is_lead[self.facility(point)])
+
+    # ---------------------------------------------------------------- time
+
+    def until(self, minute: float, priority: int = STARTS) -> simpy.Event:
+        """That minute exactly: SimPy adds a delay to the present, and the sum may miss it by a rounding error."""
+        event = self.env.event()
+        event._ok, event._value = True, None
+        heappush(self.env._queue, (minute, priority, next(self.env._eid), event))
+        return event
+
+    def clock(self) -> Story:
+        """Midnight brings the rules of the day, every half-day ends with the settlement of requests."""
+        for half in range(2 * self.timetable.days):
+            if half % 2 == 0:
+                self.midnight(half // 2)
+            yield self.until((half + 1) * HALF_DAY, CLOCK)
+            yield from self.settle()
+
+    def midnight(self, day: int) -> None:
+        """New rules, perceived waits on Mondays (R14), held slots released, and every four weeks the needs to come."""
+        if day > 0 and self.timetable.date(day) in self.rule_dates:
+            self._put_in_force(day)
+        if day > 0 and self.timetable.weekday[day] == 0:
+            self.waits.renew(*(self.week[x][None, :] for x in ("days", "requests", "minutes", "visits")))
+            self._forget_week()
+            self.choice.renew(self.waits)
+        for book in self.books.values():
+            for session in book[2 * day : 2 * (day + int(self.rules_now.release_days[0])) + 2]:
+                session.open, session.held = session.open + session.held, 0
+        if day % CHUNK == 0:
+            needs = self.demands[0].chunk(day // CHUNK)
+            settle_truth(needs, self.care)
+            for i in range(len(needs)):
+                self.env.process(self.patient(needs[i : i + 1]))
+
+    def keep_hours(self, number: int, point: ServicePoint) -> Story:
+        """Doctors come for every session; an emergency department is open for ever."""
+        opens, closes, size = (x[self.pattern(number)] for x in (self.openings.opens, self.openings.closes, self.openings.size))
+        for half in np.flatnonzero(size[: 2 * self.timetable.days]):
+            yield self.until(opens[half], CLOCK)
+            doctors = max(math.ceil(self.has.doctors[number] * size[half] - 1e-9), 1)
+            point.open(doctors, math.inf if self.is_emergency(number) else closes[half], opens[half])
+
+    # ---------------------------------------------------------------- what is known
+
+    @property
+    def rules_now(self) -> Any:
+        """The rules of the day."""
+        return self.journey.rules
+
+    def facility(self, point: int) -> int:
+        """Facility of a service point."""
+        return self.network.points[point].facility
+
+    def pattern(self, point: int) -> int:
+        """Opening pattern of a service point."""
+        return int(self.network.point_pattern[point])
+
+    def is_emergency(self, point: int) -> bool:
+        """Whether a service point is an emergency department."""
+        return self.network.points[point].department == EMERGENCY
+
+    def department(self, who: Rows) -> Any:
+        """Department of the patient's condition."""
+        return self.choice.department[who["condition"]]
+
+    def travel(self, who: Rows, facility: int) -> float:
+        """Minutes from home."""
+        return float(self.has.travel[self.area[who["person"]], facility][0])
+
+    def able(self, who: Rows, facility: int) -> bool:
+        """Whether a facility can give what the episode needs, the bed included."""
+        bed = not who["admit"] or self.network.ward_at[facility, self.department(who)] >= 0
+        return bool(self.network.capability[facility, who["condition"]] >= who["need"] and bed)
+
+    def point_of(self, who: Rows, facility: int) -> int:
+        """The service point of a facility that takes the patient's condition."""
+        clinic = int(self.network.clinic_point[facility, self.department(who)][0])
+        emergency = int(self.network.emergency_point[facility])
+        urgent = self.choice.is_emergency[who["condition"]][0] and emergency >= 0
+        return emergency if urgent or clinic < 0 else clinic
+
+    # ---------------------------------------------------------------- writing down
+
+    def _forget_week(self) -> None:
+        self.week = {x: np.zeros(len(self.points), dtype=np.int64) for x in ("days", "requests", "minutes", "visits")}
+
+    def write_down(self, who: Rows, visit: Visit, begin: float | None) -> Visit:
+        """The row of a visit whose last look begins, or whose patient leaves, now."""
+        wait = (visit.end if begin is None else begin) - visit.place
+        self.week["minutes"][visit.point] += round(wait)
+        self.week["visits"][visit.point] += 1
+        self.visits.append({
+            "episode": who["key"][0], "facility": self.network.facilities[self.facility(visit.point)].id, "point": visit.point,
+            "kind": KINDS[int(self.is_emergency(visit.point))], "cls": CLASSES[int(who["cls"][0])], "entry": WAYS_IN[int(who["entry"][0])],
+            "time": visit.place, "begin": begin, "end": visit.end, "left": visit.left,
+        })  # fmt: skip
+        return visit

@@ -1,0 +1,259 @@
+"""The waiting room: the rule of the queue against an event-by-event oracle, windows of any length, compiled or not."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import towns
+from sim import sessions, slots
+from sim.care import LEVELS, Care
+from sim.contacts import OTHER, REFERRED_CONTRACTED, empty
+from sim.sessions import AT_EXAM, DONE, LEFT, WAITING, WAITING_AGAIN
+
+
+@dataclass
+class Patient:
+    """One patient of the oracle."""
+
+    place: float
+    cls: int
+    key: int
+    patience: float
+    service: float
+    exam: float
+    second: float
+    begin: float = 0.0
+    end: float = 0.0
+    status: int = WAITING
+
+
+@dataclass
+class Oracle:
+    """R1 read aloud, one instant after the other: ends, starts of those waiting, arrivals in the order of ids, those who give up."""
+
+    patients: list[Patient]
+    free: list[float]
+    waiting: list[tuple[int, float, int, Patient]] = field(default_factory=list)
+    coming: list[tuple[float, int, Patient]] = field(default_factory=list)
+
+    def run(self) -> None:
+        """Until nobody is left."""
+        self.coming = [(p.place, p.key, p) for p in self.patients]
+        while self.coming or self.waiting:
+            self.instant(self.next_instant())
+
+    def next_instant(self) -> float:
+        gives_up = [p.place + p.patience for *_, p in self.waiting if p.status == WAITING]
+        return min([*(at for at, *_ in self.coming), *gives_up, *(self.free if self.waiting else [])])
+
+    def instant(self, now: float) -> None:
+        while self.waiting and min(self.free) <= now:
+            self.waiting.sort(key=lambda w: w[:3])
+            self.start(self.waiting.pop(0)[3], now)
+        arrived = sorted((c for c in self.coming if c[0] == now), key=lambda c: c[:2])
+        self.coming = [c for c in self.coming if c[0] > now]
+        for at, key, patient in arrived:
+            if not self.waiting and min(self.free) <= now:
+                self.start(patient, now)
+            else:
+                self.waiting.append((patient.cls, at, key, patient))
+        for one in [w for w in self.waiting if w[3].status == WAITING and w[3].place + w[3].patience <= now]:
+            self.waiting.remove(one)
+            one[3].end, one[3].status = one[3].place + one[3].patience, LEFT
+
+    def start(self, patient: Patient, now: float) -> None:
+        again = patient.status == AT_EXAM
+        if not again:
+            patient.begin = now
+        patient.end = now + (patient.second if again else patient.service)
+        patient.status = DONE
+        if not again and patient.exam:
+            patient.status = AT_EXAM
+            self.coming.append((patient.end + patient.exam, patient.key, patient))
+        self.free[self.free.index(min(self.free))] = patient.end
+
+
+minutes = st.integers(0, 12).map(float)
+"""Whole minutes in a short session: many things happen at one instant."""
+
+patient = st.builds(
+    Patient, place=minutes, cls=st.integers(0, 2), key=st.just(0), patience=st.one_of(st.just(np.inf), minutes),
+    service=st.integers(1, 6).map(float), exam=st.one_of(st.just(0.0), st.integers(1, 5).map(float)), second=st.integers(1, 3).map(float),
+)  # fmt: skip
+rooms = st.lists(
+    st.tuples(st.lists(patient, min_size=1, max_size=14), st.lists(minutes, min_size=1, max_size=3)), min_size=1, max_size=3
+)
+
+
+def solve(the_rooms: list[tuple[list[Patient], list[float]]], until: float = np.inf, loop: Any = None) -> dict[str, list[float]]:
+    """The same rooms by the engine, all at once."""
+    flat = [p for people, _ in the_rooms for p in people]
+    bounds = np.cumsum([0, *(len(people) for people, _ in the_rooms)])
+    doctors = np.array([len(free) for _, free in the_rooms])
+    free = np.full((len(the_rooms), doctors.max()), -np.inf)
+    for row, (_, each) in zip(free, the_rooms, strict=True):
+        row[: len(each)] = each
+    limits = np.full(len(the_rooms), until)
+
+    def column(name: str, kind: type = float) -> np.ndarray[Any, Any]:
+        return np.array([getattr(p, name) for p in flat], dtype=kind)
+
+    given_columns = [column("place"), column("cls", np.int64), column("key", np.uint64), *map(column, ("patience", "service", "exam", "second"))]  # type: ignore[arg-type]
+    filled = {"begin": np.zeros(len(flat)), "end": np.zeros(len(flat)), "back": np.zeros(len(flat)), "status": np.zeros(len(flat), dtype=np.int64)}
+    (loop or sessions.serve)(bounds, doctors, free, limits, *given_columns, *filled.values())
+    return {name: values.tolist() for name, values in filled.items()}
+
+
+def lined_up(the_rooms: list[tuple[list[Patient], list[float]]]) -> None:
+    """Ids in another order than arrivals, and each room sorted by place and id, as the engine asks."""
+    number = 0
+    for people, _ in the_rooms:
+        for p in people:
+            p.key, number = (number * 7919 + 13) % 1009, number + 1
+        people.sort(key=lambda p: (p.place, p.key))
+
+
+@settings(max_examples=400, deadline=None, derandomize=True)
+@given(rooms)
+def test_the_queue_is_that_of_the_oracle(the_rooms: list[tuple[list[Patient], list[float]]]) -> None:
+    lined_up(the_rooms)
+    found = solve(the_rooms)
+    for people, free in the_rooms:
+        Oracle(people, list(free)).run()
+    expected = [p for people, _ in the_rooms for p in people]
+    assert found["status"] == [p.status for p in expected]
+    assert found["end"] == [p.end for p in expected]
+    assert [b for b, s in zip(found["begin"], found["status"], strict=True) if s == DONE] == [p.begin for p in expected if p.status == DONE]
+
+
+@settings(max_examples=200, deadline=None, derandomize=True)
+@given(rooms, st.integers(1, 14))
+def test_a_window_that_ends_settles_exactly_what_began_before_its_end(the_rooms: list[tuple[list[Patient], list[float]]], until: int) -> None:
+    lined_up(the_rooms)
+    for people, _ in the_rooms:
+        people[:] = [p for p in people if p.place < until] or people[:1]
+    whole, part = solve(the_rooms), solve(the_rooms, float(until))
+    patients = [p for people, _ in the_rooms for p in people]
+    for i, p in enumerate(patients):
+        if part["status"][i] == DONE:
+            assert (part["begin"][i], part["end"][i]) == (whole["begin"][i], whole["end"][i])
+        elif part["status"][i] == LEFT:
+            assert (part["end"][i], LEFT) == (whole["end"][i], whole["status"][i])
+        elif part["status"][i] in (AT_EXAM, WAITING_AGAIN):
+            assert part["begin"][i] == whole["begin"][i] < until
+            assert part["back"][i] == whole["back"][i] == part["end"][i] + p.exam
+        else:
+            assert whole["begin"][i] >= until or whole["end"][i] >= until
+
+
+@settings(max_examples=100, deadline=None, derandomize=True)
+@given(rooms)
+def test_the_loop_does_the_same_whether_compiled_or_not(the_rooms: list[tuple[list[Patient], list[float]]]) -> None:
+    lined_up(the_rooms)
+    assert solve(the_rooms, 9.0) == solve(the_rooms, 9.0, _pure)
+
+
+def _pure(*arguments: Any) -> None:
+    compiled, sessions._FAST = sessions._FAST, None
+    try:
+        sessions.serve(*arguments)
+    finally:
+        sessions._FAST = compiled
+
+
+def test_a_queue_by_hand() -> None:
+    """One doctor, free at 0. The one who came third is of the first class and is taken as soon as the doctor is free, not before."""
+    people = [
+        Patient(0, 2, 1, np.inf, 10, 0, 0), Patient(1, 2, 2, np.inf, 5, 0, 0), Patient(2, 0, 3, np.inf, 5, 0, 0), Patient(3, 2, 4, 8, 5, 0, 0),
+    ]  # fmt: skip
+    found = solve([(people, [0.0])])
+    assert found["begin"][:3] == [0, 15, 10]
+    assert found["status"] == [DONE, DONE, DONE, LEFT]
+    assert found["end"][3] == 11  # place 3 + patience 8
+
+
+def test_a_doctor_is_never_kept_idle_for_a_patient_who_has_not_come_yet() -> None:
+    found = solve([([Patient(0, 2, 1, np.inf, 10, 0, 0), Patient(1, 0, 2, np.inf, 10, 0, 0)], [0.0])])
+    assert found["begin"] == [0, 10]
+
+
+# ------------------------------------------------------------------------------------------------------------ windows
+
+EXAMS = {"exam_at": {level: towns.said(1.0) for level in LEVELS[:-1]}}
+EMERGENCY = {"ill": towns.condition("emergency", exam=0.5), "waiting_patience": 40.0, **EXAMS}
+CLINIC = {"ill": towns.condition(exam=0.5), "waiting_patience": 60.0, **EXAMS}
+BOOKED = {"places": {"slots": 40}, "doors": {"books": 0.5, "no_show": 0.1}, **CLINIC}
+TOWNS = {
+    "emergency": lambda window: towns.emergency_town(300, 3, 10, window=window, **EMERGENCY),
+    "walk-in clinic": lambda window: towns.clinic_town(100, 10, window=window, **CLINIC),
+    "bookable clinic": lambda window: towns.clinic_town(100, 10, window=window, **BOOKED),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("place", TOWNS)
+def test_windows_of_any_length_give_the_same_visits_where_nothing_feeds_back(place: str) -> None:
+    """R2: busy doctors, waiting patients and those at an exam carry over, to the last bit."""
+    half_day = towns.run(TOWNS[place](720))[0]
+    assert half_day["visits"]["left"].any()
+    for window in (240, 30):
+        towns.assert_same(towns.run(TOWNS[place](window))[0], half_day)
+
+
+def test_numba_and_plain_python_give_the_same_town(monkeypatch: pytest.MonkeyPatch) -> None:
+    town = towns.group_town(10, settings=towns.PLAN)
+    compiled = towns.run(town)[0]
+    for room in (sessions, slots):
+        monkeypatch.setattr(room, "_FAST", None)
+    towns.assert_same(towns.run(town)[0], compiled)
+
+
+def test_who_is_in_by_the_last_admission_is_seen_and_nobody_waits_overnight() -> None:
+    visits = towns.run(towns.clinic_town(60, 10, **EXAMS))[0]["visits"]
+    minute = visits["time"] % 1440
+    assert (((minute >= 480) & (minute <= 720)) | ((minute >= 840) & (minute <= 1050))).all()
+    same_half_day = visits["begin"] // 720 == visits["time"] // 720
+    overtime = visits["begin"] % 1440
+    assert (same_half_day | (overtime < 840)).all()
+    assert (visits["end"] // 1440 == visits["time"] // 1440).all()
+
+
+def test_the_late_come_before_the_last_admission() -> None:
+    """Forty slots in a morning: the last appointment is three minutes before the end, and ten minutes' delay would miss it."""
+    visits = towns.run(towns.clinic_town(100, 10, places={"slots": 40}, doors={"books": 1.0}))[0]["visits"]
+    minute = visits["time"] % 1440
+    assert (((minute >= 480) & (minute <= 720)) | ((minute >= 840) & (minute <= 1050))).all()
+
+
+# ----------------------------------------------------------------------------------------------------------- priority
+
+
+def _care() -> Care:
+    return Care.of([towns.care({"urgent": towns.condition("emergency")}, triage=[0.1, 0.2, 0.3, 0.4])], ["urgent"])
+
+
+def test_priority_is_triage_in_an_emergency_department_and_class_elsewhere_where_granted() -> None:
+    rows = empty(4000)
+    rows["key"] = np.arange(4000) * 2654435761
+    rows["cls"] = np.arange(4000) % 3
+    triage = sessions.priority_of(rows, _care(), True, np.array([True]))
+    assert set(triage.tolist()) == {0, 1, 2, 3}
+    granted, not_granted = (sessions.priority_of(rows, _care(), False, np.array([yes])) for yes in (True, False))
+    assert granted.tolist() == rows["cls"].tolist()
+    assert set(not_granted.tolist()) == {OTHER}
+    assert REFERRED_CONTRACTED < OTHER
+
+
+def test_a_visit_has_luck_of_its_own_by_level_and_occurrence() -> None:
+    rows = empty(3)
+    rows["key"] = 42
+    rows["seen"] = [0, 1, 1 << 4]
+    level = np.zeros(3, dtype=np.int64)
+    keys = sessions.visit_keys(rows, level)
+    assert keys[0] == keys[2] != keys[1]  # a visit at level 1 does not count at level 0
+    assert len({*keys.tolist(), *sessions.visit_keys(rows, level + 1).tolist()}) == 4
