@@ -192,10 +192,13 @@ class Care:
 
 def truth(care: Care, key: Keys, world: NDArray[np.int64], condition: NDArray[np.int64]) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
     """What is true of an episode: level of care needed (1-4) and whether a bed is needed (then at least level 2)."""
+    conditions = care.admission.shape[1]
+    row = world * conditions + condition
     u = streams.uniform(key, Purpose.SEVERITY)
-    beyond = care.beyond[world, condition]
-    need = 1 + (u[:, None] < beyond).sum(axis=1)
-    admit = streams.uniform(key, Purpose.ADMISSION) < care.admission[world, condition]
+    need = np.ones(len(key), dtype=np.int8)
+    for step in range(care.beyond.shape[2]):
+        need += u < care.beyond[:, :, step].ravel().take(row)
+    admit = streams.uniform(key, Purpose.ADMISSION) < care.admission.ravel().take(row)
     return np.where(admit, np.maximum(need, 2), need).astype(np.uint8), admit
 
 

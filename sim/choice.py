@@ -279,17 +279,19 @@ class Choice:
         The noise belongs to the episode, so a patient who has to try another door takes the next best one.
         """
         best, value = np.full(len(rows), -1), np.full(len(rows), NEVER / 2)
+        noise = streams.cells(np.ascontiguousarray(rows["key"]), Purpose.DOOR_LEVEL, len(DOORS))
         for d in range(len(DOORS)):
-            utility = self.utility[d].take(cell) + self.gumbel.take(streams.cell(rows["key"], Purpose.DOOR_LEVEL, d))
+            utility = self.utility[d].take(cell) + self.gumbel.take(noise[d])
             if allowed is not None:
-                utility = np.where(allowed[:, d], utility, NEVER)
-            better = utility > value
-            best[better] = d
+                utility[~allowed[:, d]] = NEVER
+            np.copyto(best, d, where=utility > value)
             np.maximum(value, utility, out=value)
         return best
 
     def persuaded(self, rows: Rows, cell: NDArray[np.int64], door: NDArray[np.int64], adherence: Floats) -> NDArray[np.int64]:
         """Primary first contact by persuasion: who adheres starts at the best grassroots door; emergencies bypass."""
+        if not adherence.any():
+            return door
         eligible = (door > GRASSROOTS_DOORS[-1]) & ~self.is_emergency[rows["condition"]] & (rows["doors"] == 0)
         adheres = eligible & (streams.uniform(rows["key"], Purpose.ADHERENCE) < adherence[rows["world"]])
         who = np.flatnonzero(adheres)

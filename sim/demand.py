@@ -116,6 +116,8 @@ class Demand:
         self.spec, self.population, self.timetable, self.network = spec, population, timetable, network
         self.luck = (seed, replication)
         self.profiles = sorted(timetable.spec.profiles)
+        self.profile_of = np.array([self.profiles.index(spec.needs[c].profile) for c in network.conditions])
+        """Weekly profile of each condition."""
         acute = [c for c in network.conditions if spec.needs[c].incidence is not None]
         self.cells = self._cells(acute, area_factor)
         self.inflow = self._inflow()
@@ -223,13 +225,14 @@ class Demand:
         rows["panel"] = who
         rows["chronic"] = 1
         week = ((due - first_day * DAY) // (7 * DAY)).astype(np.int64)
-        profile = np.array([self.profiles.index(self.spec.needs[c].profile) for c in self.network.conditions])[rows["condition"]]
+        profile = self.profile_of[rows["condition"]]
         u = streams.uniform(rows["key"], Purpose.TIME)
         time = np.empty(len(who))
         for p, table in enumerate(weights):
-            for w in range(CHUNK // 7):
-                pick = (profile == p) & (week == w)
-                time[pick] = (first_day + 7 * w) * DAY + _inverse(table[7 * w : 7 * w + 7].ravel(), u[pick])
+            pick = np.flatnonzero(profile == p)
+            by_week = np.concatenate([[0.0], np.cumsum(table.reshape(-1, 7 * 24).sum(axis=1))])
+            mass = by_week[week[pick]] + u[pick] * np.diff(by_week)[week[pick]]
+            time[pick] = first_day * DAY + _inverse(table.ravel(), mass / by_week[-1])
         rows["time"] = time
         return rows
 

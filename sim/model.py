@@ -27,6 +27,7 @@ from sim.citation import draw
 from sim.contacts import Rows
 from sim.demand import CHUNK, Demand, DemandSpec, expected_rates, join_panels, settle_truth
 from sim.journey import Journey, RulesInForce
+from sim.loads import Forecast
 from sim.network import Level, Network, NetworkSpec
 from sim.policy import Policy, Rules
 from sim.population import AGES, Population, PopulationSpec
@@ -102,6 +103,7 @@ class Model:
         self._build_demand()
         self._build_journey()
         self._build_hospitals()
+        self.forecasts = [self._forecast(w) for w in range(self.worlds)]
         self.rule_dates = {d for p in self.policies for d in p.dates()}
 
     def _build_choice(self) -> None:
@@ -109,9 +111,11 @@ class Model:
         kinds = [conditions[c].kind for c in self.conditions]
         departments = [conditions[c].department for c in self.conditions]
         weights = np.array([self._expected_needs(w, r) for w, r in enumerate(self.replications)])
+        self.expected_needs = weights
         self.choice = Choice(self.choice_specs, self.network, self.capacities, kinds, departments, weights)
         half_life = np.array([s.wait_half_life_weeks.value for s in self.choice_specs])
         self.waits = PerceivedWaits.none(self.worlds, len(self.network.points), half_life)
+        self.choice.renew(self.waits)
 
     def _expected_needs(self, world: int, replication: int) -> NDArray[np.float64]:
         """First contacts a year by stratum of choice, contract and condition, with contracts as surveyed."""
@@ -233,7 +237,6 @@ class Model:
         """Run to the horizon."""
         self._shares: dict[date, list[Fraction]] = {}
         self._put_in_force(0)
-        self.journey.renew_choice()
         self.journey.open_books()
         self.env.process(self._windows(progress))
         gc.freeze()  # residents and tables stay for the whole run: nothing to look for among them
@@ -419,4 +422,13 @@ class Model:
 
     def tables(self, world: int) -> dict[str, pd.DataFrame]:
         """All tables of one replication."""
-        return self.ledger.tables(world)
+        return self.ledger.tables(world) | {"loads": self.forecasts[world]}
+
+    def _forecast(self, world: int) -> pd.DataFrame:
+        """The load of the base year, before anything is simulated."""
+        demand = self.demands[world]
+        openings = self.journey.rooms.openings
+        return Forecast(
+            self.network, demand.timetable, openings, self.care, self.choice, self.capacities[world], demand,
+            self.expected_needs[world], world,
+        ).table()  # fmt: skip

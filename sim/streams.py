@@ -24,11 +24,12 @@ Floats = NDArray[np.float64]
 GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _M1, _M2 = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
 _S8, _S12, _S27, _S30, _S31, _S48 = (np.uint64(n) for n in (8, 12, 27, 30, 31, 48))
-_GOLDEN, _ALL_BITS = int(GOLDEN), (1 << 64) - 1
-_TO_UNIT = 2.0**-52
-
 TABLE = 1 << 16
 """Cells of a quantile table: a law is looked up by the first 16 bits of a number."""
+
+_GOLDEN, _ALL_BITS, _CELL_BITS = int(GOLDEN), (1 << 64) - 1, np.uint64(TABLE - 1)
+_TO_UNIT = 2.0**-52
+
 
 
 class Purpose(IntEnum):
@@ -113,6 +114,12 @@ def uniform(keys: Keys, purpose: int, index: ArrayLike = 0) -> Floats:
 def cell(keys: Keys, purpose: int, index: ArrayLike = 0) -> NDArray[np.int64]:
     """The cell of a quantile table for each key: the first 16 bits of the same number."""
     return (bits(keys, purpose, index) >> _S48).astype(np.int64)
+
+
+def cells(keys: Keys, purpose: int, number: int) -> list[NDArray[np.int64]]:
+    """Several independent cells for each key, four from each 64-bit number."""
+    parts = [bits(keys, purpose, i) for i in range((number + 3) // 4)]
+    return [((parts[i // 4] >> np.uint64(48 - 16 * (i % 4))) & _CELL_BITS).astype(np.int64) for i in range(number)]
 
 
 def _midpoints() -> Floats:

@@ -1,9 +1,13 @@
 """The second engine: the same model told one patient at a time, as a specification that runs (ruling R26).
 
-One SimPy process for each episode, a priority queue at each service point, appointment books that settle in rounds: slow,
-and short enough to be read. The place, the needs, the rules of the day, the beds and all decisions are the model's own;
-waiting rooms, appointment books and the way of a patient through them are told anew, one event after the other. On any
-town the visits and stays are those of `sim.model.simulate`, to the last bit (test_one_by_one.py).
+One SimPy process for each episode, a priority queue at each service point, appointment books that settle in rounds:
+slow, and short enough to be read; begin with `Town.patient`. The place, the needs, the rules of the day, the beds and
+all decisions are the model's own; waiting rooms, appointment books and the way of a patient through them are told anew,
+one event after the other. On any town the visits and stays are those of `sim.model.simulate`, to the last bit
+(test_one_by_one.py).
+
+Two rules are not physics but part of the model: requests of a half-day are answered at its end (R5), and within a
+half-day patients move only to higher layers, others wait for the next window (R3).
 """
 
 from __future__ import annotations
@@ -19,10 +23,10 @@ import numpy as np
 import pandas as pd
 import simpy
 
-from sim import beds, referral, streams
+from sim import beds, contacts, referral, streams
 from sim.care import consultation, exam_turnaround, patience
 from sim.choice import DOOR_OF_LEVEL, DOORS, HOSPITAL_DOORS, OUTSIDE_DOOR
-from sim.contacts import CLASSES, EXTRA, HELD_SLOT, OPEN_SLOT, OTHER, REFERRED, REFERRED_CONTRACTED, WALK_IN, WAYS_IN, Rows
+from sim.contacts import EXTRA, HELD_SLOT, OPEN_SLOT, OTHER, REFERRED, REFERRED_CONTRACTED, WALK_IN, Rows
 from sim.demand import CHUNK, settle_truth
 from sim.journey import MOST_VISITS
 from sim.model import Case, Model
@@ -33,7 +37,7 @@ from sim.streams import Purpose
 from sim.timetable import DAY, HALF_DAY, Openings
 
 ENDS, STARTS, CLOCK, ARRIVALS = 0, 1, 2, 3
-"""Order at one instant (R18): ends and releases, starts of those waiting, the clock, then arrivals by id (ARRIVALS + id)."""
+"""Order at one instant (R18): ends, starts of those waiting, the clock, then arrivals by id (ARRIVALS + id)."""
 
 OUTSIDE = -1
 """The service point of those who leave the area."""
@@ -170,7 +174,7 @@ class Town(Model):
         """One episode, from the need to its end: a door, the way in, the consultation, and what comes of it."""
         minute = float(who["time"][0])
         yield self.until(minute)
-        plan = self.first_door(who, minute)
+        plan: Plan | None = self.first_door(who, minute)
         while plan is not None:
             place = yield from self.come_in(who, plan)
             if place is None:  # left the area, found no door, or did not come
@@ -233,8 +237,8 @@ class Town(Model):
         if not turn.triggered:
             room.give_up(turn)
             return self.write_down(who, Visit(point, visit, place, gone, math.inf, True), None)
-        begin = last = turn.value
-        end = begin + look
+        begin: float = turn.value
+        last, end = begin, begin + look
         if exam > 0:
             yield self.until(end, ENDS)
             room.release(end)
@@ -287,7 +291,8 @@ class Town(Model):
         if who["panel"] < 0 or who["doors"]:
             return -1
         panel, row, year = self.panel, who["panel"], int(minute // (365 * DAY))
-        again = panel.chosen_in[row] != year and streams.uniform(panel.key[row], Purpose.RECHOICE, year) < self.choice.rechoice[0]
+        due = streams.uniform(panel.key[row], Purpose.RECHOICE, year) < self.choice.rechoice[0]
+        again = due and panel.chosen_in[row] != year
         panel.chosen_in[row] = year
         return -1 if again else int(panel.usual[row][0])
 
@@ -329,7 +334,8 @@ class Town(Model):
 
     def would_book(self, who: Rows, point: int) -> bool:
         """Whether the patient asks for an appointment there: by habit, and whenever care is planned."""
-        habit = streams.uniform(who["key"], Purpose.DOOR_BOOKS, self.network.point_number[[point]]) < self.choice.books[0]
+        luck = streams.uniform(who["key"], Purpose.DOOR_BOOKS, self.network.point_number[[point]])
+        habit = luck < self.choice.books[0]
         planned = who["chronic"] == 1 or who["cls"] < OTHER or who["doors"] > 0
         return point in self.books and bool(habit or planned)
 
@@ -339,7 +345,7 @@ class Town(Model):
         return float(self.openings.present_from(np.array([self.pattern(point)]), np.array([minute]), late)[0])
 
     def admits(self, who: Rows, point: int) -> bool:
-        """In a bookable clinic a walk-in takes what is free on arrival, then an extra place, else is turned away (R6)."""
+        """Where one books, a walk-in takes what is free on arrival, then an extra place, else is turned away (R6)."""
         who["entry"] = WALK_IN
         if point in self.books:
             session = self.books[point][int(self.env.now // HALF_DAY)]
@@ -372,13 +378,15 @@ class Town(Model):
     def member_hospital(self, who: Rows, facility: int) -> int | None:
         """The group's first member hospital able to give secondary care for this condition."""
         net, department = self.network, self.department(who)
-        for f in np.flatnonzero((net.group[:-1] == net.group[facility]) & ~net.is_lead[:-1] & (net.level[:-1] >= Level.secondary)):
-            if net.capability[f, who["condition"]] >= 3 and net.clinic_point[f, department] >= 0 and net.ward_at[f, department] >= 0:
+        members = (net.group == net.group[facility]) & ~net.is_lead & (net.level >= Level.secondary)
+        for f in np.flatnonzero(members):
+            equipped = net.clinic_point[f, department] >= 0 and net.ward_at[f, department] >= 0
+            if equipped and net.capability[f, who["condition"]] >= 3:
                 return int(f)
         return None
 
     def goes_alone(self, who: Rows, visit: Visit) -> Plan:
-        """Self-referral: a hospital of the patient's choice if it is able to help, else the lead hospital, else outside."""
+        """Self-referral: a hospital of the patient's choice if it is able to help, else the lead's, else outside."""
         who["doors"] = 0
         point = self.choose(who, set(HOSPITAL_DOORS) - ({HOSPITAL_DOORS[0]} if who["need"] > 3 else set()))
         if point != OUTSIDE and not self.able(who, self.facility(point)):
@@ -477,7 +485,7 @@ class Town(Model):
         return float(opens + (session.given - 0.5) / session.offered * (closes - opens))
 
     def _book(self, point: int) -> list[Session]:
-        """All sessions of a clinic; held slots are share x slots, the rounding error carried to the next session (R7)."""
+        """All sessions of a clinic; held slots are share x slots, the rounding error carried on (R7)."""
         share, owed, book = Fraction(0), Fraction(0), []
         for half, in_force in enumerate(self._shares_by_half_day(point)):
             if in_force != share:
@@ -532,7 +540,8 @@ class Town(Model):
 
     def keep_hours(self, number: int, point: ServicePoint) -> Story:
         """Doctors come for every session; an emergency department is open for ever."""
-        opens, closes, size = (x[self.pattern(number)] for x in (self.openings.opens, self.openings.closes, self.openings.size))
+        hours, pattern = self.openings, self.pattern(number)
+        opens, closes, size = hours.opens[pattern], hours.closes[pattern], hours.size[pattern]
         for half in np.flatnonzero(size[: 2 * self.timetable.days]):
             yield self.until(opens[half], CLOCK)
             doctors = max(math.ceil(self.has.doctors[number] * size[half] - 1e-9), 1)
@@ -587,9 +596,11 @@ class Town(Model):
         wait = (visit.end if begin is None else begin) - visit.place
         self.week["minutes"][visit.point] += round(wait)
         self.week["visits"][visit.point] += 1
+        facility = self.network.facilities[self.facility(visit.point)]
         self.visits.append({
-            "episode": who["key"][0], "facility": self.network.facilities[self.facility(visit.point)].id, "point": visit.point,
-            "kind": KINDS[int(self.is_emergency(visit.point))], "cls": CLASSES[int(who["cls"][0])], "entry": WAYS_IN[int(who["entry"][0])],
-            "time": visit.place, "begin": begin, "end": visit.end, "left": visit.left,
+            "episode": who["key"][0], "facility": facility.id, "point": visit.point,
+            "kind": KINDS[int(self.is_emergency(visit.point))], "cls": contacts.CLASSES[int(who["cls"][0])],
+            "entry": contacts.WAYS_IN[int(who["entry"][0])], "time": visit.place, "begin": begin, "end": visit.end,
+            "left": visit.left,
         })  # fmt: skip
         return visit

@@ -212,19 +212,19 @@ GROUP_CONDITIONS = {
 def group_town(days: int, seed: int = 1, window: int = 720, settings: Data | None = None, facilities: list[Data] | None = None,
                doors: Data | None = None, **care_figures: Any) -> Case:  # fmt: skip
     """A small medical group in which slots and beds are scarce and everything happens that the engine knows."""
-    figures = {"waiting_patience": 90.0, "bed_patience": 5.0, "discharge_from": 9, "discharge_until": 17} | care_figures
+    exams = {x: said(0.5 if x in ("secondary", "tertiary") else 0.0) for x in LEVELS[:-1]}
+    figures = {"exam_at": exams, "waiting_patience": 90.0, "bed_patience": 5.0, "discharge_from": 9, "discharge_until": 17} | care_figures
     some: Data = {"village_station": 0.3, "centre": 0.3, "secondary": 0.15, "tertiary": 0.23, "outside": 0.02}
     by_kind = {"severe": {"centre": 0.2, "secondary": 0.3, "tertiary": 0.5}, "emergency": {"secondary": 0.4, "tertiary": 0.58, "outside": 0.02}}
     answers = {"books": 0.6, "no_show": 0.1, "doors_tried": 3, "rechoice": 0.3, "follows_advice": 0.8, "contract_log_odds": 0.5,
                "per_100_yuan": 0.5, "yuan_per_booking_day": 10.0, "yuan_per_waiting_hour": 20.0, "yuan_per_travel_hour": 100.0}  # fmt: skip
-    levels = {"village_station": 0.0, "clinic": 0.0, "centre": 0.0, "sub_centre": 0.0, "secondary": 0.5, "tertiary": 0.5}
     conditions = GROUP_CONDITIONS | {"lung": GROUP_CONDITIONS["lung"] | {"exam": said(0.6)}}
     return case(
         days, seed, settings,
         network=network(facilities or group_facilities(), "lead", AREAS), population=population(RESIDENTS, contracted=0.4),
         timetable=timetable(window, weekend=0.5), demand=demand({"cold": 22.0, "lung": 8.0, "bone": 2.5, "urgent": 5.0}, 2000, {"sugar": (80.0, 30.0)}),
         choice=choice(some, by_kind, **answers | (doors or {})), referral=referral(0.8),
-        care=care(conditions, exam_at={x: said(v) for x, v in levels.items()}, **figures),
+        care=care(conditions, **figures),
     )  # fmt: skip
 
 

@@ -1,0 +1,130 @@
+"""The load of every clinic, emergency department and ward before anything is simulated.
+
+A forecast from the base year's first doors alone: expected needs go through the doors that the tables of choice give them,
+those whose need exceeds the place go up once, admissions follow. Where it exceeds the capacity no queue can settle, and the
+report says so before it prints a mean.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from sim.care import Care
+from sim.choice import DOOR_OF_LEVEL, DOORS, OUTSIDE_DOOR, Choice
+from sim.demand import Demand
+from sim.network import EMERGENCY_LAYER, Capacities, Level, Network
+from sim.population import AGES
+from sim.records import ward_name
+from sim.streams import Floats
+from sim.timetable import DAY, HALF_DAY, Openings, Timetable
+
+YEAR = 365.0
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """What one replication expects in a year of its horizon."""
+
+    network: Network
+    timetable: Timetable
+    openings: Openings
+    care: Care
+    choice: Choice
+    capacities: Capacities
+    demand: Demand
+    needs: Floats
+    """First contacts a year, shape (traits, contract, conditions)."""
+    world: int
+
+    def table(self) -> pd.DataFrame:
+        """Offered work, capacity and load of every service point and ward; minutes or slots or bed-days a year."""
+        flow = self._with_those_sent_up(self._first_contacts())
+        rows = [*self._points(flow), *self._wards(flow)]
+        frame = pd.DataFrame(rows, columns=["point", "facility", "resource", "offered", "capacity"])
+        frame["load"] = frame["offered"] / frame["capacity"].where(frame["capacity"] > 0)
+        return frame.round({"offered": 3, "capacity": 3, "load": 6})
+
+    def _first_contacts(self) -> Floats:
+        """Contacts a year, shape (facilities + 1, conditions)."""
+        net, choice = self.network, self.choice
+        utility = choice.utility.reshape(len(DOORS), choice.worlds, choice.traits, 2, len(choice.kind))[:, self.world]
+        odds = np.exp(utility - utility.max(axis=0))
+        by_door = (odds / odds.sum(axis=0) * self.needs).sum(axis=2)  # (doors, traits, conditions)
+        by_area = by_door.reshape(len(DOORS), len(net.areas), len(AGES) * 2, -1).sum(axis=2)
+        flow = np.zeros((net.outside + 1, len(choice.kind)))
+        flow[net.outside] = by_area[OUTSIDE_DOOR].sum(axis=0)
+        for c in range(len(choice.kind)):
+            column = len(net.departments) if choice.is_emergency[c] else choice.department[c]
+            for door in range(OUTSIDE_DOOR):
+                for area in range(len(net.areas)):
+                    self._share_out(flow[:, c], by_area[door, area, c], column, door, area)
+        for rate, c, f in zip(*(self.demand.inflow[k] for k in ("rate", "condition", "facility")), strict=True):
+            flow[f, c] += rate
+        return flow * (1.0 + self.timetable.spec.growth.value) ** (self.timetable.days / YEAR / 2)
+
+    def _share_out(self, flow: Floats, contacts: float, column: int, door: int, area: int) -> None:
+        """Contacts of one area through one door, among its facilities."""
+        net, choice = self.network, self.choice
+        if door == 0:
+            stations = np.flatnonzero((net.level[:-1] == Level.village_station) & (net.area[:-1] == area))
+            flow[stations] += contacts / max(len(stations), 1)
+            return
+        first, size = (t[self.world, area, column, door] for t in (choice.row_first, choice.row_size))
+        if size:
+            share = np.diff(choice.cdf[first : first + size], prepend=0.0)
+            np.add.at(flow, net.point_facility[choice.cdf_points[first : first + size]], contacts * share)
+
+    def _beyond(self) -> Floats:
+        """Chance that a need exceeds a facility, shape (facilities + 1, conditions)."""
+        chances = np.concatenate([self.care.beyond[self.world], np.zeros((len(self.choice.kind), 1))], axis=1)
+        level = np.minimum(self.network.capability, chances.shape[1])
+        return np.take_along_axis(chances.T[None, :, :].repeat(len(level), axis=0), level[:, None, :] - 1, axis=1)[:, 0, :]
+
+    def _with_those_sent_up(self, flow: Floats) -> Floats:
+        """Add those who go on to a hospital, in proportion to the hospitals' own contacts with the condition."""
+        up = (flow * self._beyond()).sum(axis=0) * self.choice.follows_advice[self.world]
+        hospital = (DOOR_OF_LEVEL[self.network.level] >= 3)[:, None] & (self.network.capability >= 3)
+        own = np.where(hospital, flow, 0.0)
+        return flow + own / np.maximum(own.sum(axis=0), 1e-12) * up
+
+    def _points(self, flow: Floats) -> list[tuple[str, str, str, float, float]]:
+        net, care, w = self.network, self.care, self.world
+        visits = flow * (1.0 + care.follow_up[w] * (1.0 - care.admission[w]))
+        rows = []
+        for i, point in enumerate(net.points):
+            facility = net.facilities[point.facility]
+            emergency = point.layer >= EMERGENCY_LAYER
+            lookup = net.emergency_point[point.facility] if emergency else net.clinic_point[point.facility, self.choice.department]
+            mine = (lookup == i) & (self.choice.is_emergency == emergency)
+            here = visits[point.facility, mine]
+            column = len(Level) if emergency else facility.level
+            open_half_days = self._open(point.pattern) * YEAR / self.timetable.days
+            if point.bookable:
+                offered, capacity = here.sum(), self.capacities.slots[i] * open_half_days[0]
+            else:
+                looks = 1.0 + care.exam[w, mine, facility.level] * care.second_look[w]
+                offered, capacity = (here * looks).sum() * care.minutes[w, column], self.capacities.doctors[i] * open_half_days[1]
+            rows.append((f"{facility.id}/{point.department}", facility.id, "emergency" if emergency else "clinic", float(offered), float(capacity)))
+        return rows
+
+    def _open(self, pattern: str) -> tuple[float, float]:
+        """Full sessions and open minutes of a pattern over the horizon."""
+        opening, half_days = self.timetable.opening(pattern), int(self.timetable.horizon // HALF_DAY)
+        size = opening.size[:half_days]
+        minutes = size * (opening.closes - opening.opens)[:half_days]
+        return np.array([size.sum(), minutes.sum()])
+
+    def _wards(self, flow: Floats) -> list[tuple[str, str, str, float, float]]:
+        """Own admissions only: who steps down comes on top."""
+        net, care, w = self.network, self.care, self.world
+        admitted = flow * (1.0 - self._beyond()) * care.admission[w]
+        days = admitted * care.stay_minutes[w] / DAY * care.stay_at[w, np.minimum(net.level, Level.tertiary)][:, None]
+        rows = []
+        for i, ward in enumerate(net.wards):
+            mine = net.ward_at[ward.facility, self.choice.department] == i
+            facility = net.facilities[ward.facility]
+            rows.append((f"{facility.id}/{ward_name(ward)}", facility.id, "ward", float(days[ward.facility, mine].sum()), float(self.capacities.beds[i] * YEAR)))
+        return rows

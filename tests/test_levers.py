@@ -1,0 +1,299 @@
+"""Every lever pulls the way that was written down before it was built, and really binds in the study `example`.
+
+The same patients with the same luck, once with the lever here and once there; the expected direction stands first, in the
+words of the lever itself (sim/policy.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import date
+from functools import cache
+from typing import Any
+
+import pandas as pd
+import pytest
+
+import sim
+import towns
+from sim.model import Case
+from sim.policy import levers
+from sim.study import cases
+from sim.timetable import DAY
+
+REPLICATIONS = 2
+WARM = "2024-02-01"
+EXPECTED = {info.name: info.expected for info in levers()}
+CHANNEL = {"up_referral.formal_share": 0.6, "up_referral.platform_delay_days": 0.0}
+"""Enough formal referrals for what is held for them to matter."""
+
+
+@cache
+def _example() -> Case:
+    """The study `example` without a policy, luck alone, four months."""
+    case = cases(sim.load("example"))["example_before"]
+    return replace(case, policy=towns.policy(), uncertainty="luck", record="visits", from_=date(2024, 1, 1), to=date(2024, 4, 28))
+
+
+def example(settings: dict[str, Any]) -> dict[str, pd.DataFrame]:
+    """Tables of all replications together under these levers, the first month left out of the monthly ones."""
+    return _run(tuple(sorted(settings.items())))
+
+
+@cache
+def _run(settings: tuple[tuple[str, Any], ...]) -> dict[str, pd.DataFrame]:
+    packs = towns.run(replace(_example(), policy=towns.policy(dict(settings))), REPLICATIONS)
+    tables = {name: pd.concat([packs[r][name].assign(replication=r) for r in packs]) for name in packs[0]}
+    return {name: t.query("month >= @WARM") if "month" in t else t for name, t in tables.items()}
+
+
+def both(lever: str, low: Any, high: Any, beside: dict[str, Any] | None = None) -> tuple[dict[str, pd.DataFrame], dict[str, pd.DataFrame]]:
+    """The tables with the lever at one value and at another."""
+    return example({**(beside or {}), lever: low}), example({**(beside or {}), lever: high})
+
+
+Tables = dict[str, pd.DataFrame]
+
+
+def grassroots_share(t: Tables) -> float:
+    """Visits to grassroots institutions over all visits."""
+    visits = t["visits_monthly"].groupby("level")["visits"].sum()
+    return float(visits.reindex(["village_station", "clinic", "centre"]).sum() / visits.sum())
+
+
+def total(table: str, column: str, **where: Any) -> Callable[[Tables], float]:
+    """The sum of a column."""
+
+    def read(t: Tables) -> float:
+        rows = t[table]
+        for name, value in where.items():
+            rows = rows[rows[name] == value]
+        return float(rows[column].sum())
+
+    return read
+
+
+def days_waited(table: str, *classes: str, facility: str = "lead_hospital") -> Callable[[Tables], float]:
+    """Mean days to the appointment or the bed."""
+
+    def read(t: Tables) -> float:
+        rows = t[table][t[table]["cls"].isin(classes) & t[table]["facility"].eq(facility)]
+        assert rows["patients"].sum() >= 30, "too few patients to say"
+        return float((rows["days"] * rows["patients"]).sum() / rows["patients"].sum())
+
+    return read
+
+
+def hours_to_bed(*entries: str) -> Callable[[Tables], float]:
+    """Mean hours from request to a bed of the lead hospital."""
+
+    def read(t: Tables) -> float:
+        rows = t["stays"][t["stays"]["entry"].isin(entries) & t["stays"]["facility"].eq("lead_hospital")]
+        assert len(rows) >= 20, "too few patients to say"
+        return float((rows["admitted"] - rows["requested"]).mean() / 60)
+
+    return read
+
+
+def nights(t: Tables, column: str, per: str, **where: str) -> float:
+    """Nights per discharge or per episode."""
+    rows = t["stays_monthly"]
+    for name, value in where.items():
+        rows = rows[rows[name] == value]
+    return float(rows[column].sum() / rows[per].sum())
+
+
+REFERRED, OTHERS = ("referred_contracted", "referred"), ("other",)
+
+
+def test_every_lever_has_a_test_here() -> None:
+    from pathlib import Path
+
+    text = Path(__file__).read_text(encoding="utf-8")
+    assert [name for name in EXPECTED if f'EXPECTED["{name}"]' not in text] == []
+
+
+# -------------------------------------------------------------------------------------------------------------- doors
+
+
+def test_first_contact() -> None:
+    assert EXPECTED["first_contact.adherence"] == "the grassroots share of visits rises, outpatient visits of the lead hospital fall"
+    low, high = both("first_contact.adherence", 0.0, 0.3, CHANNEL)
+    assert grassroots_share(high) > grassroots_share(low) + 0.05
+    lead = total("visits_monthly", "visits", facility="lead_hospital", kind="outpatient")
+    assert lead(high) < 0.95 * lead(low)
+
+
+def test_contracts() -> None:
+    assert EXPECTED["contracts.coverage"] == "the grassroots share of visits rises"
+    low, high = both("contracts.coverage", 0.0, 0.9, CHANNEL)
+    assert grassroots_share(high) > grassroots_share(low) + 0.01
+
+
+# -------------------------------------------------------------------------------------------------------------- slots
+
+
+def test_held_slots() -> None:
+    expected = "referred patients wait fewer days, others more; nothing happens where slots are not scarce"
+    assert EXPECTED["slot_quota.held_for_referral"] == expected
+    low, high = both("slot_quota.held_for_referral", "0", "1/3", CHANNEL)
+    used = total("slots_monthly", "used_held")
+    assert used(low) == 0
+    assert used(high) > 30
+    assert days_waited("waits_days", *REFERRED)(high) < days_waited("waits_days", *REFERRED)(low) - 0.5
+    assert days_waited("waits_days", *OTHERS)(high) > days_waited("waits_days", *OTHERS)(low)
+
+
+def test_held_slots_change_nothing_where_slots_are_not_scarce() -> None:
+    def town(settings: dict[str, Any]) -> Tables:
+        facilities = towns.group_facilities()
+        for clinic in facilities[0]["clinics"]:
+            clinic |= {"slots": towns.said(60), "doctors": towns.said(20)}
+        return towns.run(towns.group_town(35, settings={"up_referral.formal_share": 0.5, **settings}, facilities=facilities))[0]
+
+    low, high = town({}), town({"slot_quota.held_for_referral": "1/4"})
+    for name in ("waits_days", "needs_monthly"):
+        pd.testing.assert_frame_equal(low[name], high[name], check_exact=True)
+
+
+def test_release_of_held_slots() -> None:
+    assert EXPECTED["slot_quota.released_days_before"] == "later release leaves more slots unused and the wait of others longer"
+    early, late = both("slot_quota.released_days_before", 5, 0, {**CHANNEL, "slot_quota.held_for_referral": "1/3"})
+
+    def unused(t: Tables) -> float:
+        slots = t["slots_monthly"].query("department == 'medicine'")
+        return float((slots["offered"] - slots["used_held"] - slots["used_open"]).sum())
+
+    assert unused(late) > unused(early)
+    assert days_waited("waits_days", *OTHERS)(late) > days_waited("waits_days", *OTHERS)(early)
+
+
+# --------------------------------------------------------------------------------------------------------------- beds
+
+SCARCE_BEDS = CHANNEL
+
+
+def test_held_beds() -> None:
+    expected = "referred patients wait less for a bed, others more; occupancy falls where beds are scarce"
+    assert EXPECTED["bed_quota.held_for_referral"] == expected
+    low, high = both("bed_quota.held_for_referral", "0", "1/2", SCARCE_BEDS)
+    assert total("beds_monthly", "used_held")(high) > 10
+    assert hours_to_bed(*REFERRED)(high) < hours_to_bed(*REFERRED)(low)
+    assert hours_to_bed(*OTHERS)(high) > hours_to_bed(*OTHERS)(low)
+
+
+def test_release_of_held_beds() -> None:
+    assert EXPECTED["bed_quota.released_after_hours"] == "later release lowers occupancy and lengthens the wait of others"
+    early, late = both("bed_quota.released_after_hours", 1.0, 240.0, {**SCARCE_BEDS, "bed_quota.held_for_referral": "1/2"})
+    occupied = total("beds_monthly", "occupied_days", facility="lead_hospital")
+    assert occupied(late) < occupied(early)
+    assert hours_to_bed(*OTHERS)(late) > hours_to_bed(*OTHERS)(early)
+
+
+# ----------------------------------------------------------------------------------------------------------- priority
+
+
+def test_priority() -> None:
+    assert EXPECTED["priority.referred_contracted"] == "referred contracted residents wait less, everybody else slightly more"
+    low, high = both("priority.referred_contracted", False, True, CHANNEL)
+    first = "referred_contracted"
+    assert days_waited("waits_days", first)(high) < days_waited("waits_days", first)(low)
+    assert days_waited("waits_days", *OTHERS)(high) > days_waited("waits_days", *OTHERS)(low)
+
+
+# -------------------------------------------------------------------------------------------------------- up-referral
+
+
+def formal(status: str) -> Callable[[Tables], float]:
+    return total("referrals_monthly", "referrals", direction="up", channel="formal", status=status)
+
+
+def test_formal_channel() -> None:
+    assert EXPECTED["up_referral.formal_share"] == "formal up-referrals and the use of held slots and beds rise"
+    held = {"slot_quota.held_for_referral": "1/3", "bed_quota.held_for_referral": "1/2", "up_referral.platform_delay_days": 0.0}
+    low, high = both("up_referral.formal_share", 0.06, 0.6, held)
+    assert formal("completed")(high) > 5 * formal("completed")(low) > 0
+    assert total("slots_monthly", "used_held")(high) > total("slots_monthly", "used_held")(low)
+    assert total("beds_monthly", "used_held")(high) > total("beds_monthly", "used_held")(low)
+
+
+def test_acceptance() -> None:
+    assert EXPECTED["up_referral.accepted"] == "completed up-referrals rise, declined ones fall"
+    low, high = both("up_referral.accepted", 0.5, 1.0, CHANNEL)
+    assert formal("completed")(high) > 1.5 * formal("completed")(low)
+    assert formal("declined")(high) == 0 < formal("declined")(low)
+
+
+def test_platform_delay() -> None:
+    assert EXPECTED["up_referral.platform_delay_days"] == "a longer delay lengthens the way to care and lets more referrals lapse"
+    low, high = both("up_referral.platform_delay_days", 0.0, 5.0, {"up_referral.formal_share": 0.6})
+
+    def way(t: Tables) -> float:
+        """Days from the visit that sent the patient up to the visit that completes the referral."""
+        referrals = t["referrals"].query("direction == 'up' and channel == 'formal' and status == 'completed'")
+        sent = t["visits"][["replication", "episode", "facility", "end"]].rename(columns={"facility": "from_facility"})
+        both_ends = referrals.merge(sent, on=["replication", "episode", "from_facility"]).query("end <= time")
+        last = both_ends.sort_values("end").drop_duplicates(["replication", "episode", "time"], keep="last")
+        assert len(last) > 100
+        return float(((last["time"] - last["end"]) / DAY).mean())
+
+    assert way(high) > way(low) + 2
+
+
+# ------------------------------------------------------------------------------------------------------ down-referral
+
+
+def test_down_referral_proposed() -> None:
+    expected = "stay at the lead hospital falls, stay per episode rises slightly, beds below fill"
+    assert EXPECTED["down_referral.proposed"] == expected
+    low, high = both("down_referral.proposed", 0.0, 0.9)
+    lead = {"facility": "lead_hospital"}
+    assert nights(high, "nights", "discharges", **lead) < nights(low, "nights", "discharges", **lead) - 0.2
+    assert nights(high, "episode_nights", "episodes") > nights(low, "episode_nights", "episodes") - 0.1
+    assert _below(high) > _below(low) == 0
+
+
+def test_down_referral_consented() -> None:
+    assert EXPECTED["down_referral.consented"] == "down-referrals rise"
+    low, high = both("down_referral.consented", 0.3, 1.0, {"down_referral.proposed": 0.9})
+    down = total("referrals_monthly", "referrals", direction="down")
+    assert down(high) > 1.5 * down(low) > 0
+
+
+def _below(t: Tables) -> float:
+    beds = t["beds_monthly"]
+    return float(beds.loc[beds["ward"].str.endswith("step_down"), "occupied_days"].sum())
+
+
+# ------------------------------------------------------------------------------------------------------ the whole plan
+
+
+def test_quotas_and_priority_bind_in_the_example() -> None:
+    """The plan of the example as it is written, one replication of its own assumptions: nothing in it is idle."""
+    case = cases(sim.load("example"))["example_plan"]
+    tables = towns.run(replace(case, from_=date(2024, 1, 1), to=date(2024, 6, 30)))[0]
+    slots, beds = tables["slots_monthly"], tables["beds_monthly"]
+    assert slots["held"].sum() > slots["used_held"].sum() > 0
+    assert slots["released"].sum() > 0
+    assert beds["used_held"].sum() > 0
+    assert beds["released"].sum() > 0
+    assert tables["stays_monthly"]["stepped_down"].sum() > 0
+    assert set(tables["bookings_monthly"]["cls"]) == {"referred_contracted", "referred", "other"}
+
+
+@pytest.mark.parametrize("seed", [3, 4])
+def test_raising_adherence_never_sends_anybody_up(seed: int) -> None:
+    """Luck belongs to the person: of those whose first door changes, all go from a hospital to a grassroots institution."""
+
+    def first_doors(adherence: float) -> pd.Series[str]:
+        case = towns.group_town(7, seed, settings={"first_contact.adherence": adherence})
+        visits = towns.run(case)[0]["visits"].sort_values("time")
+        return visits.drop_duplicates("episode").set_index("episode")["facility"]
+
+    low, high = first_doors(0.2), first_doors(0.6)
+    same = low.index.intersection(high.index)
+    moved = same[(low[same] != high[same]).to_numpy()]
+    assert len(moved) > 20
+    assert set(low[moved]) <= {"lead", "member"}
+    assert set(high[moved]) <= {"station", "village-001", "village-002", "centre", "valley-centre"}
