@@ -1,8 +1,8 @@
 """Bed pools: free, held, borrowed; and who waits for them.
 
-R8, kind `release`: of a pool's beds a number is held for formally referred patients. A held bed that has stood empty for
-some hours is released to all; when a bed is freed and fewer than the number are held or used by referred patients, it is held
-again. Emergencies may take a held bed when no other is free (borrowed). Counts, not named beds.
+R8, kind `release`: of a pool's beds a number is held for formally referred patients. A held bed that has stood empty
+for some hours is released to all; when a bed is freed and fewer than the number are held or used by referred patients,
+it is held again. Emergencies may take a held bed when no other is free (borrowed). Counts, not named beds.
 """
 
 from __future__ import annotations
@@ -59,7 +59,10 @@ class BedPool:
         return sum(map(len, self.lists))
 
     def set_quota(self, share: Fraction, now: float) -> int:
-        """Put a share of the beds under quota (rounded half up): free beds are held at once, others as they are freed; returns beds newly held."""
+        """Put a share of the beds under quota (rounded half up); returns the number of beds newly held.
+
+        Free beds are held at once, others as they are freed.
+        """
         quota = int(share * self.beds + Fraction(1, 2))
         if quota == self.quota:
             return 0  # another lever changed: beds that were released stay released

@@ -1,13 +1,14 @@
 """What is found, how long it takes: conditions, the level of care they need, exams, admission and stay.
 
-Everything here is a pure decision: what is true of an episode is a function of its key alone, so it is the same whichever
-door the patient takes first and whatever the scenario.
+Everything here is a pure decision: what is true of an episode is a function of its key alone, so it is the same
+whichever door the patient takes first and whatever the scenario.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,7 +59,8 @@ class ConditionSpec(Closed):
     @model_validator(mode="after")
     def _admitted_have_a_stay(self) -> ConditionSpec:
         if self.admission.value > 0 and None in (self.stay_days, self.stay_cv, self.step_down, self.recovery):
-            raise ValueError(f"{self.name} is admitted at times, so it needs stay_days, stay_cv, step_down and recovery")
+            missing = "stay_days, stay_cv, step_down and recovery"
+            raise ValueError(f"{self.name} is admitted at times, so it needs {missing}")
         return self
 
 
@@ -106,7 +108,9 @@ class CareSpec(Closed):
         if len(self.triage.value) != TRIAGE_LEVELS or abs(sum(self.triage.value) - 1) > 1e-9:
             problems.append(f"triage needs four shares that sum to 1; found {self.triage.value}")
         if self.discharge_from >= self.discharge_until:
-            problems.append(f"discharge_from {self.discharge_from} is not before discharge_until {self.discharge_until}")
+            problems.append(
+                f"discharge_from {self.discharge_from} is not before discharge_until {self.discharge_until}"
+            )
         if problems:
             raise ValueError("; ".join(problems))
         return self
@@ -157,7 +161,7 @@ class Care:
     def of(cls, specs: list[CareSpec], conditions: list[str]) -> Care:
         """Collect the drawn specs of all replications."""
 
-        def per_condition(read) -> Floats:  # type: ignore[no-untyped-def]
+        def per_condition(read: Callable[[ConditionSpec], Any]) -> Floats:
             return np.array([[read(s.conditions[c]) for c in conditions] for s in specs], dtype=float)
 
         def per_level(field: str) -> Floats:
@@ -166,10 +170,12 @@ class Care:
         def single(field: str) -> Floats:
             return np.array([getattr(s, field).value for s in specs])
 
-        beyond = per_condition(lambda c: np.cumprod([c.beyond_station.value, c.beyond_centre.value, c.beyond_secondary.value]))
+        def beyond(c: ConditionSpec) -> Floats:
+            return np.cumprod([c.beyond_station.value, c.beyond_centre.value, c.beyond_secondary.value])
+
         exam = per_condition(lambda c: c.exam.value)[:, :, None] * per_level("exam_at")[:, None, :]
         return cls(
-            beyond=beyond,
+            beyond=per_condition(beyond),
             admission=per_condition(lambda c: c.admission.value),
             follow_up=per_condition(lambda c: c.follow_up.value),
             follow_up_minutes=per_condition(lambda c: c.follow_up_days.value * 1440.0),
@@ -190,7 +196,9 @@ class Care:
         )
 
 
-def truth(care: Care, key: Keys, world: NDArray[np.int64], condition: NDArray[np.int64]) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+def truth(
+    care: Care, key: Keys, world: NDArray[np.int64], condition: NDArray[np.int64]
+) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
     """What is true of an episode: level of care needed (1-4) and whether a bed is needed (then at least level 2)."""
     conditions = care.admission.shape[1]
     row = world * conditions + condition
@@ -205,8 +213,9 @@ def truth(care: Care, key: Keys, world: NDArray[np.int64], condition: NDArray[np
 def consultation(care: Care, visit: Keys, world: NDArray[np.int64], column: NDArray[np.int64]) -> Floats:
     """Minutes of the first look; `column` is the level, or the number of levels for an emergency department."""
     cells = streams.cell(visit, Purpose.SERVICE)
-    factor = streams.exponential_table()[cells] if care.exponential else streams.lognormal(cells, care.consultation_cv[world])
-    return factor * care.minutes[world, column]
+    if care.exponential:
+        return np.asarray(streams.exponential_table()[cells] * care.minutes[world, column])
+    return np.asarray(streams.lognormal(cells, care.consultation_cv[world]) * care.minutes[world, column])
 
 
 def patience(care: Care, visit: Keys, world: NDArray[np.int64]) -> Floats:
@@ -219,10 +228,11 @@ def exam_turnaround(
 ) -> Floats:
     """Minutes until the results of a same-visit exam are there; 0 = no exam."""
     has_exam = streams.uniform(visit, Purpose.EXAM) < care.exam[world, condition, level]
-    return np.where(has_exam, streams.lognormal(streams.cell(visit, Purpose.TURNAROUND), 0.5) * care.exam_minutes[world], 0.0)
+    minutes = streams.lognormal(streams.cell(visit, Purpose.TURNAROUND), 0.5) * care.exam_minutes[world]
+    return np.where(has_exam, minutes, 0.0)
 
 
 def triage(care: Care, key: Keys, world: NDArray[np.int64]) -> NDArray[np.int64]:
     """Triage level, 0 (most urgent) to 3."""
     u = streams.uniform(key, Purpose.TRIAGE)
-    return np.minimum((u[:, None] >= care.triage[world]).sum(axis=1), TRIAGE_LEVELS - 1)
+    return np.asarray(np.minimum((u[:, None] >= care.triage[world]).sum(axis=1), TRIAGE_LEVELS - 1))

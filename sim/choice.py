@@ -1,12 +1,13 @@
 """Which door first: a nested logit over levels, then facilities within the level.
 
 The level is chosen by Gumbel-max with one keyed number per level, so two scenarios that differ a little send almost all
-patients through the same door; the facility within the level by one number on the table of the stratum. Utilities are tables
-per stratum and condition, renewed on Mondays from perceived waits and whenever rules change.
+patients through the same door; the facility within the level by one number on the table of the stratum. Utilities are
+tables per stratum and condition, renewed on Mondays from perceived waits and whenever rules change.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +17,7 @@ from pydantic import model_validator
 
 from sim import streams
 from sim.citation import Cited, Count, Figure
-from sim.contacts import Rows
+from sim.contacts import Rows, take
 from sim.network import EMERGENCY, Capacities, Level, Network
 from sim.population import AGES
 from sim.schema import Closed
@@ -39,7 +40,7 @@ class ChoiceSpec(Closed):
     """How residents choose; money in yuan, time in minutes and days."""
 
     first_contact_urban: Cited[Shares]
-    """Share of first contacts of the base year by door, for each kind of condition, in urban areas; each row sums to 1."""
+    """Share of first contacts of the base year by door, for each kind of condition, in urban areas; a row sums to 1."""
     first_contact_rural: Cited[Shares]
     """The same in rural areas."""
     local_tilt: Figure
@@ -82,10 +83,13 @@ class ChoiceSpec(Closed):
         problems = []
         for field in ("first_contact_urban", "first_contact_rural"):
             table = getattr(self, field).value
-            problems += [f"{field} > {k} sums to {sum(table[k].values()):g}; the shares of a row sum to 1" for k in table if abs(sum(table[k].values()) - 1) > 1e-9]
+            sums = {k: sum(table[k].values()) for k in table}
+            wrong = [k for k in table if abs(sums[k] - 1) > 1e-9]
+            problems += [f"{field} > {k} sums to {sums[k]:g}; the shares of a row sum to 1" for k in wrong]
             problems += [f"{field} lacks {k}" for k in KINDS if k not in table]
             problems += [f"{field} names the kind {k}; welcome: {', '.join(KINDS)}" for k in table if k not in KINDS]
-            problems += [f"{field} > {k} names the door {d}; welcome: {', '.join(DOORS)}" for k in table for d in table[k] if d not in DOORS]
+            unknown = [(k, d) for k in table for d in table[k] if d not in DOORS]
+            problems += [f"{field} > {k} names the door {d}; welcome: {', '.join(DOORS)}" for k, d in unknown]
         if set(self.price.value) != set(DOORS):
             problems.append(f"price needs exactly the doors {', '.join(DOORS)}; found {', '.join(self.price.value)}")
         if problems:
@@ -112,7 +116,8 @@ class PerceivedWaits:
 
     def renew(self, days: NDArray[Any], requests: NDArray[Any], minutes: NDArray[Any], visits: NDArray[Any]) -> None:
         """Add last week's totals (whole days and minutes, so the order of patients cannot matter)."""
-        for total, new in ((self.days_sum, days), (self.days_count, requests), (self.minutes_sum, minutes), (self.minutes_count, visits)):
+        totals = (self.days_sum, self.days_count, self.minutes_sum, self.minutes_count)
+        for total, new in zip(totals, (days, requests, minutes, visits), strict=True):
             total *= self.decay[:, None]
             total += new
 
@@ -131,7 +136,13 @@ class Choice:
     """The tables of choice of all replications side by side."""
 
     def __init__(
-        self, specs: list[ChoiceSpec], network: Network, capacities: list[Capacities], kinds: list[str], departments: list[str], weights: Floats
+        self,
+        specs: list[ChoiceSpec],
+        network: Network,
+        capacities: list[Capacities],
+        kinds: Sequence[str],
+        departments: list[str],
+        weights: Floats,
     ) -> None:
         """`weights`: expected first contacts of the base year, shape (W, traits, contract, conditions)."""
         self.specs, self.network, self.capacities = specs, network, capacities
@@ -152,13 +163,19 @@ class Choice:
         self.options = self._options()
         self.gumbel = streams.gumbel_table()
         self.constants = self._fit(weights)
-        """Utility of each door beside cost and travel, (W, areas, kinds, doors): what the published shares leave to explain."""
+        """Utility of each door beside cost and travel: what the published shares leave to explain.
+
+        Shape (W, areas, kinds, doors).
+        """
 
     def _each(self, field: str) -> Floats:
         return np.array([getattr(s, field).value for s in self.specs])
 
     def _options(self) -> list[tuple[int, int, NDArray[np.int64], NDArray[np.int64]]]:
-        """For each (department column, door): the facilities that offer it and their service points; emergencies have a column of their own."""
+        """For each (department column, door): the facilities that offer it and their service points.
+
+        Emergencies have a column of their own, the last.
+        """
         net, found = self.network, []
         for column in range(len(net.departments) + 1):
             lookup = net.emergency_point if column == len(net.departments) else net.clinic_point[:, column]
@@ -168,10 +185,10 @@ class Choice:
         return found
 
     def _fit(self, weights: Floats) -> Floats:
-        """Constants that reproduce the base year's shares of first contact, given this replication's prices and distances.
+        """Constants that reproduce the base year's shares of first contact at each replication's prices and distances.
 
-        The fixed point of c <- c + log(wanted / simulated) (Berry, Levinsohn, Pakes 1995, doi 10.2307/2171802), with nobody
-        waiting and no policy in force; a door without facilities stays closed and its share goes to the others.
+        The fixed point of c <- c + log(wanted / simulated) (Berry, Levinsohn, Pakes 1995, doi 10.2307/2171802), with
+        nobody waiting and no policy in force; a door without facilities stays closed and its share goes to the others.
         """
         doors, kinds = len(DOORS), len(KINDS)
         self.constants = np.zeros((self.worlds, len(self.urban), kinds, doors))
@@ -202,11 +219,11 @@ class Choice:
         self.row_size = np.zeros_like(self.row_first)
         used = 0
         minutes, days = waits.minutes, waits.days
+        nest = self._each("nest")[:, None, None]
         for column, door, facilities, service in self.options:
             if not len(facilities):
                 continue
             value = self._facility_utility(facilities, service, minutes, days)  # (W, areas, facilities)
-            nest = self._each("nest")[:, None, None]
             odds = np.exp((value - value.max(axis=2, keepdims=True)) / nest)
             total = odds.sum(axis=2, keepdims=True)
             logsum[:, :, column, door] = value.max(axis=2) + nest[:, :, 0] * np.log(total[:, :, 0])
@@ -229,13 +246,15 @@ class Choice:
         self.search = self.cdf + np.repeat(np.arange(len(rows_in_order) + 1), [*sizes, 1])
         self.utility = self._level_utility(logsum)
 
-    def _facility_utility(self, facilities: NDArray[np.int64], service: NDArray[np.int64], minutes: Floats, days: Floats) -> Floats:
+    def _facility_utility(
+        self, facilities: NDArray[np.int64], service: NDArray[np.int64], minutes: Floats, days: Floats
+    ) -> Floats:
         travel = np.array([c.travel[:, facilities] for c in self.capacities])
         hours = self._each("yuan_per_travel_hour")[:, None, None] * travel * (2.0 / 60.0)
         room = (self._each("yuan_per_waiting_hour")[:, None] * minutes[:, service] / 60.0)[:, None, :]
         booking = (self._each("yuan_per_booking_day")[:, None] * days[:, service])[:, None, :]
         attraction = np.array([c.attraction[facilities] for c in self.capacities])[:, None, :]
-        return attraction - self._each("per_100_yuan")[:, None, None] / 100.0 * (hours + room + booking)
+        return np.asarray(attraction - self._each("per_100_yuan")[:, None, None] / 100.0 * (hours + room + booking))
 
     def _home_station(self, minutes: Floats, days: Floats) -> Floats:
         """Mean utility of the stations of each area, (W, areas); never where an area has none."""
@@ -251,13 +270,13 @@ class Choice:
         """Utility of each door, flat over (door, world, trait, contract, condition): one table per door."""
         net = self.network
         column = np.where(self.is_emergency, len(net.departments), self.department)
-        by_condition = logsum[:, :, column, :]  # (W, areas, C, doors)
+        by_condition = logsum[:, :, column, :]  # (W, areas, C, doors), a copy
         outside = np.array([c.travel[:, -1] for c in self.capacities])
         cost = self._each("yuan_per_travel_hour")[:, None] * outside * (2.0 / 60.0)
-        by_condition = by_condition.copy()
         by_condition[:, :, :, OUTSIDE_DOOR] = (-self._each("per_100_yuan")[:, None] / 100.0 * cost)[:, :, None]
         total = np.maximum(self.constants[:, :, self.kind, :] + by_condition, NEVER)
-        repeated = np.repeat(total, len(AGES) * 2, axis=1) - np.tile(self._price(), (1, len(net.areas) * len(AGES), 1))[:, :, None, :]
+        price = np.tile(self._price(), (1, len(net.areas) * len(AGES), 1))[:, :, None, :]
+        repeated = np.repeat(total, len(AGES) * 2, axis=1) - price
         both = np.stack([repeated, repeated], axis=2)  # (W, traits, contract, C, doors)
         log_odds = self._each("contract_log_odds")[:, None, None, None]
         both[:, :, 1, :, : len(GRASSROOTS_DOORS)] += log_odds
@@ -265,13 +284,14 @@ class Choice:
 
     def _price(self) -> Floats:
         """Utility of the price of each door, (W, scheme, doors): residents' scheme first, then employees'."""
-        price = np.array([[s.price.value[d] for d in DOORS] for s in self.specs]) * self._each("per_100_yuan")[:, None] / 100.0
+        yuan = np.array([[s.price.value[d] for d in DOORS] for s in self.specs])
+        price = yuan * self._each("per_100_yuan")[:, None] / 100.0
         return np.stack([price, price * self._each("price_employee")[:, None]], axis=1)
 
     def cell(self, rows: Rows, trait: NDArray[Any], contracted: NDArray[np.bool_]) -> NDArray[np.int64]:
         """Row of the utility tables for each contact."""
         stratum = (rows["world"].astype(np.int64) * self.traits + trait) * 2 + contracted
-        return stratum * len(self.kind) + rows["condition"]
+        return np.asarray(stratum * len(self.kind) + rows["condition"])
 
     def door(self, rows: Rows, cell: NDArray[np.int64], allowed: NDArray[np.bool_] | None = None) -> NDArray[np.int64]:
         """The best door by Gumbel-max among those allowed (shape (contacts, doors)); -1 = none.
@@ -288,7 +308,9 @@ class Choice:
             np.maximum(value, utility, out=value)
         return best
 
-    def persuaded(self, rows: Rows, cell: NDArray[np.int64], door: NDArray[np.int64], adherence: Floats) -> NDArray[np.int64]:
+    def persuaded(
+        self, rows: Rows, cell: NDArray[np.int64], door: NDArray[np.int64], adherence: Floats
+    ) -> NDArray[np.int64]:
         """Primary first contact by persuasion: who adheres starts at the best grassroots door; emergencies bypass."""
         if not adherence.any():
             return door
@@ -299,22 +321,27 @@ class Choice:
             return door
         allowed = np.zeros((len(who), len(DOORS)), dtype=bool)
         allowed[:, list(GRASSROOTS_DOORS)] = True
-        first = self.door(rows[who], cell[who], allowed)
+        first = self.door(take(rows, who), cell[who], allowed)
         door = door.copy()
         door[who] = np.where(first >= 0, first, door[who])
         return door
 
-    def point(self, rows: Rows, door: NDArray[np.int64], area: NDArray[Any], station: NDArray[Any]) -> NDArray[np.int64]:
-        """Service point within the door (index inside one replication); -1 outside the area. The home station serves the village door."""
-        column = np.where(self.is_emergency[rows["condition"]], len(self.network.departments), self.department[rows["condition"]])
+    def point(
+        self, rows: Rows, door: NDArray[np.int64], area: NDArray[Any], station: NDArray[Any]
+    ) -> NDArray[np.int64]:
+        """Service point within the door (index inside one replication); -1 outside the area.
+
+        The home station serves the village door.
+        """
+        chosen = np.where(door == 0, station, -1)
+        who = np.flatnonzero((door < OUTSIDE_DOOR) & (chosen < 0))
+        condition, through = rows["condition"][who], door[who]
+        column = np.where(self.is_emergency[condition], len(self.network.departments), self.department[condition])
         shape = self.row_first.shape
-        flat = ((rows["world"].astype(np.int64) * shape[1] + area) * shape[2] + column) * shape[3] + door
-        number = self.row_number.take(flat)
-        u = streams.uniform(rows["key"], Purpose.DOOR_FACILITY, door)
-        index = np.minimum(np.searchsorted(self.search, number + u, side="right"), len(self.cdf_points) - 1)
-        chosen = self.cdf_points.take(index)
-        chosen = np.where((door == 0) & (station >= 0), station, chosen)
-        return np.where(door == OUTSIDE_DOOR, -1, chosen)
+        flat = ((rows["world"][who].astype(np.int64) * shape[1] + area[who]) * shape[2] + column) * shape[3] + through
+        u = streams.uniform(rows["key"][who], Purpose.DOOR_FACILITY, through)
+        chosen[who] = self.cdf_points.take(np.searchsorted(self.search, self.row_number.take(flat) + u, side="right"))
+        return chosen
 
 
 def _constants(utility: Floats, weight: Floats, wanted: Floats) -> Floats:

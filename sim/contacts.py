@@ -1,8 +1,8 @@
 """Patients on the way: one row per contact that is due, and the diary that keeps them until then.
 
-A contact is a resident with an episode who is going somewhere: with a need and no door chosen yet, with a request for an
-appointment, or present at a service point. Rows are plain columns of fixed width, so a city's half-day is a handful of array
-operations; nothing here is an object per patient.
+A contact is a resident with an episode who is going somewhere: with a need and no door chosen yet, with a request for
+an appointment, or present at a service point. Rows are plain columns of fixed width, so a city's half-day is a handful
+of array operations; nothing here is an object per patient.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ CONTACT = np.dtype(
     [
         ("key", "u8"),  # the episode
         ("time", "f8"),  # minute at which it is due (VISIT: place in line)
-        ("wanted", "f8"),  # minute for which the appointment was wanted; for those back with results, place in line at the first look
+        ("wanted", "f8"),  # minute for which the appointment was wanted; back with results: first look's place in line
         ("begun", "f8"),  # minute of the first look's start, for those back with results
         ("person", "i4"),
         ("point", "i4"),  # service point (global index); -1 = none yet
@@ -89,7 +89,10 @@ class Diary:
         self.pages: list[list[Rows]] = [[] for _ in range(windows)]
 
     def push(self, rows: Rows, not_before: int) -> None:
-        """Write contacts down for the window of their time, at the earliest for window `not_before`; past the horizon they are forgotten."""
+        """Write contacts down for the window of their time, at the earliest for window `not_before`.
+
+        Past the horizon they are forgotten.
+        """
         if not len(rows):
             return
         page = np.clip(rows["time"] // self.window, not_before, len(self.pages)).astype(np.int16)

@@ -1,8 +1,9 @@
 """Who falls ill, with what, when.
 
-Needs are exogenous: for each stratum and condition a non-homogeneous Poisson process, drawn ahead in chunks of 28 days by
-inversion of one number per chunk, so a rate that rises adds needs and never renumbers those there were. Each need falls on
-a resident of its stratum by a number of its own. Long-term patients are persistent people with a follow-up interval.
+Needs are exogenous: for each stratum and condition a non-homogeneous Poisson process, drawn ahead in chunks of 28 days
+by inversion of one number per chunk, so a rate that rises adds needs and never renumbers those there were. Each need
+falls on a resident of its stratum by a number of its own. Long-term patients are persistent people with a follow-up
+interval.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
-from scipy.stats import poisson
+from scipy.special import pdtr, pdtrik
 
 from sim import care, contacts, streams
 from sim.care import Care
@@ -49,7 +50,8 @@ class NeedSpec(Closed):
         figures = self.incidence or self.prevalence
         assert figures is not None
         if len(figures.value) != len(AGES) or min(figures.value) < 0:
-            raise ValueError(f"incidence and prevalence are three numbers, one per age band, none negative; found {figures.value}")
+            rule = "incidence and prevalence are three numbers, one per age band, none negative"
+            raise ValueError(f"{rule}; found {figures.value}")
         return self
 
 
@@ -67,7 +69,7 @@ class DemandSpec(Closed):
 
     needs: dict[Name, NeedSpec] = Field(min_length=1)
     """By condition."""
-    inflow: dict[Name, InflowSpec] = {}
+    inflow: dict[Name, InflowSpec] = Field(default_factory=dict)
     """By facility id."""
 
 
@@ -79,7 +81,8 @@ def expected_rates(spec: DemandSpec, conditions: list[str]) -> Floats:
         if need.incidence is not None:
             rates.append(np.asarray(need.incidence.value) / 1000.0)
         else:
-            assert need.prevalence is not None and need.interval_days is not None
+            assert need.prevalence is not None
+            assert need.interval_days is not None
             rates.append(np.asarray(need.prevalence.value) / 1000.0 * 365.0 / need.interval_days.value)
     return np.array(rates)
 
@@ -111,7 +114,14 @@ class Demand:
     """The needs of one replication."""
 
     def __init__(
-        self, spec: DemandSpec, population: Population, area_factor: Floats, timetable: Timetable, network: Network, seed: int, replication: int
+        self,
+        spec: DemandSpec,
+        population: Population,
+        area_factor: Floats,
+        timetable: Timetable,
+        network: Network,
+        seed: int,
+        replication: int,
     ) -> None:
         self.spec, self.population, self.timetable, self.network = spec, population, timetable, network
         self.luck = (seed, replication)
@@ -157,7 +167,8 @@ class Demand:
         pop = self.population
         for c in chronic:
             need = self.spec.needs[c]
-            assert need.prevalence is not None and need.interval_days is not None
+            assert need.prevalence is not None
+            assert need.interval_days is not None
             share = np.asarray(need.prevalence.value)[pop.age] / 1000.0 * area_factor[pop.area]
             name = int(streams.key("long-term", c) >> np.uint64(40))
             has = np.flatnonzero(streams.uniform(pop.key, Purpose.CONDITION, name) < share)
@@ -170,29 +181,32 @@ class Demand:
         names = np.array([streams.key(*self.luck, "follow-up", c) for c in self.network.conditions], dtype=np.uint64)
         key = streams.child(pop.key[person] ^ names[which], 0)
         phase = streams.uniform(key, Purpose.PHASE) * gap
-        return Panel(person, which, key, phase, gap, np.full(len(person), -1, np.int32), np.full(len(person), -1, np.int16))
+        usual, chosen_in = np.full(len(person), -1, np.int32), np.full(len(person), -1, np.int16)
+        return Panel(person, which, key, phase, gap, usual, chosen_in)
 
     def chunk(self, number: int) -> Rows:
-        """All needs of 28 days, unsorted: rows with key, time, person, condition, origin (facility of an inflow), panel."""
+        """All needs of 28 days, unsorted: key, time, person, condition, origin (facility of an inflow), panel."""
         first_day = number * CHUNK
         weights = [self.timetable.weights(self.timetable.spec.profiles[p], first_day, CHUNK) for p in self.profiles]
-        return contacts.join([self._episodes(number, first_day, weights), self._visitors(number, first_day, weights), self._follow_ups(first_day, weights)])
+        acute = [self._episodes(number, first_day, weights), self._visitors(number, first_day, weights)]
+        return contacts.join([*acute, self._follow_ups(first_day, weights)])
 
     def _episodes(self, number: int, first_day: int, weights: list[Floats]) -> Rows:
         cells = self.cells
-        owner, ordinal, key = _arrivals(cells["rate"], cells["key"], cells["profile"], number, weights)
+        owner, key = _arrivals(cells["rate"], cells["key"], cells["profile"], number, weights)
         rows = contacts.empty(len(key))
         rows["key"] = key
         rows["time"] = _times(key, cells["profile"][owner], weights) + first_day * DAY
         rows["condition"] = cells["condition"][owner]
-        rows["person"] = cells["first"][owner] + (streams.uniform(key, Purpose.PERSON) * cells["size"][owner]).astype(np.int64)
+        nth = (streams.uniform(key, Purpose.PERSON) * cells["size"][owner]).astype(np.int64)
+        rows["person"] = cells["first"][owner] + nth
         return rows
 
     def _visitors(self, number: int, first_day: int, weights: list[Floats]) -> Rows:
         flow = self.inflow
         if not len(flow["rate"]):
             return contacts.empty(0)
-        owner, _, key = _arrivals(flow["rate"], flow["key"], flow["profile"], number, weights)
+        owner, key = _arrivals(flow["rate"], flow["key"], flow["profile"], number, weights)
         rows = contacts.empty(len(key))
         rows["key"] = key
         rows["time"] = _times(key, flow["profile"][owner], weights) + first_day * DAY
@@ -207,7 +221,7 @@ class Demand:
             return contacts.empty(0)
         start, end = first_day * DAY, (first_day + CHUNK) * DAY
         number = np.maximum(np.ceil((start - panel.phase) / panel.interval), 0.0)
-        parts = []
+        parts: list[Rows] = []
         while True:
             due = panel.phase + number * panel.interval
             here = np.flatnonzero(due < end)
@@ -216,7 +230,9 @@ class Demand:
             parts.append(self._visits_of(here, due[here], number[here].astype(np.int64), first_day, weights))
             number = number + 1
 
-    def _visits_of(self, who: NDArray[np.int64], due: Floats, ordinal: NDArray[np.int64], first_day: int, weights: list[Floats]) -> Rows:
+    def _visits_of(
+        self, who: NDArray[np.int64], due: Floats, ordinal: NDArray[np.int64], first_day: int, weights: list[Floats]
+    ) -> Rows:
         panel = self.panel
         rows = contacts.empty(len(who))
         rows["key"] = streams.child(panel.key[who], ordinal)
@@ -237,14 +253,23 @@ class Demand:
         return rows
 
 
-def _arrivals(rate: Floats, key: Keys, profile: NDArray[np.int64], number: int, weights: list[Floats]) -> tuple[NDArray[np.int64], NDArray[np.int64], Keys]:
-    """Poisson numbers of a chunk by inversion: owner cell, ordinal and key of each arrival."""
+def _arrivals(
+    rate: Floats, key: Keys, profile: NDArray[np.int64], number: int, weights: list[Floats]
+) -> tuple[NDArray[np.int64], Keys]:
+    """Poisson numbers of a chunk by inversion: owner cell and key of each arrival."""
     mass = np.array([w.sum() for w in weights])[profile]
     chunk_key = streams.child(key, number)
-    count = poisson.ppf(streams.uniform(chunk_key, Purpose.TIME), rate * mass / 365.0).astype(np.int64)
+    count = _poisson(streams.uniform(chunk_key, Purpose.TIME), rate * mass / 365.0)
     owner = np.repeat(np.arange(len(rate)), count)
     ordinal = np.arange(len(owner)) - np.repeat(np.cumsum(count) - count, count)
-    return owner, ordinal, streams.child(chunk_key[owner], ordinal)
+    return owner, streams.child(chunk_key[owner], ordinal)
+
+
+def _poisson(u: Floats, mean: Floats) -> NDArray[np.int64]:
+    """Quantiles: the smallest k with P(N <= k) >= u. (`scipy.stats.poisson.ppf`, a second's import less)"""
+    k = np.ceil(pdtrik(u, mean))
+    below = np.maximum(k - 1, 0)
+    return np.where(pdtr(below, mean) >= u, below, k).astype(np.int64)
 
 
 def _times(key: Keys, profile: NDArray[np.int64], weights: list[Floats]) -> Floats:
@@ -260,10 +285,10 @@ def _times(key: Keys, profile: NDArray[np.int64], weights: list[Floats]) -> Floa
 def _inverse(hourly: Floats, u: Floats) -> Floats:
     """Minutes at which a share u of the hourly weights has passed; uniform inside an hour."""
     edges = np.concatenate([[0.0], np.cumsum(hourly)])
-    return np.interp(u * edges[-1], edges, np.arange(len(edges)) * 60.0)
+    return np.asarray(np.interp(u * edges[-1], edges, np.arange(len(edges)) * 60.0))
 
 
 def settle_truth(rows: Rows, care_figures: Care) -> None:
     """Write into each new need what is true of the episode."""
-    need, admit = care.truth(care_figures, rows["key"], rows["world"].astype(np.int64), rows["condition"].astype(np.int64))
-    rows["need"], rows["admit"] = need, admit
+    world, condition = rows["world"].astype(np.int64), rows["condition"].astype(np.int64)
+    rows["need"], rows["admit"] = care.truth(care_figures, rows["key"], world, condition)

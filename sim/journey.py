@@ -1,8 +1,9 @@
 """A patient on the move: the door, the appointment, the visit, what comes of it, the bed.
 
-One window at a time. Within a half-day the layers follow each other (R3): stations and clinics, centres, hospitals, the lead
-hospital, emergency departments; who is sent on to a later layer and gets there in time is seen in the same half-day, every
-other move joins the next window with its true time. Decisions are taken in the rooms below; here they are put in order.
+One window at a time. Within a half-day the layers follow each other (R3): stations and clinics, centres, hospitals, the
+lead hospital, emergency departments; who is sent on to a later layer and gets there in time is seen in the same
+half-day, every other move joins the next window with its true time. Decisions are taken in the rooms below; here they
+are put in order.
 """
 
 from __future__ import annotations
@@ -19,7 +20,20 @@ from sim import contacts, referral, streams
 from sim.beds import EMERGENCY as BY_EMERGENCY
 from sim.care import Care
 from sim.choice import DOOR_OF_LEVEL, DOORS, HOSPITAL_DOORS, OUTSIDE_DOOR, Choice, PerceivedWaits
-from sim.contacts import HELD_SLOT, NEED, OTHER, REFERRED, REFERRED_CONTRACTED, REQUEST, VISIT, WALK_IN, Diary, Rows, join, take
+from sim.contacts import (
+    HELD_SLOT,
+    NEED,
+    OTHER,
+    REFERRED,
+    REFERRED_CONTRACTED,
+    REQUEST,
+    VISIT,
+    WALK_IN,
+    Diary,
+    Rows,
+    join,
+    take,
+)
 from sim.demand import Panel
 from sim.network import EMERGENCY_LAYER, GRASSROOTS, LAYERS, Network
 from sim.population import Population
@@ -75,8 +89,9 @@ class Journey:
     """Everybody who is on the way in one batch of replications."""
 
     def __init__(
-        self, network: Network, population: Population, timetable: Timetable, care: Care, choice: Choice, waits: PerceivedWaits,
-        rooms: WaitingRooms, book: SlotBook, extra: NDArray[np.int64], panel: Panel, ledger: Ledger, travel: Floats,
+        self, network: Network, population: Population, timetable: Timetable, care: Care, choice: Choice,
+        waits: PerceivedWaits, rooms: WaitingRooms, book: SlotBook, extra: NDArray[np.int64], panel: Panel,
+        ledger: Ledger, travel: Floats,
     ) -> None:  # fmt: skip
         self.network, self.population, self.timetable = network, population, timetable
         self.care, self.choice, self.waits = care, choice, waits
@@ -97,7 +112,7 @@ class Journey:
         self._start_week()
 
     def _know_the_place(self) -> None:
-        """Lookups that do not change: residents as columns (the last entry stands for non-residents), points, hospitals."""
+        """Lookups that do not change: residents as columns (the last entry: non-residents), points, hospitals."""
         pop, net = self.population, self.network
         self.area = np.append(pop.area, 0).astype(np.int64)
         self.trait = np.append(pop.trait, 0).astype(np.int64)
@@ -115,24 +130,24 @@ class Journey:
 
     def _hospitals_of_groups(self) -> NDArray[np.int64]:
         """A member hospital (not the lead) able to give secondary care for (group, condition), -1 = none."""
-        net = self.network
+        net, department = self.network, self.choice.department
         table = np.full((len(net.groups) + 1, len(net.conditions)), -1, dtype=np.int64)
         for f in range(net.outside):
             if net.group[f] < 0 or net.is_lead[f] or net.level[f] < 4:
                 continue
-            able = (net.capability[f] >= 3) & (net.clinic_point[f, self.choice.department] >= 0) & (net.ward_at[f, self.choice.department] >= 0)
+            able = (net.capability[f] >= 3) & (net.clinic_point[f, department] >= 0) & (net.ward_at[f, department] >= 0)
             better = able & (table[net.group[f]] < 0)
             table[net.group[f], better] = f
         return table
 
     def _start_week(self) -> None:
-        size = self.worlds * self.points
-        self.week_days, self.week_requests, self.week_minutes, self.week_visits = (np.zeros(size, dtype=np.int64) for _ in range(4))
+        week = np.zeros((4, self.worlds * self.points), dtype=np.int64)
+        self.week_days, self.week_requests, self.week_minutes, self.week_visits = week
 
     def renew_choice(self) -> None:
         """Monday 00:00: what people believe about waiting takes in the week that has passed (R14)."""
-        shape = (self.worlds, self.points)
-        self.waits.renew(*(x.reshape(shape) for x in (self.week_days, self.week_requests, self.week_minutes, self.week_visits)))
+        week = (self.week_days, self.week_requests, self.week_minutes, self.week_visits)
+        self.waits.renew(*(x.reshape(self.worlds, self.points) for x in week))
         self._start_week()
         self.choice.renew(self.waits)
 
@@ -151,7 +166,8 @@ class Journey:
             rows = self._admit_walk_ins(join(here[layer]), layer)
             if not len(rows):
                 continue
-            seen = self.rooms.see(rows, priority_of(rows, self.care, layer >= EMERGENCY_LAYER, self.rules.priority), self.end)
+            priority = priority_of(rows, self.care, layer >= EMERGENCY_LAYER, self.rules.priority)
+            seen = self.rooms.see(rows, priority, self.end)
             self.diary.hand_on(seen.carried, number + 1)
             self._after(seen, layer, here)
         self._written_down()
@@ -159,7 +175,7 @@ class Journey:
             self._settle()
 
     def _arrive(self, rows: Rows, here: list[list[Rows]], from_layer: int) -> None:
-        """Visitors of this window go to the layer of their service point; later ones, and those sent backwards, into the diary."""
+        """Visitors of this window go to the layer of their service point; later ones, and those sent back, wait."""
         if not len(rows):
             return
         layer = self.layer[rows["point"] % self.points]
@@ -174,14 +190,16 @@ class Journey:
     # ---------------------------------------------------------------- doors
 
     def _first_doors(self, rows: Rows, here: list[list[Rows]]) -> None:
-        """Needs choose a door: inflow goes where it was declared, long-term patients to their usual place, the others choose."""
+        """Needs find a door: inflow the one declared, long-term patients their usual place, the others choose."""
         if not len(rows):
             return
-        self.ledger.needs.add(
-            self.ledger.needs.index(rows["world"], self.ledger.month(rows["time"]), rows["condition"], rows["person"] >= 0), needs=rows["doors"] == 0
-        )
-        door = self._doors(rows)
-        self._send(rows, door, here, -1)
+        self._count_needs(rows, needs=rows["doors"] == 0)
+        self._send(rows, self._doors(rows), here, -1)
+
+    def _count_needs(self, rows: Rows, **amounts: Any) -> None:
+        month = self.ledger.month(rows["time"])
+        at = self.ledger.needs.index(rows["world"], month, rows["condition"], rows["person"] >= 0)
+        self.ledger.needs.add(at, **amounts)
 
     def _doors(self, rows: Rows) -> NDArray[np.int64]:
         """The facility's service point inside a replication, or -1 outside the area."""
@@ -222,13 +240,14 @@ class Journey:
         return allowed
 
     def _usual(self, rows: Rows) -> NDArray[np.int64]:
-        """Usual place of long-term patients, -1 where it is to be chosen: at first, and when a year's re-choice falls due."""
+        """Usual place of long-term patients, -1 where it is to be chosen: at first, and when re-choice falls due."""
         usual, panel = np.full(len(rows), -1), self.panel
         pick = np.flatnonzero((rows["panel"] >= 0) & (rows["doors"] == 0))
         if len(pick):
             who = rows["panel"][pick]
             year = (rows["time"][pick] // (365 * DAY)).astype(np.int64)
-            falls_due = streams.uniform(panel.key[who], Purpose.RECHOICE, year) < self.choice.rechoice[rows["world"][pick]]
+            luck = streams.uniform(panel.key[who], Purpose.RECHOICE, year)
+            falls_due = luck < self.choice.rechoice[rows["world"][pick]]
             usual[pick] = np.where((panel.chosen_in[who] != year) & falls_due, -1, panel.usual[who])
             panel.chosen_in[who] = year
         return usual
@@ -242,7 +261,8 @@ class Journey:
         condition = rows["condition"]
         clinic = self.network.clinic_point[facility, self.choice.department[condition]]
         emergency = self.network.emergency_point[facility]
-        return np.where(self.choice.is_emergency[condition] & (emergency >= 0), emergency, np.where(clinic >= 0, clinic, emergency))
+        urgent = self.choice.is_emergency[condition] & (emergency >= 0)
+        return np.where(urgent | (clinic < 0), emergency, clinic)
 
     def _send(self, rows: Rows, point: NDArray[np.int64], here: list[list[Rows]] | None, from_layer: int) -> None:
         """Through the door: outside at once, by appointment, or to the waiting room."""
@@ -255,7 +275,8 @@ class Journey:
             return
         world = rows["world"].astype(np.int64)
         rows["point"] = world * self.points + point
-        books = streams.uniform(rows["key"], Purpose.DOOR_BOOKS, self.network.point_number[point]) < self.choice.books[world]
+        luck = streams.uniform(rows["key"], Purpose.DOOR_BOOKS, self.network.point_number[point])
+        books = luck < self.choice.books[world]
         books = self.bookable[point] & (books | (rows["chronic"] == 1) | (rows["cls"] < OTHER) | (rows["doors"] > 0))
         self._request(take(rows, np.flatnonzero(books)))
         walk = np.flatnonzero(~books)
@@ -285,11 +306,12 @@ class Journey:
 
     def _outside(self, rows: Rows) -> None:
         """Care outside the area: no queue here, the visit and the stay are written down."""
+        world, cls = rows["world"].astype(np.int64), rows["cls"].astype(np.int64)
         outside = np.full(len(rows), self.network.outside)
         kind = np.where(self.choice.is_emergency[rows["condition"]], EMERGENCY_VISIT, OUTPATIENT)
         resident = (rows["person"] >= 0).astype(np.int64)
-        nobody = np.zeros(len(rows), dtype=bool)
-        self.ledger.add_visits(rows["world"].astype(np.int64), rows["time"], outside, resident, kind, rows["cls"].astype(np.int64), np.zeros(len(rows)), nobody)
+        at_once, nobody = np.zeros(len(rows)), np.zeros(len(rows), dtype=bool)
+        self.ledger.add_visits(world, rows["time"], outside, resident, kind, cls, at_once, nobody)
         admitted = np.flatnonzero(rows["admit"] == 1)
         if len(admitted):
             self.stay_outside(take(rows, admitted), rows["time"][admitted])
@@ -297,26 +319,28 @@ class Journey:
     # ---------------------------------------------------------------- walk-ins and visits
 
     def _admit_walk_ins(self, rows: Rows, layer: int) -> Rows:
-        """In a bookable clinic a walk-in takes what is free on arrival, then an extra place, then asks for an appointment (R6)."""
+        """In a bookable clinic a walk-in takes what is free, then an extra place, then asks for an appointment (R6)."""
         if not len(rows) or layer >= EMERGENCY_LAYER:
             return rows
-        walk = np.flatnonzero((rows["entry"] == WALK_IN) & self.bookable[rows["point"] % self.points] & (rows["stage"] == 0))
+        place = rows["point"] % self.points
+        walk = np.flatnonzero((rows["entry"] == WALK_IN) & self.bookable[place] & (rows["stage"] == 0))
         if not len(walk):
             return rows
         walk = walk[np.lexsort((rows["key"][walk], rows["time"][walk]))]
         row = self.book.row_of[rows["point"][walk]]
         how = self.book.admit_walk_ins(row, self.extra_left)
         rows["entry"][walk] = how
-        facility = self.facility[rows["point"][walk] % self.points]
-        at = self.ledger.bookings.index(rows["world"][walk], self.ledger.month(rows["time"][walk]), facility, rows["cls"][walk])
+        world, facility, cls = rows["world"][walk], self.facility[place[walk]], rows["cls"][walk]
+        month = self.ledger.month(rows["time"][walk])
+        at = self.ledger.bookings.index(world, month, facility, cls)
         self.ledger.bookings.add(at, walk_in=how == contacts.OPEN_SLOT, extra=how == contacts.EXTRA)
-        away = walk[how == WALK_IN]
+        gone = how == WALK_IN
+        away = walk[gone]
         if not len(away):
             return rows
         turned = take(rows, away)
-        at = self.ledger.visits.index(
-            turned["world"], self.ledger.month(turned["time"]), self.facility[turned["point"] % self.points], turned["person"] >= 0, OUTPATIENT, turned["cls"]
-        )
+        resident = turned["person"] >= 0
+        at = self.ledger.visits.index(world[gone], month[gone], facility[gone], resident, OUTPATIENT, cls[gone])
         self.ledger.visits.add(at, turned_away=1)
         self._request(turned)
         keep = np.ones(len(rows), dtype=bool)
@@ -324,7 +348,10 @@ class Journey:
         return take(rows, np.flatnonzero(keep))
 
     def _after(self, seen: Seen, layer: int, here: list[list[Rows]]) -> None:
-        """What comes of the visits of one layer: who may still reach a later layer today moves at once, the rest waits for `_written_down`."""
+        """What comes of the visits of one layer.
+
+        Who may still reach a later layer today moves at once; the rest waits for `_written_down`.
+        """
         rows = seen.rows
         if not len(rows):
             return
@@ -333,16 +360,20 @@ class Journey:
         bit = np.uint32(1) << (4 * self.network.level[facility]).astype(np.uint32)
         rows["seen"] += np.where(seen.left, np.uint32(0), bit)
         ward = self.network.ward_at[facility, self.choice.department[condition]]
-        beyond = ((rows["need"] > self.network.capability[facility, condition]) | ((rows["admit"] == 1) & (ward < 0))) & ~seen.left
-        if layer >= EMERGENCY_LAYER:
+        too_much = rows["need"] > self.network.capability[facility, condition]
+        beyond = (too_much | ((rows["admit"] == 1) & (ward < 0))) & ~seen.left
+        emergency = layer >= EMERGENCY_LAYER
+        if emergency:
             outcome = np.where(beyond, referral.TRANSFERRED, referral.TREATED)
             moved = np.flatnonzero(beyond)
             self._transfer_emergencies(_up_again(rows, moved), facility[moved], seen.end[moved], here, layer)
         else:
-            outcome = referral.up(self.rules.up, seen.visit, world, beyond, self.has_channel[facility] & (rows["person"] >= 0))
+            formal_possible = self.has_channel[facility] & (rows["person"] >= 0)
+            outcome = referral.up(self.rules.up, seen.visit, world, beyond, formal_possible)
             self._go_up(rows, facility, seen.end, seen.visit, outcome, here, layer)
         outcome[seen.left] = referral.LEFT
-        self.results.append(Result(rows, facility, ward, seen.begin, seen.end, seen.visit, outcome, np.full(len(rows), layer >= EMERGENCY_LAYER)))
+        where = np.full(len(rows), emergency)
+        self.results.append(Result(rows, facility, ward, seen.begin, seen.end, seen.visit, outcome, where))
 
     def _written_down(self) -> None:
         """The visits of all layers of the window: written down; then beds, follow-ups and those who left."""
@@ -350,7 +381,8 @@ class Journey:
             return
         parts, self.results = self.results, []
         rows = join([r.rows for r in parts])
-        facility, ward, begin, end, visit, outcome, emergency = (np.concatenate([r[i] for r in parts]) for i in range(1, 8))
+        columns = list(zip(*parts, strict=True))[1:]
+        facility, ward, begin, end, visit, outcome, emergency = map(np.concatenate, columns)
         left = outcome == referral.LEFT
         self._write_visits(rows, facility, begin, end, left, emergency)
         self._those_who_left(take(rows, np.flatnonzero(left)))
@@ -361,10 +393,17 @@ class Journey:
         if len(admitted):
             entry = np.where(emergency[admitted], BY_EMERGENCY, rows["cls"][admitted].astype(np.int64) + 1)
             self.ask_for_bed(take(rows, admitted), ward[admitted], entry, end[admitted])
-        self._follow_up(rows, visit, end, np.flatnonzero((treated | (outcome == referral.STAYS)) & ~planned & ~emergency))
+        here = (treated | (outcome == referral.STAYS)) & ~planned & ~emergency
+        self._follow_up(rows, visit, end, np.flatnonzero(here))
 
     def _write_visits(
-        self, rows: Rows, facility: NDArray[np.int64], begin: Floats, end: Floats, left: NDArray[np.bool_], emergency: NDArray[np.bool_]
+        self,
+        rows: Rows,
+        facility: NDArray[np.int64],
+        begin: Floats,
+        end: Floats,
+        left: NDArray[np.bool_],
+        emergency: NDArray[np.bool_],
     ) -> None:
         world, cls = rows["world"].astype(np.int64), rows["cls"].astype(np.int64)
         kind = np.where(emergency, EMERGENCY_VISIT, OUTPATIENT)
@@ -376,8 +415,9 @@ class Journey:
         if self.ledger.rows is not None:
             columns = {name: rows[name].copy() for name in ("person", "condition")}
             self.ledger.keep(
-                "visits", world=world, episode=rows["key"].copy(), **columns, facility=facility, point=rows["point"] % self.points, kind=kind, cls=cls,
-                entry=rows["entry"].astype(np.int64), time=place, begin=np.where(left, np.nan, begin), end=end, left=left,
+                "visits", world=world, episode=rows["key"].copy(), **columns, facility=facility,
+                point=rows["point"] % self.points, kind=kind, cls=cls, entry=rows["entry"].astype(np.int64),
+                time=place, begin=np.where(left, np.nan, begin), end=end, left=left,
             )  # fmt: skip
 
     def _those_who_left(self, rows: Rows) -> None:
@@ -399,7 +439,7 @@ class Journey:
 
     def _give_up(self, rows: Rows) -> None:
         if len(rows):
-            self.ledger.needs.add(self.ledger.needs.index(rows["world"], self.ledger.month(rows["time"]), rows["condition"], rows["person"] >= 0), unmet=1)
+            self._count_needs(rows, unmet=1)
 
     def _follow_up(self, rows: Rows, visit: streams.Keys, end: Floats, who: NDArray[np.int64]) -> None:
         """Some of those treated are asked back to the same place."""
@@ -427,22 +467,33 @@ class Journey:
         arrived = np.flatnonzero(came & (rows["origin"] >= 0) & (rows["doors"] == 0))
         if len(arrived):
             channel = np.where(rows["cls"][arrived] < OTHER, FORMAL_CHANNEL, SELF_CHANNEL)
-            self._write_referrals(take(rows, arrived), rows["origin"][arrived].astype(np.int64), facility[arrived], channel, COMPLETED)
+            origin = rows["origin"][arrived].astype(np.int64)
+            self._write_referrals(take(rows, arrived), origin, facility[arrived], channel, COMPLETED)
         rows["origin"] = -1
 
-    def _write_referrals(self, rows: Rows, origin: NDArray[np.int64], to: NDArray[np.int64], channel: Any, status: int) -> None:
+    def _write_referrals(
+        self, rows: Rows, origin: NDArray[np.int64], to: NDArray[np.int64], channel: Any, status: int
+    ) -> None:
         world, level = rows["world"].astype(np.int64), self.network.level[origin]
-        self.ledger.referrals.add(
-            self.ledger.referrals.index(world, self.ledger.month(rows["time"]), UP, channel, level, to, status), referrals=1
-        )
-        self.ledger.keep(
-            "referrals", world=world, episode=rows["key"].copy(), person=rows["person"].copy(), condition=rows["condition"].copy(), time=rows["time"].copy(),
-            direction=np.zeros(len(rows), dtype=np.int64), channel=np.zeros(len(rows), dtype=np.int64) + channel, from_facility=origin, to_facility=to,
-            status=np.full(len(rows), status),
-        )  # fmt: skip
+        at = self.ledger.referrals.index(world, self.ledger.month(rows["time"]), UP, channel, level, to, status)
+        self.ledger.referrals.add(at, referrals=1)
+        if self.ledger.rows is not None:
+            columns = {name: rows[name].copy() for name in ("person", "condition", "time")}
+            up = np.full(len(rows), UP)
+            self.ledger.keep(
+                "referrals", world=world, episode=rows["key"].copy(), **columns, direction=up, channel=up + channel,
+                from_facility=origin, to_facility=to, status=np.full(len(rows), status),
+            )  # fmt: skip
 
     def _go_up(
-        self, rows: Rows, facility: NDArray[np.int64], end: Floats, visit: streams.Keys, outcome: NDArray[np.int64], here: list[list[Rows]], layer: int
+        self,
+        rows: Rows,
+        facility: NDArray[np.int64],
+        end: Floats,
+        visit: streams.Keys,
+        outcome: NDArray[np.int64],
+        here: list[list[Rows]],
+        layer: int,
     ) -> None:
         """Formal referral, refusal and lapse, and those who go up by themselves."""
         formal = np.flatnonzero(outcome == referral.FORMAL)
@@ -458,9 +509,15 @@ class Journey:
             self._go_alone(_up_again(rows, alone), facility[alone], end[alone], here, layer)
 
     def _refer(
-        self, rows: Rows, facility: NDArray[np.int64], end: Floats, visit: streams.Keys, here: list[list[Rows]], layer: int
+        self,
+        rows: Rows,
+        facility: NDArray[np.int64],
+        end: Floats,
+        visit: streams.Keys,
+        here: list[list[Rows]],
+        layer: int,
     ) -> None:
-        """The platform asks the receiving hospital for an appointment, after its delay; the patient is on the way meanwhile."""
+        """After its delay the platform asks the receiving hospital for an appointment; meanwhile the patient travels."""
         world = rows["world"].astype(np.int64)
         member = self.members[self.network.group[facility], rows["condition"]]
         to_member = (rows["need"] <= 3) & (member >= 0) & (member != facility)
@@ -472,7 +529,9 @@ class Journey:
         rows["time"] = end + np.maximum(self.rules.up.delay_days[world] * DAY, travel)
         self._send(rows, self._point_of(rows, target), here, layer)
 
-    def _go_alone(self, rows: Rows, facility: NDArray[np.int64], end: Floats, here: list[list[Rows]], layer: int) -> None:
+    def _go_alone(
+        self, rows: Rows, facility: NDArray[np.int64], end: Floats, here: list[list[Rows]], layer: int
+    ) -> None:
         """Self-referral: the patient chooses a hospital able to help, today if it is still open."""
         allowed = np.zeros((len(rows), len(DOORS)), dtype=bool)
         allowed[:, list(HOSPITAL_DOORS)] = True
@@ -481,10 +540,12 @@ class Journey:
         point = self._choose(rows, allowed)
         inside = np.flatnonzero(point >= 0)
         target = self.facility[point[inside]]
-        able = self._able(rows[inside], target)
+        going = take(rows, inside)
         instead = np.where(target == self.first_lead, -1, self.first_lead)
-        lead_able = (instead >= 0) & self._able(rows[inside], np.maximum(instead, 0))
-        point[inside] = np.where(able, point[inside], np.where(lead_able, self._point_of(rows[inside], np.maximum(instead, 0)), -1))
+        lead = np.maximum(instead, 0)
+        lead_able = (instead >= 0) & self._able(going, lead)
+        fallback = np.where(lead_able, self._point_of(going, lead), -1)
+        point[inside] = np.where(self._able(going, target), point[inside], fallback)
         target = np.where(point >= 0, self.facility[point], self.network.outside)
         rows["origin"] = facility
         rows["time"] = end + self.travel[rows["world"], self.area[rows["person"]], target]
@@ -496,10 +557,14 @@ class Journey:
 
     def _able(self, rows: Rows, facility: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Whether a facility can give what an episode needs, the bed included."""
-        ward = self.network.ward_at[facility, self.choice.department[rows["condition"]]]
-        return np.asarray((self.network.capability[facility, rows["condition"]] >= rows["need"]) & ((rows["admit"] == 0) | (ward >= 0)))
+        condition = rows["condition"]
+        ward = self.network.ward_at[facility, self.choice.department[condition]]
+        capable = self.network.capability[facility, condition] >= rows["need"]
+        return np.asarray(capable & ((rows["admit"] == 0) | (ward >= 0)))
 
-    def _transfer_emergencies(self, rows: Rows, facility: NDArray[np.int64], end: Floats, here: list[list[Rows]], layer: int) -> None:
+    def _transfer_emergencies(
+        self, rows: Rows, facility: NDArray[np.int64], end: Floats, here: list[list[Rows]], layer: int
+    ) -> None:
         """An emergency beyond the department goes on to the lead hospital's, or out of the area."""
         if not len(rows):
             return
@@ -537,13 +602,13 @@ class Journey:
                     self._write_slots(np.full(len(released), h * HALF_DAY), released=released)
 
     def _write_slots(self, minute: Floats, **amounts: NDArray[np.int64]) -> None:
-        bookable = self.book.bookable
         in_time = np.flatnonzero(minute < self.timetable.horizon)
-        at = self.ledger.slots.index(bookable[in_time] // self.points, self.ledger.month(minute[in_time]), bookable[in_time] % self.points)
+        world, point = np.divmod(self.book.bookable[in_time], self.points)
+        at = self.ledger.slots.index(world, self.ledger.month(minute[in_time]), point)
         self.ledger.slots.add(at, **{k: v[in_time] for k, v in amounts.items()})
 
     def _settle(self) -> None:
-        """End of a half-day: requests are granted in the order class, minute, episode, first doors before next doors (R5)."""
+        """End of a half-day: requests are settled by class, minute, episode, first doors before next doors (R5)."""
         self._close_half_day()
         rows, self.requests = join(self.requests), []
         while len(rows):
@@ -583,30 +648,36 @@ class Journey:
         first = (rows["seen"] >> (4 * level).astype(np.uint32)) & np.uint32(15) == 0
         return np.asarray((rows["cls"] < OTHER) & first)
 
-    def _write_requests(self, rows: Rows, session: NDArray[np.int64], how: NDArray[np.int64], granted: NDArray[np.bool_]) -> None:
+    def _write_requests(
+        self, rows: Rows, session: NDArray[np.int64], how: NDArray[np.int64], granted: NDArray[np.bool_]
+    ) -> None:
         world = rows["world"].astype(np.int64)
         facility = self.facility[rows["point"] % self.points]
         month = self.ledger.month(rows["time"])
         self.ledger.bookings.add(
             self.ledger.bookings.index(world, month, facility, rows["cls"]),
-            requests=1, booked_open=granted & (how == contacts.OPEN_SLOT), booked_held=how == HELD_SLOT, refused=~granted,
-        )  # fmt: skip
+            requests=1,
+            booked_open=granted & (how == contacts.OPEN_SLOT),
+            booked_held=how == HELD_SLOT,
+            refused=~granted,
+        )
         refused_days = np.rint(self.choice.patience_days[world]).astype(np.int64)
         days = np.where(granted, np.maximum(session // 2 - (rows["wanted"] // DAY).astype(np.int64), 0), refused_days)
         got = np.flatnonzero(granted)
-        at = self.ledger.booking_days.index(world[got], month[got], facility[got], rows["cls"][got], np.minimum(days[got], MOST_DAYS))
+        waited = np.minimum(days[got], MOST_DAYS)
+        at = self.ledger.booking_days.index(world[got], month[got], facility[got], rows["cls"][got], waited)
         self.ledger.booking_days.add(at, patients=1)
         np.add.at(self.week_days, rows["point"], days)
         np.add.at(self.week_requests, rows["point"], 1)
         held = np.flatnonzero(how == HELD_SLOT)
         if len(held):
-            minute = session[held] * HALF_DAY
+            minute = session[held].astype(np.float64) * HALF_DAY
             in_time = minute < self.timetable.horizon
             at = self.ledger.slots.index(world[held], self.ledger.month(minute), rows["point"][held] % self.points)
             self.ledger.slots.add(at[in_time], used_held=1)
 
     def _appoint(self, rows: Rows, row: NDArray[np.int64], session: NDArray[np.int64], how: NDArray[np.int64]) -> None:
-        """The minute of the appointment; patients come a little early or late, never after the last admission, and some not at all."""
+        """The minute of the appointment; some come a little early or late, none after the last admission, some never."""
         minute = self.book.minute(row, session)
         last = np.maximum(self.book.openings.closes[self.book.pattern[row], session] - 1.0, minute)
         luck = streams.child(rows["key"], rows["seen"].astype(np.uint64) + np.uint64(7))
@@ -615,7 +686,8 @@ class Journey:
         world = rows["world"].astype(np.int64)
         absent = streams.uniform(luck, Purpose.NO_SHOW) < self.choice.no_show[world]
         facility = self.facility[rows["point"] % self.points]
-        at = self.ledger.bookings.index(world[absent], self.ledger.month(minute[absent]), facility[absent], rows["cls"][absent])
+        month = self.ledger.month(minute[absent])
+        at = self.ledger.bookings.index(world[absent], month, facility[absent], rows["cls"][absent])
         self.ledger.bookings.add(at, no_shows=1)
         self.diary.push(take(rows, np.flatnonzero(~absent)), self.number + 1)
 
@@ -632,7 +704,7 @@ class Journey:
             return rows
         allowed = self._untried(rows)
         sent = (rows["need"] > 2) & (rows["seen"] > 0)
-        allowed[np.ix_(sent, list(range(HOSPITAL_DOORS[0])))] = False
+        allowed[np.flatnonzero(sent), : HOSPITAL_DOORS[0]] = False
         point = self._choose(rows, allowed)
         inside = point >= 0
         asks = inside & self.bookable[np.maximum(point, 0)]
@@ -648,7 +720,7 @@ class Journey:
         return onward
 
     def _no_door_left(self, rows: Rows) -> None:
-        """The emergency department of the hospital that refused takes those who need a hospital; the others go without."""
+        """The emergency department of the hospital that refused takes those who need a hospital; others go without."""
         emergency = self.network.emergency_point[rows["origin"]] if len(rows) else np.empty(0, dtype=np.int64)
         urgent = (rows["need"] > 2) & (emergency >= 0)
         self._give_up(take(rows, np.flatnonzero(~urgent)))

@@ -1,14 +1,14 @@
 """One batch of replications: build the place, open the doors, run to the horizon.
 
-Replications of one scenario ride together as worlds of one batch. Luck is keyed by person and replication, so how they are
-packed cannot change a result; it only spreads the fixed cost of a half-day over several of them. SimPy owns every move: each
-window is an event of one process, each stay an event of its own.
+Replications of one scenario ride together as worlds of one batch. Luck is keyed by person and replication, so how they
+are packed cannot change a result; it only spreads the fixed cost of a half-day over several of them. SimPy owns every
+move: each window is an event of one process, each stay an event of its own.
 """
 
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from datetime import date
 from fractions import Fraction
@@ -35,7 +35,7 @@ from sim.records import Ledger, Leg
 from sim.referral import ReferralSpec, UpRules
 from sim.sessions import WaitingRooms
 from sim.slots import SlotBook
-from sim.stays import OPENINGS, RELEASES, Course, Hospital, Stay
+from sim.stays import OPENINGS, Course, Hospital, Stay
 from sim.streams import Purpose
 from sim.timetable import DAY, Openings, Timetable, TimetableSpec
 
@@ -71,7 +71,9 @@ class Case:
         return stated if self.uncertainty == "luck" else draw(stated, self.seed, replication, part)
 
 
-def simulate(case: Case, replications: list[int], progress: Callable[[int], None] | None = None) -> dict[int, dict[str, pd.DataFrame]]:
+def simulate(
+    case: Case, replications: list[int], progress: Callable[[int], None] | None = None
+) -> dict[int, dict[str, pd.DataFrame]]:
     """Simulate replications of one case; the tables of each. `progress` takes simulated days, over all replications."""
     model = Model(case, replications)
     model.run(progress or (lambda days: None))
@@ -85,7 +87,8 @@ class Model:
         self.case, self.replications = case, replications
         self.worlds = len(replications)
         conditions = case.care.conditions
-        departments = sorted({c.department for c in conditions.values()} | {d.department for f in case.network.facilities for d in f.clinics})
+        treating = {c.department for c in conditions.values()}
+        departments = sorted(treating | {d.department for f in case.network.facilities for d in f.clinics})
         self.network = Network(case.network, departments, {c: conditions[c].department for c in conditions})
         self.timetable = Timetable(case.timetable, case.warmup_from, case.to)
         self.population = Population(case.population, self.network, case.seed)
@@ -133,7 +136,8 @@ class Model:
         self.demands = []
         for w, r in enumerate(self.replications):
             timetable = Timetable(case.drawn("timetable", r), case.warmup_from, case.to)
-            self.demands.append(Demand(case.drawn("demand", r), self.population, factors[w], timetable, self.network, case.seed, r))
+            spec = case.drawn("demand", r)
+            self.demands.append(Demand(spec, self.population, factors[w], timetable, self.network, case.seed, r))
         self.panel_first = np.cumsum([0, *(len(d.panel.person) for d in self.demands)])
         """First row of each replication among the long-term patients of all."""
         self.chunk_rows = contacts.empty(0)
@@ -150,9 +154,11 @@ class Model:
         book = SlotBook(openings, net.point_pattern, slots, ahead, net.is_lead[net.point_facility])
         self.ledger = Ledger(net, self.timetable, self.worlds, self.conditions, self.case.record == "visits")
         travel = np.array([c.travel for c in self.capacities])
+        panel = join_panels([d.panel for d in self.demands])
         self.journey = Journey(
-            net, self.population, self.timetable, self.care, self.choice, self.waits, rooms, book, extra, join_panels([d.panel for d in self.demands]), self.ledger, travel
-        )
+            net, self.population, self.timetable, self.care, self.choice, self.waits, rooms, book, extra, panel,
+            self.ledger, travel,
+        )  # fmt: skip
         self.journey.ask_for_bed = self._ask_for_bed
         self.journey.stay_outside = self._stay_outside
 
@@ -160,14 +166,14 @@ class Model:
         self.env = simpy.Environment()
         hours = (self.case.care.discharge_from, self.case.care.discharge_until)
         self.hospitals = [
-            Hospital(self.env, [BedPool(n, int(b)) for n, b in enumerate(self.capacities[w].beds)], hours) for w in range(self.worlds)
+            Hospital(self.env, [BedPool(n, int(b)) for n, b in enumerate(c.beds)], hours) for c in self.capacities
         ]
         for hospital in self.hospitals:
             hospital.goes_down = self._goes_down
             hospital.downstream = self._downstream
             hospital.gives_up = self._elsewhere
         wards = self.network.wards
-        self.hospital_facilities = [f for f, level in enumerate(self.network.level[:-1].tolist()) if level >= Level.secondary]
+        self.hospital_facilities = np.flatnonzero(self.network.level[:-1] >= Level.secondary).tolist()
         self.step_down_wards = self._step_down_wards()
         self.under_bed_quota = np.array([bool(self.network.is_lead[x.facility]) for x in wards], dtype=bool)
 
@@ -204,7 +210,8 @@ class Model:
             follows_advice=np.array([s.follows_advice.value for s in self.choice_specs]),
             to_lead=np.array([s.to_lead.value for s in self.referral_specs]),
         )
-        contracted = [self.population.contracts(s, r.contracts.coverage) for s, r in zip(self.population_specs, rules, strict=True)]
+        people = zip(self.population_specs, rules, strict=True)
+        contracted = [self.population.contracts(s, r.contracts.coverage) for s, r in people]
         self.journey.rules = RulesInForce(
             adherence=each(lambda r: r.first_contact.adherence).astype(float),
             priority=each(lambda r: r.priority.referred_contracted),
@@ -245,7 +252,7 @@ class Model:
         self._write_stays()
         self._write_beds(self.timetable.days - 1)
 
-    def _windows(self, progress: Callable[[int], None]) -> Iterator[Any]:
+    def _windows(self, progress: Callable[[int], None]) -> Generator[simpy.Event, Any, None]:
         """The doors open, window after window; at midnight first what a new day brings."""
         per_day = int(DAY // self.timetable.window)
         for number in range(self.timetable.windows):
@@ -255,11 +262,11 @@ class Model:
             self.journey.open_window(number, self._needs(number))
             pause = simpy.Event(self.env)
             pause._ok, pause._value = True, None
-            self.env.schedule(pause, OPENINGS, self.timetable.window)  # type: ignore[arg-type]
+            self.env.schedule(pause, OPENINGS, self.timetable.window)
             yield pause
 
     def _midnight(self, day: int) -> None:
-        """00:00: census of the night, rules of the day, held slots that come near, and on Mondays the perceived waits."""
+        """00:00: census of the night, rules of the day, held slots that come near; on Mondays the perceived waits."""
         if day > 0:
             self._census(day - 1)
             if self.timetable.date(day) in self.rule_dates:
@@ -295,9 +302,12 @@ class Model:
 
     # ---------------------------------------------------------------- beds
 
-    def _ask_for_bed(self, rows: Rows, ward: NDArray[np.int64], entry: NDArray[np.int64], when: NDArray[np.float64]) -> None:
+    def _ask_for_bed(
+        self, rows: Rows, ward: NDArray[np.int64], entry: NDArray[np.int64], when: NDArray[np.float64]
+    ) -> None:
         """Bed requests of patients to be admitted, each at its own minute."""
-        for course, n, how, minute in zip(self._courses(rows, ward, entry), ward.tolist(), entry.tolist(), when.tolist(), strict=True):
+        columns = (self._courses(rows, ward, entry), ward.tolist(), entry.tolist(), when.tolist())
+        for course, n, how, minute in zip(*columns, strict=True):
             Stay(self.hospitals[course.world], course, n, how, self._rank(course.world, how), minute)
 
     def _rank(self, world: int, entry: int) -> int:
@@ -317,7 +327,8 @@ class Model:
         proposal, consent = streams.uniform(key, Purpose.PROPOSAL), streams.uniform(key, Purpose.CONSENT)
         patience = streams.lognormal(streams.cell(key, Purpose.BED_PATIENCE), 0.5) * self.care.bed_patience[world]
         patience[entry == beds.EMERGENCY] = np.inf
-        columns = (world, key, rows["person"], condition, rows["need"], minutes, acute, may, proposal, consent, patience)
+        person, need = rows["person"], rows["need"]
+        columns = (world, key, person, condition, need, minutes, acute, may, proposal, consent, patience)
         return list(map(Course._make, zip(*(c.tolist() for c in columns), strict=True)))
 
     def _goes_down(self, course: Course) -> bool:
@@ -330,14 +341,15 @@ class Model:
         return [n for n in near if self.network.wards[n].facility != facility]
 
     def _elsewhere(self, stay: Stay) -> None:
-        """A planned patient who has waited long enough looks for another hospital with a free bed, or leaves the area."""
+        """A planned patient who has waited long enough goes to another hospital with a free bed, or leaves the area."""
         course, now = stay.course, self.env.now
         facility = self.network.wards[stay.pool.number].facility
         self._count_leaver(course.world, now, facility, stay.entry)
         pools = self.hospitals[course.world].pools
         department = self.choice.department[course.condition]
         able = self.network.capability[:, course.condition] >= course.need
-        wards = [int(self.network.ward_at[f, department]) for f in self.hospital_facilities if f != facility and able[f]]
+        elsewhere = [f for f in self.hospital_facilities if f != facility and able[f]]
+        wards = [int(self.network.ward_at[f, department]) for f in elsewhere]
         others = [n for n in wards if n >= 0 and pools[n].free > 0]
         if others:
             best = max(others, key=lambda n: (pools[n].free, -n))
@@ -350,23 +362,27 @@ class Model:
         self.ledger.bed_days.add(self.ledger.bed_days.index(world, month, facility, entry, 0), left=1)
 
     def _leave_area(self, course: Course, now: float) -> None:
-        admitted = now + self.outside_wait[course.world]
-        length = course.minutes / max(self.care.stay_minutes[course.world, course.condition], 1.0) * self.outside_stay[course.world]
-        leg = Leg(course.world, course.key, course.person, course.condition, len(self.network.wards), beds.OTHER, now, admitted, admitted + length, admitted, False)
+        c, ward = course, len(self.network.wards)
+        admitted = now + self.outside_wait[c.world]
+        shape = c.minutes / max(self.care.stay_minutes[c.world, c.condition], 1.0)
+        home = admitted + shape * self.outside_stay[c.world]
+        leg = Leg(c.world, c.key, c.person, c.condition, ward, beds.OTHER, now, admitted, home, admitted, False)
         if leg.discharged < self.timetable.horizon:
             self.ledger.add_stays([leg])
 
     def _stay_outside(self, rows: Rows, when: NDArray[np.float64]) -> None:
         """Stays of residents at hospitals outside the area."""
         world, condition = rows["world"].astype(np.int64), rows["condition"].astype(np.int64)
-        shape = streams.lognormal(streams.cell(np.ascontiguousarray(rows["key"]), Purpose.STAY), self.care.stay_cv[world, condition])
+        cells = streams.cell(np.ascontiguousarray(rows["key"]), Purpose.STAY)
+        shape = streams.lognormal(cells, self.care.stay_cv[world, condition])
         admitted = when + self.outside_wait[world]
         discharged = admitted + shape * self.outside_stay[world]
         columns = (world, rows["key"], rows["person"], condition, when, admitted, discharged)
         ward = len(self.network.wards)
         self.ledger.add_stays([
             Leg(w, k, p, c, ward, beds.OTHER, asked, a, d, a, False)
-            for w, k, p, c, asked, a, d in zip(*(x.tolist() for x in columns), strict=True) if d < self.timetable.horizon
+            for w, k, p, c, asked, a, d in zip(*(x.tolist() for x in columns), strict=True)
+            if d < self.timetable.horizon
         ])  # fmt: skip
 
     # ---------------------------------------------------------------- writing down
@@ -401,9 +417,13 @@ class Model:
         table = self.ledger.beds
         for w, hospital in enumerate(self.hospitals):
             for pool in hospital.pools:
-                at = table.index(w, month, pool.number)
+                at, blocked = table.index(w, month, pool.number), round(pool.blocked_minutes)
                 table.add(
-                    at, used_held=pool.used_held, borrowed=pool.borrowed, released=pool.released, blocked_minutes=int(round(pool.blocked_minutes))
+                    at,
+                    used_held=pool.used_held,
+                    borrowed=pool.borrowed,
+                    released=pool.released,
+                    blocked_minutes=blocked,
                 )
                 pool.used_held = pool.borrowed = pool.released = 0
                 pool.blocked_minutes = 0.0
@@ -415,8 +435,8 @@ class Model:
         given = book.handed_out.sum(axis=1)
         facility = self.network.point_facility[book.bookable % points]
         self.ledger.backlog.add(self.ledger.backlog.index(book.bookable // points, month, facility, 0), waiting=given)
+        where = np.array([x.facility for x in self.network.wards], dtype=np.int64)
         for w, hospital in enumerate(self.hospitals):
-            where = np.array([x.facility for x in self.network.wards], dtype=np.int64)
             waiting = np.array([p.waiting for p in hospital.pools], dtype=np.int64)
             self.ledger.backlog.add(self.ledger.backlog.index(w, month, where, 1), waiting=waiting)
 

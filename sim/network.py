@@ -1,7 +1,7 @@
 """Tiers, facilities, medical groups and travel: where care is given, and with what.
 
-Level, role in the group, ownership and place are separate attributes (a sub-centre may be a member, a tertiary hospital may
-be none). A service point is one department's clinic at one facility, or its emergency department.
+Level, role in the group, ownership and place are separate attributes (a sub-centre may be a member, a tertiary hospital
+may be none). A service point is one department's clinic at one facility, or its emergency department.
 """
 
 from __future__ import annotations
@@ -109,16 +109,18 @@ class FacilitySpec(Closed):
     """More than 1: expands to `id-001`, `id-002`, ...; the residents of the area are shared among them."""
     attraction: Figure | None = None
     """Utility of this facility beside the others of its level (0 when left out)."""
-    capability: dict[Name, int] = {}
-    """Highest level of care given (1 village, 2 centre, 3 secondary, 4 tertiary), by condition, by department or `default`; left out = the standard of its level."""
-    clinics: list[ClinicSpec] = []
+    capability: dict[Name, int] = Field(default_factory=dict)
+    """Highest level of care given (1 village, 2 centre, 3 secondary, 4 tertiary), by condition, by department or
+    `default`; left out = the standard of its level."""
+    clinics: list[ClinicSpec] = Field(default_factory=list)
     emergency: EmergencySpec | None = None
-    wards: list[WardSpec] = []
+    wards: list[WardSpec] = Field(default_factory=list)
 
     @model_validator(mode="after")
     def _role_needs_group(self) -> FacilitySpec:
         if (self.role in ("lead", "member")) != (self.group is not None):
-            raise ValueError(f"facility {self.id}: role {self.role} and group {self.group} do not go together; lead and member name their group, others have none")
+            rule = "lead and member name their group, others have none"
+            raise ValueError(f"facility {self.id}: role {self.role} and group {self.group} do not go together; {rule}")
         if not self.clinics and self.emergency is None:
             raise ValueError(f"facility {self.id} has neither a clinic nor an emergency department")
         return self
@@ -137,7 +139,7 @@ class NetworkSpec(Closed):
     """The place: areas, groups, facilities."""
 
     areas: dict[Name, AreaSpec] = Field(min_length=1)
-    groups: dict[Name, GroupSpec] = {}
+    groups: dict[Name, GroupSpec] = Field(default_factory=dict)
     facilities: list[FacilitySpec] = Field(min_length=1)
     outside: OutsideSpec
     detour: Figure
@@ -152,15 +154,19 @@ class NetworkSpec(Closed):
         ids = [f.id for f in self.facilities]
         doubled = sorted({i for i in ids if ids.count(i) > 1})
         problems = [f"two facilities have the id {i}" for i in doubled]
+        areas, groups = (f"which does not exist; welcome: {', '.join(known)}" for known in (self.areas, self.groups))
         for f in self.facilities:
             if f.area not in self.areas:
-                problems.append(f"facility {f.id} lies in the area {f.area}, which does not exist; welcome: {', '.join(self.areas)}")
+                problems.append(f"facility {f.id} lies in the area {f.area}, {areas}")
             if f.group is not None and f.group not in self.groups:
-                problems.append(f"facility {f.id} belongs to the group {f.group}, which does not exist; welcome: {', '.join(self.groups)}")
+                problems.append(f"facility {f.id} belongs to the group {f.group}, {groups}")
         for name, group in self.groups.items():
             leads = [f.id for f in self.facilities if f.group == name and f.role == "lead"]
             if leads != [group.lead]:
-                problems.append(f"group {name} names {group.lead} as its lead hospital; facilities with role lead: {', '.join(leads) or 'none'}")
+                known = ", ".join(leads) or "none"
+                problems.append(
+                    f"group {name} names {group.lead} as its lead hospital; facilities with role lead: {known}"
+                )
         if problems:
             raise ValueError("; ".join(problems))
         return self
@@ -176,7 +182,10 @@ EMERGENCY_LAYER = 4
 LAYERS = 6
 """Emergency departments are the last layers, those of lead hospitals after those that transfer to them."""
 
-_LAYER = {Level.village_station: 0, Level.clinic: 0, Level.centre: 1, Level.sub_centre: 1, Level.secondary: 2, Level.tertiary: 2}
+_LAYER = {
+    Level.village_station: 0, Level.clinic: 0, Level.centre: 1, Level.sub_centre: 1,
+    Level.secondary: 2, Level.tertiary: 2,
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -198,7 +207,8 @@ class Point:
     department: str
     pattern: str
     layer: int
-    """Order within a half-day: 0 stations and clinics, 1 centres, 2 hospitals, 3 lead hospital, 4 emergency, 5 emergency of the lead hospital."""
+    """Order within a half-day: 0 stations and clinics, 1 centres, 2 hospitals, 3 lead hospital, 4 emergency,
+    5 emergency of the lead hospital."""
     bookable: bool
 
 
@@ -214,8 +224,8 @@ class Ward:
 class Network:
     """The place as indices: areas, facilities, service points and wards, each in the order of their ids.
 
-    The order in which a config lists things does not matter. Everything here is the same in all replications; capacities,
-    which may be assumptions, are read per replication by `capacities`.
+    The order in which a config lists things does not matter. Everything here is the same in all replications;
+    capacities, which may be assumptions, are read per replication by `capacities`.
     """
 
     def __init__(self, spec: NetworkSpec, departments: list[str], condition_departments: dict[str, str]) -> None:
@@ -235,18 +245,18 @@ class Network:
         self.lead_of_group = np.array([self.facility_index(spec.groups[g].lead) for g in self.groups], dtype=np.int64)
         self.capability = self._capability(condition_departments)
         self.point_facility = np.array([p.facility for p in self.points], dtype=np.int64)
-        self.point_number = np.array([int(streams.key(self.facilities[p.facility].id, p.department) >> np.uint64(40)) for p in self.points], dtype=np.int64)
+        names = [streams.key(self.facilities[p.facility].id, p.department) for p in self.points]
+        self.point_number = np.array([int(name >> np.uint64(40)) for name in names], dtype=np.int64)
         """A number of each service point's own, whatever other facilities there are."""
         self.patterns = sorted({p.pattern for p in self.points})
         self.point_pattern = np.array([self.patterns.index(p.pattern) for p in self.points], dtype=np.int64)
         """Opening pattern of each service point, index into `patterns`."""
         self.point_layer = np.array([p.layer for p in self.points], dtype=np.int64)
         self.point_bookable = np.array([p.bookable for p in self.points])
-        self.clinic_point = self._lookup(lambda p: p.department != EMERGENCY)
-        """Service point for (facility, department), shape (facilities, departments); -1 = no such clinic, not even a general one."""
-        self.emergency_point = np.array(
-            [next((i for i, p in enumerate(self.points) if p.facility == f and p.department == EMERGENCY), -1) for f in range(self.outside)], dtype=np.int64
-        )
+        self.clinic_point = self._clinics()
+        """Service point for (facility, department), shape (facilities, departments); -1 = not even a general one."""
+        emergency = {p.facility: i for i, p in reversed(list(enumerate(self.points))) if p.department == EMERGENCY}
+        self.emergency_point = np.array([emergency.get(f, -1) for f in range(self.outside)], dtype=np.int64)
         """Emergency department of each facility, -1 = none."""
         self.ward_at = self._ward_lookup()
         """Ward for (facility, department), shape (facilities + 1, departments); -1 = none."""
@@ -267,7 +277,8 @@ class Network:
         points = []
         for i, f in enumerate(self.facilities):
             layer = 3 if f.spec.role == "lead" else _LAYER[f.level]
-            points += [Point(i, c.department, c.pattern, layer, c.slots is not None) for c in sorted(f.spec.clinics, key=lambda c: c.department)]
+            clinics = sorted(f.spec.clinics, key=lambda c: c.department)
+            points += [Point(i, c.department, c.pattern, layer, c.slots is not None) for c in clinics]
             if f.spec.emergency:
                 points.append(Point(i, EMERGENCY, "round_the_clock", EMERGENCY_LAYER + (f.spec.role == "lead"), False))
         return sorted(points, key=lambda p: p.layer)
@@ -287,11 +298,11 @@ class Network:
             table[i] = [own.get(c, own.get(condition_departments[c], default)) for c in self.conditions]
         return table
 
-    def _lookup(self, wanted) -> NDArray[np.int64]:  # type: ignore[no-untyped-def]
+    def _clinics(self) -> NDArray[np.int64]:
         table = np.full((self.outside, len(self.departments)), -1, dtype=np.int64)
         by_facility: dict[int, dict[str, int]] = {}
         for i, p in enumerate(self.points):
-            if wanted(p):
+            if p.department != EMERGENCY:
                 by_facility.setdefault(p.facility, {})[p.department] = i
         for f, here in by_facility.items():
             table[f] = [here.get(d, here.get(GENERAL, -1)) for d in self.departments]
@@ -326,7 +337,14 @@ class Network:
             wards = drawn[self.facilities[w.facility].spec.id].wards
             beds.append(next(x.beds.value for x in wards if (x.department, x.step_down) == (w.department, w.step_down)))
         attraction = [a.value if (a := drawn[f.spec.id].attraction) else 0.0 for f in self.facilities]
-        return Capacities(*(np.array(x, dtype=np.int64) for x in (doctors, slots, extra, beds)), np.array(attraction), self._travel(spec))
+        return Capacities(
+            doctors=np.array(doctors, dtype=np.int64),
+            slots=np.array(slots, dtype=np.int64),
+            extra=np.array(extra, dtype=np.int64),
+            beds=np.array(beds, dtype=np.int64),
+            attraction=np.array(attraction),
+            travel=self._travel(spec),
+        )
 
     def _travel(self, spec: NetworkSpec) -> NDArray[np.float64]:
         x, y = np.array([spec.areas[a].position_km.value for a in self.areas], dtype=float).T

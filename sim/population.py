@@ -1,7 +1,7 @@
 """Residents by stratum, and long-term patients.
 
-Residents are one to one and the same people in every replication; what is uncertain about them (how many have a contract, a
-long-term condition) is a threshold on a number that belongs to the person.
+Residents are one to one and the same people in every replication; what is uncertain about them (how many have a
+contract, a long-term condition) is a threshold on a number that belongs to the person.
 """
 
 from __future__ import annotations
@@ -86,25 +86,24 @@ class Population:
     def _stations(self) -> NDArray[np.int32]:
         """Residents of an area are shared among its stations by a number of their own."""
         net = self.network
-        table = [
-            [int(net.clinic_point[i, 0]) for i, f in enumerate(net.facilities) if f.level == Level.village_station and f.area == a]
-            for a in range(len(net.areas))
-        ]
+        is_station = net.level[:-1] == Level.village_station
         luck = streams.uniform(self.key, Purpose.STATION)
         station = np.full(self.size, -1, dtype=np.int32)
-        for a, points in enumerate(table):
-            here = self.area == a
-            if points:
-                station[here] = np.asarray(points)[(luck[here] * len(points)).astype(int)]
+        for a in range(len(net.areas)):
+            points = net.clinic_point[is_station & (net.area[:-1] == a), 0]
+            if len(points):
+                here = self.area == a
+                station[here] = points[(luck[here] * len(points)).astype(int)]
         return station
 
     def area_factor(self, spec: PopulationSpec) -> NDArray[np.float64]:
-        """Residents of each area in this replication over those built (1 unless they are an assumption), shape (areas,)."""
+        """Residents of each area in this replication over those built (1 unless an assumption), shape (areas,)."""
         return np.array([spec.residents[a].value / self.spec.residents[a].value for a in self.network.areas])
 
     def contracts(self, spec: PopulationSpec, coverage: float | None) -> NDArray[np.bool_]:
         """Who has a family-doctor contract and uses it; `coverage` (a lever) replaces the surveyed shares."""
-        key, other = (spec.contracted_key.value, spec.contracted_other.value) if coverage is None else (coverage, coverage)
+        surveyed = (spec.contracted_key.value, spec.contracted_other.value)
+        key, other = surveyed if coverage is None else (coverage, coverage)
         signed = streams.uniform(self.key, Purpose.CONTRACT) < np.where(self.age == 2, key, other)
         uses = streams.uniform(self.key, Purpose.USES_CONTRACT) < spec.uses_contract.value
         return np.asarray(signed & uses)

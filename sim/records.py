@@ -68,12 +68,13 @@ class Tally:
             if isinstance(amount, np.ndarray):
                 some = np.flatnonzero(amount)
                 if len(some):
-                    np.add.at(self.counts[measure], index[some], amount[some].astype(np.int64))  # whole numbers of one type: the fast path
+                    # whole numbers of one type: the fast path
+                    np.add.at(self.counts[measure], index[some], amount[some].astype(np.int64))
             elif amount:
                 np.add.at(self.counts[measure], index, amount)
 
     def of_world(self, world: int, names: dict[str, Any]) -> pd.DataFrame:
-        """Non-empty rows of one replication (the first dimension); `names` gives the labels of a dimension's numbers."""
+        """Non-empty rows of one replication (the first dimension); `names`: labels of a dimension's numbers."""
         per_world = int(np.prod(self.shape[1:]))
         part = {m: c[world * per_world : (world + 1) * per_world] for m, c in self.counts.items()}
         filled = np.flatnonzero(np.any(np.array(list(part.values())) != 0, axis=0))
@@ -87,31 +88,37 @@ class Tally:
 class Ledger:
     """All counts of all replications of a batch."""
 
-    def __init__(self, network: Network, timetable: Timetable, worlds: int, conditions: list[str], keep_rows: bool) -> None:
+    def __init__(
+        self, network: Network, timetable: Timetable, worlds: int, conditions: list[str], keep_rows: bool
+    ) -> None:
         self.network, self.timetable, self.worlds, self.conditions = network, timetable, worlds, conditions
         self.ward_facility = np.array([*(x.facility for x in network.wards), network.outside])
-        facilities, months, days = network.outside + 1, timetable.months, timetable.days
-        w, f, m = worlds, facilities, months
-        self.daily = Tally(["visits"], world=w, date=days, facility_class=len(Level) * (len(network.groups) + 1), resident=2, kind=3)
-        self.visits = Tally(["visits", "wait_minutes", "left", "turned_away"], world=w, month=m, facility=f, resident=2, kind=3, cls=3)
-        self.minutes = Tally(["patients"], world=w, month=m, facility=self._sizeable(), kind=2, cls=3, minutes=MOST_MINUTES + 1)
-        self.bookings = Tally(
-            ["requests", "booked_open", "booked_held", "refused", "no_shows", "walk_in", "extra"], world=w, month=m, facility=f, cls=3
+        w, f, m = worlds, network.outside + 1, timetable.months
+        classes = len(Level) * (len(network.groups) + 1)
+        self.daily = Tally(["visits"], world=w, date=timetable.days, facility_class=classes, resident=2, kind=3)
+        visits = ["visits", "wait_minutes", "left", "turned_away"]
+        self.visits = Tally(visits, world=w, month=m, facility=f, resident=2, kind=3, cls=3)
+        self.minutes = Tally(
+            ["patients"], world=w, month=m, facility=self._sizeable(), kind=2, cls=3, minutes=MOST_MINUTES + 1
         )
+        bookings = ["requests", "booked_open", "booked_held", "refused", "no_shows", "walk_in", "extra"]
+        self.bookings = Tally(bookings, world=w, month=m, facility=f, cls=3)
         self.booking_days = Tally(["patients"], world=w, month=m, facility=f, cls=3, days=MOST_DAYS + 1)
-        self.slots = Tally(["offered", "held", "used_held", "released", "used_open"], world=w, month=m, point=len(network.points))
+        slots = ["offered", "held", "used_held", "released", "used_open"]
+        self.slots = Tally(slots, world=w, month=m, point=len(network.points))
         self.needs = Tally(["needs", "unmet"], world=w, month=m, condition=len(conditions), resident=2)
-        self.stays = Tally(
-            ["discharges", "nights", "minutes", "stepped_down", "episodes", "episode_nights"], world=w, month=m, ward=len(network.wards) + 1, resident=2, entry=5
-        )
+        stays = ["discharges", "nights", "minutes", "stepped_down", "episodes", "episode_nights"]
+        self.stays = Tally(stays, world=w, month=m, ward=len(network.wards) + 1, resident=2, entry=5)
         self.nights = Tally(["discharges"], world=w, month=m, facility=f, nights=MOST_NIGHTS + 1)
-        self.beds = Tally(
-            ["bed_days", "occupied_days", "held_days", "used_held", "borrowed", "released", "blocked_minutes"], world=w, month=m, ward=len(network.wards)
-        )
+        beds = ["bed_days", "occupied_days", "held_days", "used_held", "borrowed", "released", "blocked_minutes"]
+        self.beds = Tally(beds, world=w, month=m, ward=len(network.wards))
         self.bed_days = Tally(["patients", "left"], world=w, month=m, facility=f, entry=5, days=MOST_DAYS + 1)
-        self.referrals = Tally(["referrals"], world=w, month=m, direction=2, channel=2, from_level=len(Level), to_facility=f, status=3)
+        self.referrals = Tally(
+            ["referrals"], world=w, month=m, direction=2, channel=2, from_level=len(Level), to_facility=f, status=3
+        )
         self.backlog = Tally(["waiting"], world=w, month=m, facility=f, resource=2)
-        self.rows: dict[str, list[dict[str, NDArray[Any]]]] | None = {"visits": [], "stays": [], "referrals": []} if keep_rows else None
+        tables: dict[str, list[dict[str, NDArray[Any]]]] = {"visits": [], "stays": [], "referrals": []}
+        self.rows = tables if keep_rows else None
 
     def _sizeable(self) -> int:
         """Facilities whose waiting rooms get a histogram: centres and hospitals (stations and clinics do without)."""
@@ -130,8 +137,9 @@ class Ledger:
         return self.timetable.month[self.day(minute)]
 
     def add_visits(
-        self, world: Any, minute: NDArray[np.float64], facility: NDArray[np.int64], resident: Any, kind: Any, cls: Any, wait: NDArray[np.float64], left: NDArray[np.bool_]
-    ) -> None:
+        self, world: Any, minute: NDArray[np.float64], facility: NDArray[np.int64], resident: Any, kind: Any, cls: Any,
+        wait: NDArray[np.float64], left: NDArray[np.bool_],
+    ) -> None:  # fmt: skip
         """Visits of a layer: those seen count as visits; those who left waiting do not."""
         day = self.day(minute)
         seen = ~left
@@ -139,34 +147,38 @@ class Ledger:
         self.daily.add(self.daily.index(world, day, place, resident, kind), visits=seen)
         month = self.timetable.month[day]
         whole = np.rint(np.where(seen, wait, 0.0)).astype(np.int64)
-        self.visits.add(self.visits.index(world, month, facility, resident, kind, cls), visits=seen, wait_minutes=whole, left=left)
+        at = self.visits.index(world, month, facility, resident, kind, cls)
+        self.visits.add(at, visits=seen, wait_minutes=whole, left=left)
         row = self.minutes_row[facility]
         pick = np.flatnonzero(seen & (row >= 0) & (kind < 2))
         if len(pick):
-            at = self.minutes.index(world[pick], month[pick], row[pick], kind[pick], cls[pick], np.minimum(whole[pick], MOST_MINUTES))
+            waited = np.minimum(whole[pick], MOST_MINUTES)
+            at = self.minutes.index(world[pick], month[pick], row[pick], kind[pick], cls[pick], waited)
             self.minutes.add(at, patients=1)
 
     def add_stays(self, legs: list[Leg]) -> None:
         """Ended legs of stays, dated by discharge."""
         if not legs:
             return
-        columns = list(zip(*legs, strict=True))
-        world, person, condition, ward, entry = (np.array(columns[Leg._fields.index(name)]) for name in ("world", "person", "condition", "ward", "entry"))
-        requested, admitted, discharged, first = (np.array(c) for c in columns[-5:-1])
-        down, key = np.array(columns[-1]), np.array(columns[Leg._fields.index("key")], dtype=np.uint64)
+        columns = dict(zip(Leg._fields, zip(*legs, strict=True), strict=True))
+        key = np.array(columns.pop("key"), dtype=np.uint64)
+        world, person, condition, ward, entry, *dates, down = map(np.array, columns.values())
+        requested, admitted, discharged, first = dates
         resident, facility = person >= 0, self.ward_facility[ward]
         month = self.month(discharged)
         nights, whole = _nights(admitted, discharged), _nights(first, discharged)
         self.stays.add(
-            self.stays.index(world, month, ward, resident, entry), discharges=1, nights=nights, minutes=np.rint(discharged - admitted).astype(np.int64),
+            self.stays.index(world, month, ward, resident, entry), discharges=1, nights=nights,
+            minutes=np.rint(discharged - admitted).astype(np.int64),
             stepped_down=down, episodes=~down, episode_nights=np.where(down, 0, whole),
         )  # fmt: skip
         self.nights.add(self.nights.index(world, month, facility, np.minimum(nights, MOST_NIGHTS)), discharges=1)
         days = np.minimum((admitted - requested) // DAY, MOST_DAYS).astype(np.int64)
         self.bed_days.add(self.bed_days.index(world, self.month(admitted), facility, entry, days), patients=1)
         self.keep(
-            "stays", world=world, episode=key, person=person, condition=condition, facility=facility, ward=ward, entry=entry, requested=requested,
-            admitted=admitted, discharged=discharged, first_admitted=first, nights=nights, to_step_down=down,
+            "stays", world=world, episode=key, person=person, condition=condition, facility=facility, ward=ward,
+            entry=entry, requested=requested, admitted=admitted, discharged=discharged, first_admitted=first,
+            nights=nights, to_step_down=down,
         )  # fmt: skip
 
     def keep(self, table: str, **columns: Any) -> None:
@@ -180,9 +192,10 @@ class Ledger:
         month = self.timetable.month_starts.astype("datetime64[s]")
         ids = np.array([*(f.id for f in net.facilities), "outside"])
         names = {
-            "date": self.timetable.dates.astype("datetime64[s]"), "month": month, "facility": ids, "resident": np.array([False, True]),
-            "kind": np.array(KINDS), "cls": np.array(CLASSES), "condition": np.array(self.conditions), "entry": np.array(ENTRIES),
-            "direction": np.array(DIRECTIONS), "channel": np.array(CHANNELS), "from_level": np.array([x.name for x in Level]), "to_facility": ids,
+            "date": self.timetable.dates.astype("datetime64[s]"), "month": month, "facility": ids, "to_facility": ids,
+            "resident": np.array([False, True]), "kind": np.array(KINDS), "cls": np.array(CLASSES),
+            "condition": np.array(self.conditions), "entry": np.array(ENTRIES), "direction": np.array(DIRECTIONS),
+            "channel": np.array(CHANNELS), "from_level": np.array([x.name for x in Level]),
             "status": np.array(STATUSES), "resource": np.array(["appointment", "bed"]),
         }  # fmt: skip
         minutes_ids = ids[self.with_minutes] if len(self.with_minutes) else np.array([""])
@@ -201,7 +214,7 @@ class Ledger:
             "referrals_monthly": self.referrals.of_world(world, names),
             "backlog": self.backlog.of_world(world, names),
         }
-        return out | self._kept(world, ids)
+        return out | self._kept(world, names)
 
     def _by_level(self, frame: pd.DataFrame) -> pd.DataFrame:
         groups = len(self.network.groups) + 1
@@ -230,26 +243,29 @@ class Ledger:
     def _by_ward(self, frame: pd.DataFrame) -> pd.DataFrame:
         wards = self.network.wards
         number = frame.pop("ward").to_numpy()
-        frame.insert(1, "facility", [self.network.facilities[wards[n].facility].id if n < len(wards) else "outside" for n in number])
-        frame.insert(2, "ward", [ward_name(wards[n]) if n < len(wards) else "outside" for n in number])
+        facility = [*(self.network.facilities[w.facility].id for w in wards), "outside"]
+        name = [*map(ward_name, wards), "outside"]
+        frame.insert(1, "facility", [facility[n] for n in number])
+        frame.insert(2, "ward", [name[n] for n in number])
         for minutes, hours in (("minutes", "hours"), ("blocked_minutes", "blocked_hours")):
             if minutes in frame:
                 frame[hours] = frame.pop(minutes) / 60.0
         return self._placed(frame)
 
-    def _kept(self, world: int, ids: NDArray[Any]) -> dict[str, pd.DataFrame]:
+    def _kept(self, world: int, names: dict[str, NDArray[Any]]) -> dict[str, pd.DataFrame]:
         if self.rows is None:
             return {}
         out = {}
         for table, parts in self.rows.items():
             columns = {name: np.concatenate([p[name] for p in parts]) for name in (parts[0] if parts else ())}
-            frame = pd.DataFrame({name: column[columns["world"] == world] for name, column in columns.items() if name != "world"})
-            entries = WAYS_IN if table == "visits" else ENTRIES
+            here = columns.pop("world", np.empty(0)) == world
+            frame = pd.DataFrame({name: column[here] for name, column in columns.items()})
+            labels = names | {"entry": np.array(WAYS_IN)} if table == "visits" else names
             for column in (c for c in ("facility", "from_facility", "to_facility") if c in frame):
-                frame[column] = np.append(ids, "")[frame[column].to_numpy(dtype=np.int64)]
-            for column, labels in (("kind", KINDS), ("cls", CLASSES), ("entry", entries), ("condition", self.conditions), ("channel", CHANNELS), ("status", STATUSES), ("direction", DIRECTIONS)):
+                frame[column] = np.append(names["facility"], "")[frame[column].to_numpy(dtype=np.int64)]
+            for column in ("kind", "cls", "entry", "condition", "channel", "status", "direction"):
                 if column in frame:
-                    frame[column] = np.array(labels)[frame[column].to_numpy(dtype=np.int64)]
+                    frame[column] = labels[column][frame[column].to_numpy(dtype=np.int64)]
             order = [c for c in ("time", "admitted", "episode") if c in frame]
             out[table] = frame.sort_values(order, kind="stable", ignore_index=True) if len(frame) else frame
         return out

@@ -13,9 +13,9 @@ from sim.schema import Closed
 from sim.streams import Floats, Keys, Purpose
 
 TREATED, FORMAL, DECLINED, LAPSED, SELF, STAYS, TRANSFERRED, LEFT = range(8)
-"""What comes of a visit: treated here; sent up through the formal channel; the receiving hospital declined; the patient did
-not go; went up by himself; was advised to go and did not; an emergency taken on to another
-department; left without being seen."""
+"""What comes of a visit: treated here; sent up through the formal channel; the receiving hospital declined; the patient
+did not go; went up by himself; was advised to go and did not; an emergency taken on to another department; left without
+being seen."""
 
 
 class ReferralSpec(Closed):
@@ -42,7 +42,10 @@ class UpRules:
 def up(
     rules: UpRules, visit: Keys, world: NDArray[np.int64], beyond: NDArray[np.bool_], formal_possible: NDArray[np.bool_]
 ) -> NDArray[np.int64]:
-    """What comes of each visit: `beyond` = needs more than the place gives; `formal_possible` = the place has a formal channel."""
+    """What comes of each visit.
+
+    `beyond`: the patient needs more than the place gives; `formal_possible`: the place has a formal channel.
+    """
     outcome = np.full(len(visit), TREATED)
     who = np.flatnonzero(beyond)
     if not len(who):
@@ -50,12 +53,16 @@ def up(
     w, v = world[who], visit[who]
     formal = formal_possible[who] & (streams.uniform(v, Purpose.FORMAL) < rules.formal_share[w])
     accepted = streams.uniform(v, Purpose.ACCEPTED) < rules.accepted[w]
-    arrives = streams.uniform(v, Purpose.FOLLOWS_ADVICE) < np.where(formal, rules.referred_arrive[w], rules.follows_advice[w])
+    goes = np.where(formal, rules.referred_arrive[w], rules.follows_advice[w])
+    arrives = streams.uniform(v, Purpose.FOLLOWS_ADVICE) < goes
     by_channel = np.where(accepted, np.where(arrives, FORMAL, LAPSED), DECLINED)
     outcome[who] = np.where(formal, by_channel, np.where(arrives, SELF, STAYS))
     return outcome
 
 
 def steps_down(proposed: float, consented: float, proposal: float, consent: float) -> bool:
-    """Whether an eligible inpatient steps down: the doctor proposes it and the patient agrees (`proposal`, `consent`: their luck)."""
+    """Whether an eligible inpatient steps down: the doctor proposes it and the patient agrees.
+
+    `proposal` and `consent`: the patient's luck.
+    """
     return proposal < proposed and consent < consented

@@ -1,11 +1,13 @@
 """One half-day (or emergency shift) at every open service point: the waiting room, solved exactly.
 
-Rule of the queue (R1): a doctor who becomes free takes, among patients already present, the highest class, then the earliest
-place in line, then the lowest id; service is never interrupted. A patient with a same-visit exam comes back into the same
-queue when the results are there (R4). Whoever waits longer than his patience leaves. At one instant: ends first, then starts
-of those waiting, then arrivals. A window that ends while the point stays open hands on waiting patients and busy doctors (R2).
+Rule of the queue (R1): a doctor who becomes free takes, among patients already present, the highest class, then the
+earliest place in line, then the lowest id; service is never interrupted. A patient with a same-visit exam comes back
+into the same queue when the results are there (R4). Whoever waits longer than his patience leaves. At one instant: ends
+first, then starts of those waiting, then arrivals. A window that ends while the point stays open hands on waiting
+patients and busy doctors (R2).
 
-The loop below is one function. With the extra `fast` installed numba compiles it; without it the same lines run as Python.
+The loop below is one function. With the extra `fast` installed numba compiles it; without it the same lines run as
+Python.
 """
 
 from __future__ import annotations
@@ -34,8 +36,14 @@ _PLACE_BITS, _FINE = np.uint64(44), float(1 << 20)
 """A place in line is packed below the service point, in 2**-20 minutes, to sort by both at once."""
 
 
-def _serve(bounds, doctors, free, until, place, cls, key, patient, service, turnaround, second, begin, end, back, status):  # type: ignore[no-untyped-def]
-    """Solve the waiting rooms `bounds[r]:bounds[r + 1]`, patients sorted by place and key; fills begin, end, back, status and free."""
+# one function, because numba compiles it as one; its arguments are lists in plain Python, arrays under numba
+def _serve(  # type: ignore[no-untyped-def]  # noqa: C901
+    bounds, doctors, free, until, place, cls, key, patient, service, turnaround, second, begin, end, back, status
+):
+    """Solve the waiting rooms `bounds[r]:bounds[r + 1]`, patients sorted by place and key.
+
+    Fills begin, end, back, status and free.
+    """
     for room in range(len(bounds) - 1):
         busy = [free[room][d] for d in range(doctors[room])]
         heapify(busy)
@@ -55,8 +63,12 @@ def _serve(bounds, doctors, free, until, place, cls, key, patient, service, turn
             if len(waiting) > 0:
                 if now >= limit:
                     break
-                c, at, k, i = heappop(waiting)
-            elif coming < last and place[coming] < limit and (len(results) == 0 or (place[coming], key[coming]) < (results[0][0], results[0][1])):
+                _c, at, k, i = heappop(waiting)
+            elif (
+                coming < last
+                and place[coming] < limit
+                and (len(results) == 0 or (place[coming], key[coming]) < (results[0][0], results[0][1]))
+            ):
                 i, at = coming, place[coming]
                 coming += 1
                 now = at
@@ -81,7 +93,7 @@ def _serve(bounds, doctors, free, until, place, cls, key, patient, service, turn
                     status[i] = AT_EXAM
                     back[i] = end[i] + turnaround[i]
                     heappush(results, (back[i], key[i], i))
-        for c, at, k, i in waiting:
+        for _c, at, _k, i in waiting:
             if status[i] == AT_EXAM:
                 status[i] = WAITING_AGAIN
             elif at + patient[i] < limit:
@@ -104,16 +116,17 @@ def _compiled() -> Callable[..., None] | None:
     return compiled
 
 
+_PLAIN: Callable[..., None] = _serve
 _FAST = _compiled()
 
 
 def serve(bounds: NDArray[Any], doctors: NDArray[Any], free: Floats, until: Floats, *columns: NDArray[Any]) -> None:
-    """Run `_serve` on arrays; `columns` are its arguments from `place` on, the last four are filled, and so is `free`."""
+    """Run `_serve` on arrays; `columns` are its arguments from `place` on. Fills the last four, and `free`."""
     if _FAST is not None:
         _FAST(*map(np.ascontiguousarray, (bounds, doctors)), free, until, *columns)  # one layout, one compilation
         return
     lists = [c.tolist() for c in (free, *columns)]
-    _serve(bounds.tolist(), doctors.tolist(), lists[0], until.tolist(), *lists[1:])
+    _PLAIN(bounds.tolist(), doctors.tolist(), lists[0], until.tolist(), *lists[1:])
     for array, filled in zip((free, *columns[-4:]), (lists[0], *lists[-4:]), strict=True):
         array[:] = filled
 
@@ -188,14 +201,15 @@ class WaitingRooms:
         pattern = self.pattern[room % self.points]
         half = int((window_end - 1e-6) // HALF_DAY)
         doctors = np.maximum(np.ceil(self.doctors[room] * self.openings.size[pattern, half] - 1e-9), 1).astype(np.int64)
-        free = np.ascontiguousarray(np.maximum(self.free[room, : int(doctors.max())], self.openings.opens[pattern, half][:, None]))
+        opens = self.openings.opens[pattern, half][:, None]
+        free = np.ascontiguousarray(np.maximum(self.free[room, : int(doctors.max())], opens))
         stays_open = self.openings.admits_at(pattern, window_end)
         # overtime goes on until the next session, whose patients then stand in the same queue
         overtime = np.where(self.openings.size[pattern, half + 1] > 0, self.openings.opens[pattern, half + 1], NOWHERE)
         return doctors, free, np.where(stays_open, window_end, overtime)
 
     def _columns(self, rows: Rows, point: NDArray[np.int64], visit: Keys) -> list[Floats]:
-        """Patience, first look, turnaround and second look of each patient; who is back with results has only the second look."""
+        """Patience, first look, turnaround and second look of each patient (back with results: the second alone)."""
         world, condition = rows["world"].astype(np.int64), rows["condition"].astype(np.int64)
         length = consultation(self.care, visit, world, self.column[point])
         again = rows["stage"] == SECOND_LOOK
@@ -204,7 +218,9 @@ class WaitingRooms:
         exam = np.where(again, 0.0, exam_turnaround(self.care, visit, world, condition, self.level[point]))
         return [wait, np.where(again, second, length), exam, second]
 
-    def _outcome(self, rows: Rows, visit: Keys, begin: Floats, end: Floats, back: Floats, status: NDArray[np.int64]) -> Seen:
+    def _outcome(
+        self, rows: Rows, visit: Keys, begin: Floats, end: Floats, back: Floats, status: NDArray[np.int64]
+    ) -> Seen:
         fresh = rows["stage"] != SECOND_LOOK
         first = np.where(fresh, begin, rows["begun"])
         over = (status == DONE) | (status == LEFT)
@@ -221,7 +237,7 @@ class WaitingRooms:
 
 
 def priority_of(rows: Rows, care: Care, emergency: bool, has_priority: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """Class in the queue: triage in an emergency department; elsewhere the class of the patient where the policy grants it."""
+    """Class in the queue: triage in an emergency department, elsewhere the patient's class if the policy grants it."""
     world = rows["world"].astype(np.int64)
     if emergency:
         return triage(care, np.ascontiguousarray(rows["key"]), world)

@@ -1,8 +1,8 @@
 """Appointment slots: open, held, released.
 
-A bookable clinic's session has slots. A share of them may be held for referred patients (R7: share x slots, the rounding
-error carried from session to session, shares kept exact); what is left of it is released some days before. Requests of a
-half-day settle at its end in the order class, minute of request, episode (R5).
+A bookable clinic's session has slots. A share of them may be held for referred patients (R7: share x slots, the
+rounding error carried from session to session, shares kept exact); what is left of it is released some days before.
+Requests of a half-day settle at its end in the order class, minute of request, episode (R5).
 """
 
 from __future__ import annotations
@@ -21,7 +21,9 @@ from sim.timetable import Openings
 NOT_SERVED = -1
 
 
-def _book(point, entitled, earliest, latest, first, free_open, free_held, session, how):  # type: ignore[no-untyped-def]
+def _book(  # type: ignore[no-untyped-def]  # lists in plain Python, arrays under numba
+    point, entitled, earliest, latest, first, free_open, free_held, session, how
+):
     """Give each request, in order, the first session that has a place for it; held places first where entitled."""
     for i in range(len(point)):
         p = point[i]
@@ -50,15 +52,26 @@ def _compiled() -> Callable[..., None] | None:
     return compiled
 
 
+_PLAIN: Callable[..., None] = _book
 _FAST = _compiled()
 assert (OPEN_SLOT, HELD_SLOT) == (1, 2)
 
 
 class SlotBook:
-    """The appointment books of all bookable clinics of all replications (rows), for the half-days within the horizon (columns)."""
+    """The appointment books of all bookable clinics of all replications (rows), by half-day (columns)."""
 
-    def __init__(self, openings: Openings, point_pattern: NDArray[np.int64], slots: NDArray[np.int64], days_ahead: NDArray[np.int64], quota_applies: NDArray[np.bool_]) -> None:
-        """`slots`: of a full session, shape (replications, service points); `days_ahead`: booking horizon, (replications,); `quota_applies`: to which service points."""
+    def __init__(
+        self,
+        openings: Openings,
+        point_pattern: NDArray[np.int64],
+        slots: NDArray[np.int64],
+        days_ahead: NDArray[np.int64],
+        quota_applies: NDArray[np.bool_],
+    ) -> None:
+        """`slots`: of a full session, shape (replications, service points); `quota_applies`: to which service points.
+
+        `days_ahead`: booking horizon, shape (replications,).
+        """
         self.openings = openings
         worlds, points = slots.shape
         self.full = slots.ravel()
@@ -104,7 +117,7 @@ class SlotBook:
     def close(self) -> dict[str, NDArray[np.int64]]:
         """Close the first half-day and move on: its row of the slot ledger, per bookable clinic."""
         used_open = self.offered[:, 0] - self.held_at_first[:, 0] + self.released[:, 0] - self.open[:, 0]
-        ledger = {"offered": self.offered[:, 0].copy(), "held": self.held_at_first[:, 0].copy(), "unused_held": self.held[:, 0].copy(), "used_open": used_open}
+        ledger = {"offered": self.offered[:, 0].copy(), "held": self.held_at_first[:, 0].copy(), "used_open": used_open}
         for table in (self.open, self.held, self.offered, self.held_at_first, self.released, self.handed_out):
             table[:, :-1] = table[:, 1:]
             table[:, -1] = 0
@@ -121,7 +134,11 @@ class SlotBook:
         return released
 
     def settle(
-        self, row: NDArray[np.int64], entitled: NDArray[np.bool_], earliest: NDArray[np.int64], latest: NDArray[np.int64]
+        self,
+        row: NDArray[np.int64],
+        entitled: NDArray[np.bool_],
+        earliest: NDArray[np.int64],
+        latest: NDArray[np.int64],
     ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Book requests, already in their order: half-day of the appointment (-1 = refused) and kind of slot."""
         session, how = np.full(len(row), NOT_SERVED), np.zeros(len(row), dtype=np.int64)
@@ -133,22 +150,22 @@ class SlotBook:
         columns: list[Any] = [x.tolist() for x in (row, entitled, earliest, latest)]
         tables = [self.open.tolist(), self.held.tolist()]
         filled = [session.tolist(), how.tolist()]
-        _book(*columns, self.first, *tables, *filled)
+        _PLAIN(*columns, self.first, *tables, *filled)
         self.open[:], self.held[:] = tables
         return np.array(filled[0]), np.array(filled[1])
 
     def minute(self, row: NDArray[np.int64], session: NDArray[np.int64]) -> NDArray[np.float64]:
-        """The minute of each appointment: places follow each other through the session in the order in which they were given."""
+        """The minute of each appointment: places follow each other through the session in the order they were given."""
         column = session - self.first
         flat = row * self.columns + column
         nth = rank_within(flat) + self.handed_out[row, column]
         np.add.at(self.handed_out, (row, column), 1)
         pattern = self.pattern[row]
         opens, closes = self.openings.opens[pattern, session], self.openings.closes[pattern, session]
-        return opens + (nth + 0.5) / np.maximum(self.offered[row, column], 1) * (closes - opens)
+        return np.asarray(opens + (nth + 0.5) / np.maximum(self.offered[row, column], 1) * (closes - opens))
 
     def admit_walk_ins(self, row: NDArray[np.int64], extra: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Walk-ins of the first half-day, in their order: OPEN_SLOT, EXTRA or, where nothing is left, WALK_IN (turned away).
+        """Walk-ins of the first half-day, in their order: OPEN_SLOT, EXTRA or, when all is gone, WALK_IN (turned away).
 
         `extra`: places added beyond the slots that are left, per clinic row; the caller keeps count of them.
         """

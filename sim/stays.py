@@ -1,8 +1,8 @@
 """One stay, from bed request to home: acute phase, then step-down or home.
 
 A stay is its own SimPy event: it is put into the queue for its next date and acts when that date comes. The next bed is
-taken before the old one is freed, so nobody is ever without a bed or in two (R9); recovery goes on while a bed is blocked,
-and the patient leaves at the earlier of a step-down bed and the end of recovery.
+taken before the old one is freed, so nobody is ever without a bed or in two (R9); recovery goes on while a bed is
+blocked, and the patient leaves at the earlier of a step-down bed and the end of recovery.
 """
 
 from __future__ import annotations
@@ -11,12 +11,13 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import simpy
+from simpy.events import EventPriority
 
 from sim.beds import STEP_DOWN, BedPool
 from sim.records import Leg
 from sim.timetable import DAY
 
-RELEASES, REQUESTS, OPENINGS = 0, 1, 2
+RELEASES, REQUESTS, OPENINGS = EventPriority(0), EventPriority(1), EventPriority(2)
 """Order at one instant: ends and releases first, then requests, then the opening of a window."""
 
 ASKS, WAITS, ACUTE, BLOCKED, RECOVERS = range(5)
@@ -84,7 +85,7 @@ class Hospital:
         timer._ok, timer._value = True, None
         assert timer.callbacks is not None
         timer.callbacks.append(lambda _: self._release(pool, since))
-        self.env.schedule(timer, RELEASES, self.release_after)  # type: ignore[arg-type]
+        self.env.schedule(timer, RELEASES, self.release_after)
 
     def _release(self, pool: BedPool, since: float) -> None:
         if pool.release_held(since):
@@ -106,12 +107,12 @@ class Stay(simpy.Event):
         self.callbacks = ACTS
         self._at(when, REQUESTS)
 
-    def _at(self, minute: float, priority: int) -> None:
+    def _at(self, minute: float, priority: EventPriority) -> None:
         """Act next at this minute; an older date still in the queue is then stale and passes without effect."""
         now = self.env.now
         delay = minute - now if minute > now else 0.0
         self.due = now + delay  # as SimPy will reckon it: it may miss `minute` by a rounding error
-        self.env.schedule(self, priority, delay)  # type: ignore[arg-type]
+        self.env.schedule(self, priority, delay)
 
     def act(self) -> None:
         """The date has come."""
@@ -119,7 +120,7 @@ class Stay(simpy.Event):
         if self.env.now < self.due:
             return
         phase, self.due = self.phase, float("inf")
-        if phase == RECOVERS or phase == BLOCKED:
+        if phase in (RECOVERS, BLOCKED):
             self._go_home()
         elif phase == ASKS:
             self._ask()
@@ -180,7 +181,11 @@ class Stay(simpy.Event):
         pool.wait(self)
 
     def _step_down(self, pool: BedPool, bed: int) -> None:
-        """Take the next bed, then free the old one."""
+        """Take the next bed, then free the old one; whose recovery ends this very minute goes home instead."""
+        if self.env.now >= self.home_at:
+            self.hoped_for, self.due = None, float("inf")
+            self._go_home()
+            return
         pool.take(bed)
         old, old_bed = self.pool, self.bed
         self._end_blocking()
@@ -205,9 +210,11 @@ class Stay(simpy.Event):
 
     def _write_leg(self, to_step_down: bool) -> None:
         c = self.course
-        self.hospital.legs.append(
-            Leg(c.world, c.key, c.person, c.condition, self.pool.number, self.entry, self.requested, self.admitted, self.env.now, self.first_admitted, to_step_down)
-        )
+        leg = Leg(
+            c.world, c.key, c.person, c.condition, self.pool.number, self.entry,
+            self.requested, self.admitted, self.env.now, self.first_admitted, to_step_down,
+        )  # fmt: skip
+        self.hospital.legs.append(leg)
 
 
 ACTS: list[Callable[[Any], None]] = [Stay.act]

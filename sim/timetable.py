@@ -1,14 +1,14 @@
 """Working days, sessions and holidays; the only room that turns minutes into dates.
 
-Simulated time is a float: minutes since 00:00 of the first day of the warm-up. A day has two half-days, 00:00-12:00 and
-12:00-24:00; bookings settle at the end of each. A window is what is simulated in one stroke: a half-day or a whole fraction
-of one.
+Simulated time is a float: minutes since 00:00 of the first day of the warm-up. A day has two half-days, 00:00-12:00
+and 12:00-24:00; bookings settle at the end of each. A window is what is simulated in one stroke: a half-day or a whole
+fraction of one.
 """
 
 from __future__ import annotations
 
+import datetime
 from dataclasses import dataclass
-from datetime import date, timedelta
 from functools import cached_property
 
 import holidays
@@ -41,7 +41,8 @@ class SessionHours(Closed):
     def _within_a_half_day(self) -> SessionHours:
         opens, closes = self.minutes
         if not opens < closes or opens // HALF_DAY != (closes - 1) // HALF_DAY:
-            raise ValueError(f"a session lies inside 00:00-12:00 or 12:00-24:00 and opens before it closes; found {self.opens}-{self.closes}")
+            rule = "a session lies inside 00:00-12:00 or 12:00-24:00 and opens before it closes"
+            raise ValueError(f"{rule}; found {self.opens}-{self.closes}")
         return self
 
 
@@ -72,7 +73,8 @@ class Profile(Closed):
     def _complete(self) -> Profile:
         for name, figures, wanted in (("weekday", self.weekday, 7), ("hour", self.hour, 24)):
             if len(figures.value) != wanted or min(figures.value) < 0 or sum(figures.value) <= 0:
-                raise ValueError(f"{name} needs {wanted} numbers, none negative and not all 0; found {len(figures.value)}")
+                found = len(figures.value)
+                raise ValueError(f"{name} needs {wanted} numbers, none negative and not all 0; found {found}")
         return self
 
 
@@ -80,7 +82,8 @@ class TimetableSpec(Closed):
     """Facts about time: sessions, working days, holidays, seasons."""
 
     window_minutes: int = Field(default=720, gt=0)
-    """Length of the stretch simulated in one stroke, a divisor of 720; results do not depend on it where moves within a half-day do not feed back."""
+    """Length of the stretch simulated in one stroke, a divisor of 720; results do not depend on it where moves within a
+    half-day do not feed back."""
     holidays: str = Field(default="CN", pattern="^(CN|none)$")
     """Public holidays: those of China (CN), or none."""
     sessions: dict[Name, SessionHours]
@@ -103,7 +106,10 @@ class TimetableSpec(Closed):
         for name, pattern in self.patterns.items():
             unknown = [s for s in pattern.sessions if s not in self.sessions]
             if unknown:
-                raise ValueError(f"pattern {name} names the session {unknown[0]}, which does not exist; welcome: {', '.join(self.sessions)}")
+                welcome = ", ".join(self.sessions)
+                raise ValueError(
+                    f"pattern {name} names the session {unknown[0]}, which does not exist; welcome: {welcome}"
+                )
         return self
 
 
@@ -141,8 +147,10 @@ class Openings:
             return np.asarray(self.closes[pattern, before] >= minute)
         return np.asarray((self.opens[pattern, after] <= minute) & (self.size[pattern, after] > 0))
 
-    def present_from(self, pattern: NDArray[np.int64], time: NDArray[np.float64], late: NDArray[np.float64]) -> NDArray[np.float64]:
-        """When someone who comes at `time` can be in line: then, or soon after the next opening (`late`: a number in (0, 1))."""
+    def present_from(
+        self, pattern: NDArray[np.int64], time: NDArray[np.float64], late: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """When someone who comes at `time` can be in line: then, or soon after the next opening (`late`: in (0, 1))."""
         last = self.size.shape[1] - 1
         half = np.minimum((time // HALF_DAY).astype(np.int64), last)
         half = np.where(time > self.closes[pattern, half], half + 1, half)
@@ -158,7 +166,7 @@ class Timetable:
     BEYOND = 120
     """Days kept after the horizon."""
 
-    def __init__(self, spec: TimetableSpec, first: date, last: date) -> None:
+    def __init__(self, spec: TimetableSpec, first: datetime.date, last: datetime.date) -> None:
         self.spec = spec
         self.first, self.last = first, last
         self.days = (last - first).days + 1
@@ -175,15 +183,15 @@ class Timetable:
     def _holidays(self) -> NDArray[np.bool_]:
         if self.spec.holidays == "none":
             return np.zeros(self.known_days, dtype=bool)
-        years = range(self.first.year, (self.last + timedelta(days=self.BEYOND)).year + 1)
+        years = range(self.first.year, (self.last + datetime.timedelta(days=self.BEYOND)).year + 1)
         known = set(holidays.country_holidays("CN", years=years))
         return np.array([d in known for d in self.dates.tolist()])
 
-    def date(self, day: int) -> date:
+    def date(self, day: int) -> datetime.date:
         """The date of a day of the run."""
-        return self.first + timedelta(days=day)
+        return self.first + datetime.timedelta(days=day)
 
-    def day_of(self, when: date) -> int:
+    def day_of(self, when: datetime.date) -> int:
         """The day of the run on which a date falls (may be negative or past the end)."""
         return (when - self.first).days
 
@@ -195,7 +203,7 @@ class Timetable:
     def opening(self, pattern: str) -> Opening:
         """When a pattern is open over the run."""
         half_days = 2 * self.known_days
-        start = np.arange(half_days) * HALF_DAY
+        start = np.arange(half_days, dtype=np.float64) * HALF_DAY
         if pattern == ROUND_THE_CLOCK:
             return Opening(np.ones(half_days), start, start + HALF_DAY, np.arange(half_days))
         rule = self.spec.patterns[pattern]
@@ -210,7 +218,7 @@ class Timetable:
         return Opening(size, opens, closes, _following(size > 0))
 
     def weights(self, profile: Profile, first_day: int, days: int) -> NDArray[np.float64]:
-        """Relative intensity of needs, shape (days, 24); the mean over a factor-free week is 1 per day (1/24 per hour)."""
+        """Relative intensity of needs, shape (days, 24); the mean over a factor-free week is 1 a day (1/24 an hour)."""
         day = np.arange(first_day, first_day + days)
         week, hour = np.asarray(profile.weekday.value), np.asarray(profile.hour.value)
         month_of_year = self.dates[day].astype("datetime64[M]").astype(np.int64) % 12

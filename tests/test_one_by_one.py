@@ -136,3 +136,8 @@ def test_a_town_in_which_the_plan_binds() -> None:
 def test_a_crowded_emergency_department(window: int) -> None:
     visits = assert_same(towns.emergency_town(200.0, 1, 10, window=window, waiting_patience=60.0))
     assert visits["left"].mean() > 0.2
+
+
+def test_a_clinic_whose_slots_are_all_taken() -> None:
+    visits = assert_same(towns.clinic_town(100.0, 10, places={"slots": 40, "extra": 2}, doors={"books": 0.8}))
+    assert (visits["time"] % 720 > 719 - 60).any()  # the last appointments of a morning

@@ -1,0 +1,179 @@
+"""Bed pools: held, released, borrowed; counts that always add up."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from fractions import Fraction
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+
+from sim.beds import BORROWED, EMERGENCY, HELD, OPEN, OTHER, REFERRED, REFERRED_CONTRACTED, STEP_DOWN, BedPool
+
+
+@dataclass
+class Somebody:
+    """Somebody who waits and lies down when called."""
+
+    entry: int
+    rank: int
+    bed: int = -1
+    log: list[Somebody] = field(default_factory=list)
+
+    def bed_granted(self, pool: BedPool, bed: int) -> None:
+        """Lie down."""
+        pool.take(bed)
+        self.bed = bed
+        self.log.append(self)
+
+
+def pool(beds: int, share: str = "0") -> BedPool:
+    """A pool with its quota in force since minute 0."""
+    one = BedPool(0, beds)
+    one.set_quota(Fraction(share), 0.0)
+    return one
+
+
+@pytest.mark.parametrize(("beds", "share", "held"), [(8, "1/4", 2), (9, "1/4", 2), (10, "1/4", 3), (3, "1/3", 1), (5, "1", 5), (5, "0", 0)])
+def test_the_quota_is_rounded_half_up(beds: int, share: str, held: int) -> None:
+    one = pool(beds, share)
+    assert (len(one.held), one.free, one.occupied) == (held, beds - held, 0)
+
+
+def test_who_may_have_which_bed() -> None:
+    one = pool(4, "1/2")
+    assert [one.bed_for(e) for e in (EMERGENCY, REFERRED_CONTRACTED, REFERRED, OTHER, STEP_DOWN)] == [OPEN, HELD, HELD, OPEN, OPEN]
+    one.take(OPEN)
+    one.take(OPEN)
+    assert [one.bed_for(e) for e in (EMERGENCY, REFERRED_CONTRACTED, REFERRED, OTHER, STEP_DOWN)] == [BORROWED, HELD, HELD, None, None]
+
+
+def test_a_borrowed_bed_is_counted_borrowed_and_not_used() -> None:
+    one = pool(2, "1")
+    one.take(BORROWED)
+    one.take(HELD)
+    assert (one.borrowed, one.used_held, one.in_held, one.occupied) == (1, 1, 1, 2)
+
+
+def test_held_beds_grow_back_as_beds_are_freed() -> None:
+    one = pool(4, "1/2")
+    assert one.release_held(0.0)
+    assert (one.free, len(one.held), one.released) == (3, 1, 1)
+    one.take(OPEN)
+    assert one.leave(OPEN, 50.0)  # held again
+    assert (one.free, list(one.held)) == (2, [0.0, 50.0])
+    one.take(OPEN)
+    assert not one.leave(OPEN, 60.0)  # the quota is full
+
+
+def test_a_bed_is_released_only_if_it_has_stood_empty_that_long() -> None:
+    one = pool(1, "1")
+    one.take(HELD)
+    one.leave(HELD, 100.0)
+    assert not one.release_held(0.0)
+    assert one.release_held(100.0)
+    assert not one.release_held(100.0)
+
+
+def test_a_smaller_quota_opens_beds_and_evicts_nobody() -> None:
+    one = pool(4, "1")
+    one.take(HELD)
+    one.set_quota(Fraction(1, 4), 10.0)
+    assert (one.in_held, len(one.held), one.free) == (1, 0, 3)
+    one.set_quota(Fraction(0), 20.0)
+    assert (one.in_held, len(one.held), one.free) == (1, 0, 3)
+    assert not one.leave(HELD, 30.0)
+    assert one.free == 4
+
+
+def test_a_larger_quota_holds_free_beds_at_once_and_others_as_they_are_freed() -> None:
+    one = pool(4)
+    for _ in range(3):
+        one.take(OPEN)
+    assert one.set_quota(Fraction(1, 2), 5.0) == 1
+    assert (one.free, len(one.held)) == (0, 1)
+    assert one.leave(OPEN, 6.0)
+    assert (one.free, len(one.held)) == (0, 2)
+
+
+def test_the_same_quota_again_leaves_released_beds_released() -> None:
+    one = pool(4, "1/2")
+    one.release_held(0.0)
+    assert one.set_quota(Fraction(1, 2), 10.0) == 0
+    assert (one.free, len(one.held)) == (3, 1)
+
+
+def test_the_waiting_list_is_served_by_rank_then_in_order_of_asking() -> None:
+    one, served = pool(0), []
+    people = [Somebody(entry, rank, log=served) for entry, rank in ((OTHER, 3), (REFERRED, 2), (OTHER, 3), (EMERGENCY, 0), (REFERRED_CONTRACTED, 1), (EMERGENCY, 0))]
+    for who in people:
+        one.wait(who)
+    assert one.waiting == 6
+    one.free = one.beds = 6
+    one.serve()
+    assert served == [people[3], people[5], people[4], people[1], people[0], people[2]]
+
+
+def test_a_held_bed_goes_past_those_who_may_not_have_it() -> None:
+    one, served = pool(1, "1"), []
+    first, second = Somebody(OTHER, 3, log=served), Somebody(REFERRED, 3, log=served)
+    one.wait(first)
+    one.wait(second)
+    one.serve()
+    assert served == [second]
+    assert (second.bed, one.waiting) == (HELD, 1)
+
+
+class Pool(RuleBasedStateMachine):
+    """Whatever happens to a pool, its beds add up."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = 0.0
+        self.one = BedPool(0, 7)
+        self.inside: list[Somebody] = []
+
+    @rule(entry=st.sampled_from([EMERGENCY, REFERRED_CONTRACTED, REFERRED, OTHER, STEP_DOWN]))
+    def ask(self, entry: int) -> None:
+        who = Somebody(entry, min(entry, 3), log=self.inside)
+        bed = self.one.bed_for(entry)
+        if bed is None:
+            self.one.wait(who)
+        else:
+            who.bed_granted(self.one, bed)
+
+    @rule(which=st.integers(0, 20))
+    def go(self, which: int) -> None:
+        self.now += 1
+        if self.inside:
+            self.one.leave(self.inside.pop(which % len(self.inside)).bed, self.now)
+            self.one.serve()
+
+    @rule(age=st.integers(0, 5))
+    def release(self, age: int) -> None:
+        if self.one.release_held(self.now - age):
+            self.one.serve()
+
+    @rule(eighths=st.integers(0, 8))
+    def change_quota(self, eighths: int) -> None:
+        self.one.set_quota(Fraction(eighths, 8), self.now)
+        self.one.serve()
+
+    @invariant()
+    def beds_add_up(self) -> None:
+        one = self.one
+        assert one.occupied == len(self.inside)
+        assert one.free + len(one.held) + one.occupied == one.beds
+        assert one.free >= 0
+        assert one.in_held == sum(who.bed == HELD for who in self.inside)
+        assert len(one.held) <= max(one.quota - one.in_held, 0)
+
+    @invariant()
+    def nobody_waits_who_could_have_a_bed(self) -> None:
+        assert all(self.one.bed_for(who.entry) is None for line in self.one.lists for who in line)
+
+
+TestPool = Pool.TestCase
+TestPool.settings = settings(max_examples=60, stateful_step_count=40, deadline=None, derandomize=True)

@@ -1,0 +1,143 @@
+"""The place: levels and roles, service points, capabilities, wards and travel."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import towns
+from sim.network import EMERGENCY, Level, Network, NetworkSpec
+from sim.schema import InputError
+
+
+def place(facilities: list[dict[str, Any]] | None = None) -> Network:
+    """The group town, or other facilities in its areas; conditions by department: cold general, bone surgery."""
+    spec = towns.network(facilities or towns.group_facilities(), "lead", towns.AREAS)
+    return Network(spec, ["general", "rehabilitation", "surgery"], {"cold": "general", "bone": "surgery"})
+
+
+def test_facilities_stand_by_level_then_id_whatever_the_order_of_the_config() -> None:
+    ids = [f.id for f in place().facilities]
+    assert ids == ["station", "village-001", "village-002", "centre", "valley-centre", "member", "lead"]
+    assert [f.id for f in place(towns.group_facilities()[::-1]).facilities] == ids
+
+
+def test_count_makes_separate_facilities() -> None:
+    net = place()
+    one, other = (net.facility_index(f"village-{n:03d}") for n in (1, 2))
+    assert one != other
+    assert net.clinic_point[one, 0] != net.clinic_point[other, 0]
+    assert net.facilities[one].spec is net.facilities[other].spec
+
+
+def test_layers_of_a_half_day() -> None:
+    layer = {(net.facilities[p.facility].id, p.department): p.layer for net in [place()] for p in net.points}
+    assert layer["station", "general"] == 0
+    assert layer["centre", "general"] == 1
+    assert layer["member", "general"] == 2
+    assert layer["lead", "general"] == layer["lead", "surgery"] == 3
+    assert layer["lead", EMERGENCY] == layer["member", EMERGENCY] == 4
+    assert [p.layer for p in place().points] == sorted(p.layer for p in place().points)
+
+
+def test_a_department_without_a_clinic_goes_to_the_general_one() -> None:
+    net = place()
+    lead, member = net.facility_index("lead"), net.facility_index("member")
+    general, _, surgery = (int(net.clinic_point[lead, d]) for d in range(3))
+    assert net.points[general].department == "general"
+    assert net.points[surgery].department == "surgery"
+    assert net.clinic_point[member, 2] == net.clinic_point[member, 0] >= 0
+
+
+def test_wards_and_emergency_departments() -> None:
+    net = place()
+    assert [(net.facilities[w.facility].id, w.department, w.step_down) for w in net.wards] == [
+        ("valley-centre", "rehabilitation", True), ("member", "general", False), ("member", "rehabilitation", True), ("lead", "general", False),
+    ]  # fmt: skip
+    assert net.ward_at[net.facility_index("lead"), 2] == 3
+    assert net.ward_at[net.facility_index("station")].tolist() == [-1] * 3
+    assert (net.emergency_point >= 0).sum() == 2
+    assert net.ward_at[net.outside].tolist() == [-1] * 3
+
+
+def test_standard_capability_and_exceptions() -> None:
+    facilities = towns.group_facilities()
+    facilities[1]["capability"] = {"surgery": 2}
+    facilities[2]["capability"] = {"default": 1, "cold": 3}
+    net = place(facilities)
+    bone, cold = 0, 1
+    at = {f.id: net.capability[i] for i, f in enumerate(net.facilities)}
+    assert (at["lead"][bone], at["station"][bone], at["valley-centre"][bone]) == (4, 1, 2)
+    assert (at["member"][bone], at["member"][cold]) == (2, 3)
+    assert (at["centre"][bone], at["centre"][cold]) == (1, 3)
+    assert net.capability[net.outside].tolist() == [4, 4]
+
+
+def test_levels_roles_and_groups() -> None:
+    net = place([*towns.group_facilities(), towns.facility("private", "clinic", ownership="private", clinics=[towns.clinic(1)])])
+    assert [net.facilities[i].id for i in np.flatnonzero(net.is_lead)] == ["lead"]
+    private = net.facility_index("private")
+    assert (net.level[private], net.group[private]) == (Level.clinic, -1)
+    assert (net.level[net.outside], net.group[net.outside], net.area[net.outside]) == (Level.outside, -1, -1)
+    assert net.lead_of_group.tolist() == [net.facility_index("lead")]
+
+
+def test_capacities_and_travel() -> None:
+    net = place()
+    have = net.capacities(net.spec)
+    lead = net.facility_index("lead")
+    point = int(net.clinic_point[lead, 0])
+    assert (have.doctors[point], have.slots[point], have.extra[point]) == (1, 5, 1)
+    assert have.doctors[net.emergency_point[lead]] == 2
+    assert have.beds.tolist() == [2, 6, 3, 9]
+    town, valley = net.areas.index("town"), net.areas.index("valley")
+    assert have.travel.shape == (2, len(net.facilities) + 1)
+    assert have.travel[town, lead] == 10
+    assert have.travel[valley, lead] == pytest.approx(10 + np.hypot(8, 3) * 1.3 * 1.5)
+    assert have.travel[:, -1].tolist() == [60, 60]
+
+
+def test_a_place_without_wards_or_slots_has_none() -> None:
+    net = Network(towns.network([towns.facility("only", "centre", clinics=[towns.clinic(1)])]), ["general"], {"cold": "general"})
+    have = net.capacities(net.spec)
+    assert have.beds.tolist() == []
+    assert have.slots.tolist() == [0]
+    assert all(x.dtype == np.int64 for x in (have.doctors, have.slots, have.extra, have.beds))
+
+
+def test_a_service_point_keeps_its_number_when_others_open() -> None:
+    def numbers(net: Network) -> dict[tuple[str, str], int]:
+        return {(net.facilities[p.facility].id, p.department): int(n) for p, n in zip(net.points, net.point_number, strict=True)}
+
+    before = numbers(place())
+    after = numbers(place([towns.facility("another", "secondary", clinics=[towns.clinic(1)]), *towns.group_facilities()]))
+    assert before == {name: after[name] for name in before}
+    assert len(set(after.values())) == len(after)
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (lambda f: f.append(dict(f[0])), "two facilities have the id lead"),
+        (lambda f: f[1].update(area="moon"), "moon"),
+        (lambda f: f[1].update(group="elsewhere"), "elsewhere"),
+        (lambda f: f[1].update(group=None), "role member"),
+        (lambda f: f[1].update(role="lead"), "lead hospital"),
+        (lambda f: f[0].update(clinics=[], emergency=None), "neither a clinic nor an emergency"),
+        (lambda f: f[2].update(level="palace"), "palace|village_station"),
+        (lambda f: f[2].update(bedz=3), "bedz"),
+    ],
+)  # fmt: skip
+def test_a_place_that_cannot_be_is_refused(change: Any, says: str) -> None:
+    facilities = towns.group_facilities()
+    change(facilities)
+    with pytest.raises((ValueError, InputError), match=says):
+        towns.network(facilities, "lead", towns.AREAS)
+
+
+def test_a_place_needs_facilities_and_areas() -> None:
+    for empty in ({"facilities": []}, {"areas": {}}):
+        with pytest.raises((ValueError, InputError)):
+            NetworkSpec.model_validate(towns.network(towns.group_facilities(), "lead", towns.AREAS).model_dump(exclude_none=True) | empty)

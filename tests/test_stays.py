@@ -1,0 +1,227 @@
+"""Stays: the waiting list, step-down in one stroke, blocked beds, release of held ones, and bed-days that add up."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from fractions import Fraction
+
+import numpy as np
+import pytest
+import simpy
+
+from sim.beds import EMERGENCY, OTHER, REFERRED, STEP_DOWN, BedPool
+from sim.records import Leg
+from sim.stays import Course, Hospital, Stay
+
+HOUR, DAY = 60.0, 1440.0
+
+
+@dataclass
+class House:
+    """An acute ward (0) and two wards further down (1, 2), with beds as said; discharge at any hour unless said."""
+
+    beds: tuple[int, ...]
+    hours: tuple[int, int] = (0, 24)
+    downstream: list[int] = field(default_factory=lambda: [1, 2])
+    down: bool = True
+    left: list[int] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.env = simpy.Environment()
+        self.hospital = Hospital(self.env, [BedPool(n, b) for n, b in enumerate(self.beds)], self.hours)
+        self.hospital.goes_down = lambda course: self.down
+        self.hospital.downstream = lambda course, ward: [w for w in self.downstream if w < len(self.beds) and w != ward]
+        self.hospital.gives_up = lambda stay: self.left.append(stay.course.key)
+
+    def ask(self, key: int, when: float, minutes: float, acute: float | None = None, patience: float = np.inf, entry: int = OTHER, ward: int = 0) -> Stay:
+        """A request for a bed; `acute` makes the patient one who may step down."""
+        course = Course(0, key, key, 0, 1, minutes, minutes if acute is None else acute, acute is not None, 0.5, 0.5, patience)
+        return Stay(self.hospital, course, ward, entry, 0 if entry == EMERGENCY else 3, when)
+
+    def hold(self, share: str, hours: float = 24.0) -> None:
+        """Put the acute ward under quota, now."""
+        self.hospital.release_after = hours * HOUR
+        pool = self.hospital.pools[0]
+        for _ in range(pool.set_quota(Fraction(share), self.env.now)):
+            self.hospital.watch(pool)
+
+    def run(self, until: float = 1e7) -> dict[int, list[Leg]]:
+        """Legs of each patient in order."""
+        self.env.run(until=until)
+        legs: dict[int, list[Leg]] = {}
+        for leg in self.hospital.legs:
+            legs.setdefault(leg.key, []).append(leg)
+        return legs
+
+
+def test_the_waiting_list_is_first_come_first_served_behind_emergencies() -> None:
+    house = House((1,))
+    for key, when, entry in ((1, 0, OTHER), (2, 10, OTHER), (3, 20, OTHER), (4, 30, EMERGENCY)):
+        house.ask(key, when, 100, entry=entry)
+    legs = house.run()
+    assert [(k, legs[k][0].admitted) for k in (1, 4, 2, 3)] == [(1, 0), (4, 100), (2, 200), (3, 300)]
+    assert legs[4][0].requested == 30
+
+
+def test_at_one_instant_beds_are_freed_before_they_are_asked_for() -> None:
+    house = House((1,))
+    house.ask(2, 100, 50)
+    house.ask(1, 0, 100)
+    assert house.run()[2][0].admitted == 100
+
+
+def test_a_planned_patient_leaves_after_his_patience_and_not_a_minute_later() -> None:
+    house = House((1,))
+    house.ask(1, 0, 100)
+    house.ask(2, 10, 50, patience=89)
+    house.ask(3, 10, 50, patience=90)  # the bed is freed in that very minute: ends come first
+    legs = house.run()
+    assert house.left == [2]
+    assert legs[3][0].admitted == 100
+    assert house.hospital.pools[0].waiting == 0
+
+
+def test_who_has_a_bed_does_not_leave_when_his_patience_would_have_ended() -> None:
+    house = House((1,))
+    house.ask(1, 0, 100)
+    house.ask(2, 10, 500, patience=200)
+    assert house.run()[2][0].discharged == 600
+    assert house.left == []
+
+
+def test_step_down_takes_the_next_bed_and_frees_the_old_one_in_one_stroke() -> None:
+    house = House((1, 1))
+    house.ask(1, 0, 100, acute=60)
+    house.ask(2, 10, 100)
+    legs = house.run()
+    first, second = legs[1]
+    assert (first.admitted, first.discharged, first.to_step_down) == (0, 60, True)
+    assert (second.ward, second.entry, second.admitted, second.discharged) == (1, STEP_DOWN, 60, 100)
+    assert second.first_admitted == 0
+    assert legs[2][0].admitted == 60
+
+
+def test_the_nearest_ward_with_a_free_bed_is_taken() -> None:
+    house = House((5, 1, 1))
+    for key in (1, 2):
+        house.ask(key, key, 100, acute=50)
+    legs = house.run()
+    assert [legs[k][1].ward for k in (1, 2)] == [1, 2]
+
+
+def test_a_blocked_bed_is_recorded_and_blocked_patients_leave_in_order() -> None:
+    """ID-11: recovery goes on while the bed is blocked, and the patient moves when a bed is free."""
+    house = House((3, 1))
+    house.ask(1, 0, 300, acute=100)
+    house.ask(2, 0, 1000, acute=150)
+    house.ask(3, 0, 1000, acute=200)
+    legs = house.run()
+    assert [leg.discharged for leg in legs[2]] == [300, 1000]
+    assert [leg.discharged for leg in legs[3]] == [1000]  # the bed below is freed the minute recovery ends: home, not down
+    assert house.hospital.pools[1].occupied == 0
+    assert house.hospital.pools[0].blocked_minutes == (300 - 150) + (1000 - 200)
+
+
+def test_a_blocked_patient_goes_home_when_recovery_ends_first() -> None:
+    house = House((2, 1))
+    house.ask(1, 0, 1000, acute=10)
+    house.ask(2, 0, 200, acute=100)
+    legs = house.run()
+    assert [(leg.ward, leg.discharged, leg.to_step_down) for leg in legs[2]] == [(0, 200, False)]
+    assert house.hospital.pools[0].blocked_minutes == 100
+    assert house.hospital.pools[1].waiting == 0
+
+
+def test_who_is_not_to_step_down_stays() -> None:
+    house = House((1, 1), down=False)
+    house.ask(1, 0, 100, acute=60)
+    assert [(leg.ward, leg.discharged) for leg in house.run()[1]] == [(0, 100)]
+
+
+def test_patients_are_discharged_within_discharge_hours() -> None:
+    house = House((9,), hours=(9, 17))
+    for key, minutes in ((1, 3 * HOUR), (2, 10 * HOUR), (3, 17 * HOUR), (4, 30 * HOUR)):
+        house.ask(key, 0, minutes)
+    legs = house.run()
+    assert [legs[k][0].discharged / HOUR for k in (1, 2, 3, 4)] == [9, 10, 33, 33]
+
+
+# ------------------------------------------------------------------------------------------------------------ held beds
+
+
+def test_a_held_bed_that_stood_empty_is_released_to_who_waits() -> None:
+    """R8: after 24 hours."""
+    house = House((1,))
+    house.hold("1")
+    house.ask(1, 100, 50)
+    assert house.run(until=DAY + 10) == {}
+    assert house.hospital.pools[0].released == 1
+    assert house.run()[1][0].admitted == DAY
+
+
+def test_a_held_bed_serves_the_referred_at_once_and_is_held_again_afterwards() -> None:
+    house = House((1,))
+    house.hold("1")
+    house.ask(1, 100, 50, entry=REFERRED)
+    house.ask(2, 120, 50)
+    legs = house.run()
+    assert legs[1][0].admitted == 100
+    assert legs[2][0].admitted == 150 + DAY
+    assert house.hospital.pools[0].used_held == 1
+
+
+def test_an_emergency_borrows_a_held_bed() -> None:
+    house = House((1,))
+    house.hold("1")
+    house.ask(1, 100, 50, entry=EMERGENCY)
+    assert house.run()[1][0].admitted == 100
+    assert (house.hospital.pools[0].borrowed, house.hospital.pools[0].used_held) == (1, 0)
+
+
+def test_a_released_bed_is_held_anew_when_it_is_freed() -> None:
+    house = House((1,))
+    house.hold("1", hours=1)
+    house.ask(1, 100, 50)  # the bed is released at 60
+    house.ask(2, 110, 50)  # at 150 it is held again, until 210
+    house.ask(3, 120, 50, entry=REFERRED)
+    legs = house.run()
+    assert [legs[k][0].admitted for k in (1, 3, 2)] == [100, 150, 260]
+
+
+# ------------------------------------------------------------------------------------------------------------- ledger
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_bed_days_add_up_and_nobody_is_ever_in_two_beds(seed: int) -> None:
+    luck = np.random.default_rng([seed, 11])
+    house = House((4, 2, 1), hours=(9, 17) if seed % 2 else (0, 24))
+    house.hold("1/4", hours=12)
+    when = np.cumsum(luck.exponential(0.35 * DAY, 150))
+    for key, minute in enumerate(when.tolist()):
+        minutes = luck.exponential(1.5 * DAY)
+        acute = minutes * 0.5 if luck.random() < 0.6 else None
+        entry = [EMERGENCY, REFERRED, OTHER][luck.integers(3)]
+        house.ask(key, minute, minutes, acute, np.inf if entry == EMERGENCY else luck.exponential(2 * DAY), entry)
+    end = when[-1] + 200 * DAY
+    area = [0.0]
+    house.env.process(_census(house, area, end))
+    legs = house.run(end + 1)
+    assert len(legs) + len(house.left) == 150
+    assert house.left
+    assert area[0] == pytest.approx(sum(leg.discharged - leg.admitted for each in legs.values() for leg in each), rel=0.02)
+    for each in legs.values():
+        assert [leg.to_step_down for leg in each] == [True] * (len(each) - 1) + [False]
+        assert all(a.discharged == b.admitted for a, b in zip(each, each[1:], strict=False))
+        assert each[0].requested <= each[0].admitted
+    for ward, pool in enumerate(house.hospital.pools):
+        here = [leg for each in legs.values() for leg in each if leg.ward == ward]
+        changes = sorted([(leg.admitted, 1) for leg in here] + [(leg.discharged, -1) for leg in here])
+        assert max(np.cumsum([step for _, step in changes])) <= pool.beds
+        assert (pool.occupied, pool.waiting, pool.in_held) == (0, 0, 0)
+
+
+def _census(house: House, area: list[float], end: float):  # type: ignore[no-untyped-def]
+    """The number of occupied beds every half hour, times half an hour."""
+    while house.env.now < end:
+        area[0] += 30.0 * sum(pool.occupied for pool in house.hospital.pools)
+        yield house.env.timeout(30.0)
