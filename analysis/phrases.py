@@ -162,9 +162,12 @@ PHRASES: dict[str, Text] = {
         "Not sustainable: read every mean below with care.", "不可持续：请谨慎解读下文的所有均值。"
     ),
     "overload": Text(
-        "{scenario}: {place} is offered {load} of what it can do ({draws} above 100%).",
-        "{scenario}：{place} 的需求为其能力的 {load}（{draws}超过 100%）。",
+        "{scenario}: {resource} of {place} is offered {load} of what it can do ({draws} above 100%).",
+        "{scenario}：{place}{resource}的需求为其能力的 {load}（{draws}超过 100%）。",
     ),
+    "load_clinic": Text("the busiest clinic", "最繁忙门诊"),
+    "load_emergency": Text("the emergency department", "急诊科"),
+    "load_ward": Text("the busiest ward", "最繁忙病区"),
     "growing": Text(
         "{scenario}: the backlog of {resource} at {place} grew from {before} to {after} in a year ({draws}).",
         "{scenario}：{place} 的{resource}积压一年内由 {before} 增至 {after}（{draws}）。",

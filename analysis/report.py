@@ -159,7 +159,7 @@ def _overload(found: Overload, findings: Findings, t: Phrases) -> str:
         "draws": t("in_draws", k=found.k, n=found.n),
     }
     if found.kind == "load":
-        return t("overload", load=f"{100 * found.after:.0f}%", **said)
+        return t("overload", resource=t(f"load_{found.resource}"), load=f"{100 * found.after:.0f}%", **said)
     resource = t(found.resource) if found.resource in PHRASES else found.resource
     return t("growing", resource=resource, before=f"{found.before:,.0f}", after=f"{found.after:,.0f}", **said)
 

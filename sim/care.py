@@ -170,7 +170,7 @@ class Care:
         def single(field: str) -> Floats:
             return np.array([getattr(s, field).value for s in specs])
 
-        def beyond(c: ConditionSpec) -> Floats:
+        def beyond(c: ConditionSpec) -> NDArray[Any]:
             return np.cumprod([c.beyond_station.value, c.beyond_centre.value, c.beyond_secondary.value])
 
         exam = per_condition(lambda c: c.exam.value)[:, :, None] * per_level("exam_at")[:, None, :]

@@ -269,7 +269,7 @@ def _poisson(u: Floats, mean: Floats) -> NDArray[np.int64]:
     """Quantiles: the smallest k with P(N <= k) >= u. (`scipy.stats.poisson.ppf`, a second's import less)"""
     k = np.ceil(pdtrik(u, mean))
     below = np.maximum(k - 1, 0)
-    return np.where(pdtr(below, mean) >= u, below, k).astype(np.int64)
+    return np.asarray(np.where(pdtr(below, mean) >= u, below, k).astype(np.int64))
 
 
 def _times(key: Keys, profile: NDArray[np.int64], weights: list[Floats]) -> Floats:

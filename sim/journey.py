@@ -517,7 +517,7 @@ class Journey:
         here: list[list[Rows]],
         layer: int,
     ) -> None:
-        """After its delay the platform asks the receiving hospital for an appointment; meanwhile the patient travels."""
+        """The platform, after its delay, asks the receiving hospital for an appointment; the patient is on the way."""
         world = rows["world"].astype(np.int64)
         member = self.members[self.network.group[facility], rows["condition"]]
         to_member = (rows["need"] <= 3) & (member >= 0) & (member != facility)
@@ -677,7 +677,7 @@ class Journey:
             self.ledger.slots.add(at[in_time], used_held=1)
 
     def _appoint(self, rows: Rows, row: NDArray[np.int64], session: NDArray[np.int64], how: NDArray[np.int64]) -> None:
-        """The minute of the appointment; some come a little early or late, none after the last admission, some never."""
+        """The minute of the appointment; some come a bit early or late, none after the last admission, some never."""
         minute = self.book.minute(row, session)
         last = np.maximum(self.book.openings.closes[self.book.pattern[row], session] - 1.0, minute)
         luck = streams.child(rows["key"], rows["seen"].astype(np.uint64) + np.uint64(7))

@@ -418,13 +418,8 @@ class Model:
         for w, hospital in enumerate(self.hospitals):
             for pool in hospital.pools:
                 at, blocked = table.index(w, month, pool.number), round(pool.blocked_minutes)
-                table.add(
-                    at,
-                    used_held=pool.used_held,
-                    borrowed=pool.borrowed,
-                    released=pool.released,
-                    blocked_minutes=blocked,
-                )
+                table.add(at, used_held=pool.used_held, borrowed=pool.borrowed)
+                table.add(at, released=pool.released, blocked_minutes=blocked)
                 pool.used_held = pool.borrowed = pool.released = 0
                 pool.blocked_minutes = 0.0
 

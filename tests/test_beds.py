@@ -36,7 +36,9 @@ def pool(beds: int, share: str = "0") -> BedPool:
     return one
 
 
-@pytest.mark.parametrize(("beds", "share", "held"), [(8, "1/4", 2), (9, "1/4", 2), (10, "1/4", 3), (3, "1/3", 1), (5, "1", 5), (5, "0", 0)])
+@pytest.mark.parametrize(
+    ("beds", "share", "held"), [(8, "1/4", 2), (9, "1/4", 2), (10, "1/4", 3), (3, "1/3", 1), (5, "1", 5), (5, "0", 0)]
+)
 def test_the_quota_is_rounded_half_up(beds: int, share: str, held: int) -> None:
     one = pool(beds, share)
     assert (len(one.held), one.free, one.occupied) == (held, beds - held, 0)
@@ -44,10 +46,22 @@ def test_the_quota_is_rounded_half_up(beds: int, share: str, held: int) -> None:
 
 def test_who_may_have_which_bed() -> None:
     one = pool(4, "1/2")
-    assert [one.bed_for(e) for e in (EMERGENCY, REFERRED_CONTRACTED, REFERRED, OTHER, STEP_DOWN)] == [OPEN, HELD, HELD, OPEN, OPEN]
+    assert [one.bed_for(e) for e in (EMERGENCY, REFERRED_CONTRACTED, REFERRED, OTHER, STEP_DOWN)] == [
+        OPEN,
+        HELD,
+        HELD,
+        OPEN,
+        OPEN,
+    ]
     one.take(OPEN)
     one.take(OPEN)
-    assert [one.bed_for(e) for e in (EMERGENCY, REFERRED_CONTRACTED, REFERRED, OTHER, STEP_DOWN)] == [BORROWED, HELD, HELD, None, None]
+    assert [one.bed_for(e) for e in (EMERGENCY, REFERRED_CONTRACTED, REFERRED, OTHER, STEP_DOWN)] == [
+        BORROWED,
+        HELD,
+        HELD,
+        None,
+        None,
+    ]
 
 
 def test_a_borrowed_bed_is_counted_borrowed_and_not_used() -> None:
@@ -107,7 +121,17 @@ def test_the_same_quota_again_leaves_released_beds_released() -> None:
 
 def test_the_waiting_list_is_served_by_rank_then_in_order_of_asking() -> None:
     one, served = pool(0), []
-    people = [Somebody(entry, rank, log=served) for entry, rank in ((OTHER, 3), (REFERRED, 2), (OTHER, 3), (EMERGENCY, 0), (REFERRED_CONTRACTED, 1), (EMERGENCY, 0))]
+    people = [
+        Somebody(entry, rank, log=served)
+        for entry, rank in (
+            (OTHER, 3),
+            (REFERRED, 2),
+            (OTHER, 3),
+            (EMERGENCY, 0),
+            (REFERRED_CONTRACTED, 1),
+            (EMERGENCY, 0),
+        )
+    ]
     for who in people:
         one.wait(who)
     assert one.waiting == 6

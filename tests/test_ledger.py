@@ -1,4 +1,4 @@
-"""What always balances: nobody is lost, counted twice or in two places; what is counted is what is written down row by row."""
+"""What always balances: nobody is lost, counted twice or in two places; counts are the rows counted."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def model() -> Model:
     return Model(group()[0], [0])
 
 
-# ------------------------------------------------------------------------------------------------------ nobody is lost
+# ----------------------------------------------------------------------------------------------------- nobody is lost
 
 
 @pytest.fixture
@@ -93,7 +93,7 @@ def test_those_asked_for_an_appointment_got_one_or_were_refused() -> None:
     assert bookings[["requests", "refused", "no_shows", "walk_in", "extra"]].sum().gt(0).all()
 
 
-# -------------------------------------------------------------------------------------------------------------- queues
+# ------------------------------------------------------------------------------------------------------------- queues
 
 
 def waits_until(visits: pd.DataFrame) -> np.ndarray[Any, Any]:
@@ -166,7 +166,7 @@ def test_time_runs_forward(name: str) -> None:
     assert (inside["begin" if name == "visits" else "discharged"] <= DAYS * DAY).all()
 
 
-# ---------------------------------------------------------------------------------------------------------------- beds
+# --------------------------------------------------------------------------------------------------------------- beds
 
 
 def test_the_census_of_every_night_is_that_of_the_stays() -> None:
@@ -219,7 +219,7 @@ def test_nights_of_stays_are_calendar_nights() -> None:
     assert home.between(9 * 60, 17 * 60).all()
 
 
-# --------------------------------------------------------------------------------------------------- slots and referral
+# -------------------------------------------------------------------------------------------------- slots and referral
 
 
 def test_slots_used_are_never_more_than_slots_offered() -> None:
@@ -232,7 +232,7 @@ def test_slots_used_are_never_more_than_slots_offered() -> None:
 
 
 def test_every_slot_used_is_a_visit() -> None:
-    """ID-08 the other way round: with no no-shows, patients with a slot = slots used, clinic by clinic."""
+    """ID-08 the other way round: with no no-shows, patients with a slot = slots used, by hospital."""
     case = towns.group_town(42, settings=towns.PLAN, doors={"no_show": 0.0})
     tables = towns.run(case)[0]
     slots, visits = tables["slots_monthly"], tables["visits"]
@@ -255,7 +255,7 @@ def test_referrals_lead_from_a_visit_to_a_visit() -> None:
     assert (up["from_facility"] != up["to_facility"]).all()
 
 
-# ----------------------------------------------------------------------------------------------- counts are rows counted
+# ---------------------------------------------------------------------------------------------- counts are rows counted
 
 
 def _counted(rows: pd.DataFrame, by: list[str], value: str = "rows") -> dict[Any, int]:

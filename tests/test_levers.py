@@ -1,7 +1,7 @@
 """Every lever pulls the way that was written down before it was built, and really binds in the study `example`.
 
-The same patients with the same luck, once with the lever here and once there; the expected direction stands first, in the
-words of the lever itself (sim/policy.py).
+The same patients with the same luck, once with the lever here and once there; the expected direction stands first,
+in the words of the lever itself (sim/policy.py).
 """
 
 from __future__ import annotations
@@ -54,7 +54,9 @@ def _run(settings: tuple[tuple[str, Any], ...]) -> dict[str, pd.DataFrame]:
     return {name: t.query("month >= @WARM") if "month" in t else t for name, t in tables.items()}
 
 
-def both(lever: str, low: Any, high: Any, beside: dict[str, Any] | None = None) -> tuple[dict[str, pd.DataFrame], dict[str, pd.DataFrame]]:
+def both(
+    lever: str, low: Any, high: Any, beside: dict[str, Any] | None = None
+) -> tuple[dict[str, pd.DataFrame], dict[str, pd.DataFrame]]:
     """The tables with the lever at one value and at another."""
     return example({**(beside or {}), lever: low}), example({**(beside or {}), lever: high})
 
@@ -84,7 +86,9 @@ def days_waited(*classes: str, facility: str = "lead_hospital") -> Callable[[Tab
     """Mean days to the appointment; who is refused has waited as long as patience lasts."""
 
     def read(t: Tables) -> float:
-        waits, bookings = (x[x["cls"].isin(classes) & x["facility"].eq(facility)] for x in (t["waits_days"], t["bookings_monthly"]))
+        waits, bookings = (
+            x[x["cls"].isin(classes) & x["facility"].eq(facility)] for x in (t["waits_days"], t["bookings_monthly"])
+        )
         assert bookings["requests"].sum() >= 20, "too few patients to say"
         refused = bookings["refused"].sum() * _example().choice.booking_patience.value
         return float(((waits["days"] * waits["patients"]).sum() + refused) / bookings["requests"].sum())
@@ -125,7 +129,10 @@ def test_every_lever_has_a_test_here() -> None:
 
 
 def test_first_contact() -> None:
-    assert EXPECTED["first_contact.adherence"] == "the grassroots share of visits rises, outpatient visits of the lead hospital fall"
+    assert (
+        EXPECTED["first_contact.adherence"]
+        == "the grassroots share of visits rises, outpatient visits of the lead hospital fall"
+    )
     low, high = both("first_contact.adherence", 0.0, 0.3, CHANNEL)
     assert grassroots_share(high) > grassroots_share(low) + 0.05
     lead = total("visits_monthly", "visits", facility="lead_hospital", kind="outpatient")
@@ -157,7 +164,9 @@ def test_held_slots_change_nothing_where_slots_are_not_scarce() -> None:
         facilities = towns.group_facilities()
         for clinic in facilities[0]["clinics"]:
             clinic |= {"slots": towns.said(60), "doctors": towns.said(20)}
-        return towns.run(towns.group_town(35, settings={"up_referral.formal_share": 0.5, **settings}, facilities=facilities))[0]
+        return towns.run(
+            towns.group_town(35, settings={"up_referral.formal_share": 0.5, **settings}, facilities=facilities)
+        )[0]
 
     low, high = town({}), town({"slot_quota.held_for_referral": "1/4"})
     for name in ("waits_days", "needs_monthly"):
@@ -165,7 +174,10 @@ def test_held_slots_change_nothing_where_slots_are_not_scarce() -> None:
 
 
 def test_release_of_held_slots() -> None:
-    assert EXPECTED["slot_quota.released_days_before"] == "later release leaves more slots unused and the wait of others longer"
+    assert (
+        EXPECTED["slot_quota.released_days_before"]
+        == "later release leaves more slots unused and the wait of others longer"
+    )
     early, late = both("slot_quota.released_days_before", 5, 0, {**CHANNEL, "slot_quota.held_for_referral": "1/3"})
 
     def unused(t: Tables) -> float:
@@ -189,7 +201,9 @@ def test_held_beds() -> None:
 
 
 def test_release_of_held_beds() -> None:
-    assert EXPECTED["bed_quota.released_after_hours"] == "later release lowers occupancy and lengthens the wait of others"
+    assert (
+        EXPECTED["bed_quota.released_after_hours"] == "later release lowers occupancy and lengthens the wait of others"
+    )
     early, late = both("bed_quota.released_after_hours", 24.0, 240.0, {**CHANNEL, "bed_quota.held_for_referral": "1/2"})
     occupied = total("beds_monthly", "occupied_days", facility="lead_hospital")
     assert occupied(late) < occupied(early)
@@ -200,7 +214,10 @@ def test_release_of_held_beds() -> None:
 
 
 def test_priority() -> None:
-    assert EXPECTED["priority.referred_contracted"] == "referred contracted residents wait less, everybody else slightly more"
+    assert (
+        EXPECTED["priority.referred_contracted"]
+        == "referred contracted residents wait less, everybody else slightly more"
+    )
     low, high = both("priority.referred_contracted", False, True, CHANNEL)
     first = "referred_contracted"
     assert days_waited(first)(high) < days_waited(first)(low)
@@ -216,7 +233,11 @@ def formal(status: str) -> Callable[[Tables], float]:
 
 def test_formal_channel() -> None:
     assert EXPECTED["up_referral.formal_share"] == "formal up-referrals and the use of held slots and beds rise"
-    held = {"slot_quota.held_for_referral": "1/3", "slot_quota.released_days_before": 0, "bed_quota.held_for_referral": "1/2"}
+    held = {
+        "slot_quota.held_for_referral": "1/3",
+        "slot_quota.released_days_before": 0,
+        "bed_quota.held_for_referral": "1/2",
+    }
     low, high = both("up_referral.formal_share", 0.06, 0.6, held)
     assert formal("completed")(high) > 5 * formal("completed")(low) > 0
     assert total("slots_monthly", "used_held")(high) > total("slots_monthly", "used_held")(low)
@@ -231,7 +252,10 @@ def test_acceptance() -> None:
 
 
 def test_platform_delay() -> None:
-    assert EXPECTED["up_referral.platform_delay_days"] == "a longer delay lengthens the way to care and lets more referrals lapse"
+    assert (
+        EXPECTED["up_referral.platform_delay_days"]
+        == "a longer delay lengthens the way to care and lets more referrals lapse"
+    )
     low, high = both("up_referral.platform_delay_days", 0.0, 5.0, CHANNEL)
 
     def way(t: Tables) -> float:
@@ -289,7 +313,7 @@ def test_quotas_and_priority_bind_in_the_example() -> None:
 
 @pytest.mark.parametrize("seed", [3, 4])
 def test_raising_adherence_never_sends_anybody_up(seed: int) -> None:
-    """Luck belongs to the person: of those whose first door changes, all go from a hospital to a grassroots institution."""
+    """Luck belongs to the person: whose first door changes goes from a hospital to a grassroots institution."""
 
     def first_doors(adherence: float) -> pd.Series[str]:
         case = towns.group_town(7, seed, settings={"first_contact.adherence": adherence})

@@ -51,7 +51,9 @@ def test_replications_of_uncertain_figures_do_not_know_with_whom_they_ride() -> 
     import sim
     from sim.study import cases
 
-    config = sim.load("example", record="visits", horizon={"warmup_from": "2024-01-01", "from": "2024-01-01", "to": "2024-01-28"})
+    config = sim.load(
+        "example", record="visits", horizon={"warmup_from": "2024-01-01", "from": "2024-01-01", "to": "2024-01-28"}
+    )
     case = cases(config)["example_plan"]
     assert case.uncertainty == "assumptions"
     together = towns.run(case, [3, 0, 1])
@@ -68,10 +70,18 @@ for name, table in tables.items():
 
 
 def test_hash_seed_time_zone_and_language_of_the_machine_do_not_matter() -> None:
-    settings = [{"PYTHONHASHSEED": "0", "TZ": "UTC", "LANG": "C"}, {"PYTHONHASHSEED": "1", "TZ": "America/New_York", "LANG": "zh_CN.UTF-8"}]
+    settings = [
+        {"PYTHONHASHSEED": "0", "TZ": "UTC", "LANG": "C"},
+        {"PYTHONHASHSEED": "1", "TZ": "America/New_York", "LANG": "zh_CN.UTF-8"},
+    ]
     path = f"{ROOT}{os.pathsep}{ROOT / 'tests'}"
     running = [
-        subprocess.Popen([sys.executable, "-c", SCRIPT], env=os.environ | {"PYTHONPATH": path} | one, stdout=subprocess.PIPE, text=True)
+        subprocess.Popen(
+            [sys.executable, "-c", SCRIPT],
+            env=os.environ | {"PYTHONPATH": path} | one,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
         for one in settings
     ]
     answers = [process.communicate()[0] for process in running]
@@ -131,7 +141,10 @@ def test_rules_of_the_future_change_nothing_today() -> None:
 
 def test_who_falls_ill_and_when_does_not_depend_on_the_policy() -> None:
     before = towns.run(towns.group_town(DAYS))[0]
-    first = [t["visits"].sort_values("time").drop_duplicates("episode").set_index("episode")["person"] for t in (before, alone())]
+    first = [
+        t["visits"].sort_values("time").drop_duplicates("episode").set_index("episode")["person"]
+        for t in (before, alone())
+    ]
     both = first[0].index.intersection(first[1].index)
     assert len(both) > 0.95 * len(first[0])
     assert (first[0][both] == first[1][both]).all()
@@ -150,10 +163,17 @@ def with_facilities(change: Any) -> dict[str, pd.DataFrame]:
 
 NOBODY_COMES = [
     towns.facility("a-museum", "tertiary", clinics=[towns.clinic(1, "curiosities", "office", slots=9)]),
-    towns.facility("a-second-museum", "secondary", "valley", role="member", group="group", clinics=[towns.clinic(1, "curiosities", "office")],
-                   wards=[towns.ward(3, "curiosities")]),
+    towns.facility(
+        "a-second-museum",
+        "secondary",
+        "valley",
+        role="member",
+        group="group",
+        clinics=[towns.clinic(1, "curiosities", "office")],
+        wards=[towns.ward(3, "curiosities")],
+    ),
     towns.facility("a-private-museum", "clinic", clinics=[towns.clinic(1, "curiosities", "office")]),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize("nobody_comes", NOBODY_COMES, ids=lambda f: f["id"])
@@ -163,7 +183,9 @@ def test_a_facility_to_which_nobody_comes_changes_nothing(nobody_comes: dict[str
     for name, table in tables.items():
         expected = alone()[name]
         table = table[table["facility"] != nobody_comes["id"]] if "facility" in table else table
-        drop = [c for c in ("point", "ward") if name in ("visits", "stays") and c in table]  # numbers of places, not places
+        drop = [
+            c for c in ("point", "ward") if name in ("visits", "stays") and c in table
+        ]  # numbers of places, not places
         pd.testing.assert_frame_equal(
             _sorted(table.drop(columns=drop)), _sorted(expected.drop(columns=drop)), check_exact=True, obj=name
         )

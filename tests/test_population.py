@@ -37,7 +37,11 @@ def test_everybody_is_there_by_area_and_age() -> None:
 
 def test_shares_are_met_within_luck() -> None:
     pop = people()
-    for found, share in ((pop.employee, 0.3), (pop.contracts(pop.spec, None), 0.3), (pop.contracts(pop.spec, 0.7), 0.7)):
+    for found, share in (
+        (pop.employee, 0.3),
+        (pop.contracts(pop.spec, None), 0.3),
+        (pop.contracts(pop.spec, 0.7), 0.7),
+    ):
         assert abs(found.mean() - share) < SURE * np.sqrt(share * (1 - share) / pop.size)
     assert not pop.contracts(pop.spec, 0.0).any()
     assert pop.contracts(pop.spec, 1.0).all()
@@ -78,7 +82,9 @@ def test_residents_are_shared_among_the_stations_of_their_area() -> None:
 
 
 def test_an_area_without_stations_has_none() -> None:
-    net = Network(towns.network([towns.facility("only", "centre", clinics=[towns.clinic(1)])]), ["general"], {"cold": "general"})
+    net = Network(
+        towns.network([towns.facility("only", "centre", clinics=[towns.clinic(1)])]), ["general"], {"cold": "general"}
+    )
     assert (Population(towns.population({"town": 10}), net, 1).station == -1).all()
 
 

@@ -70,7 +70,7 @@ def test_the_page_says_what_a_planner_asks(study: SmallStudy) -> None:
     assert "What does the plan change?" in text
     assert "Not sustainable" in text
     assert text.index("Not sustainable") < text.index("In short")
-    assert "City hospital is offered 104%" in text
+    assert "the busiest clinic of City hospital is offered 104%" in text
     assert "of 3 targets computed" in text
     assert re.search(r"Grassroots share of visits: 6\d\.\d% in 2025, against 59\.\d% under", text)
     assert "Not computed yet: Case-mix index" in text
@@ -203,7 +203,7 @@ def test_limits_are_written_as_documents_write_them() -> None:
 
 def test_the_summary_is_a_plain_table(study: SmallStudy) -> None:
     text = summary(study)  # type: ignore[arg-type]
-    assert text.startswith("! The plan as written: City hospital is offered 104%")
+    assert text.startswith("! The plan as written: the busiest clinic of City hospital is offered 104%")
     assert "Grassroots share of visits, target ≥ 65% by 2024-12-31" in text
     assert re.search(r"2025 +plan +6\d\.\d% .* better +met in \d of 6 draws", text)
     assert "Not computed yet: Case-mix index (case weights are not attached to stays yet)." in text

@@ -35,7 +35,7 @@ class Patient:
 
 @dataclass
 class Oracle:
-    """R1 read aloud, one instant after the other: ends, starts of those waiting, arrivals in the order of ids, those who give up."""
+    """R1 read aloud, instant by instant: ends, starts of those waiting, arrivals in the order of ids, who gives up."""
 
     patients: list[Patient]
     free: list[float]
@@ -83,15 +83,25 @@ minutes = st.integers(0, 12).map(float)
 """Whole minutes in a short session: many things happen at one instant."""
 
 patient = st.builds(
-    Patient, place=minutes, cls=st.integers(0, 2), key=st.just(0), patience=st.one_of(st.just(np.inf), minutes),
-    service=st.integers(1, 6).map(float), exam=st.one_of(st.just(0.0), st.integers(1, 5).map(float)), second=st.integers(1, 3).map(float),
-)  # fmt: skip
+    Patient,
+    place=minutes,
+    cls=st.integers(0, 2),
+    key=st.just(0),
+    patience=st.one_of(st.just(np.inf), minutes),
+    service=st.integers(1, 6).map(float),
+    exam=st.one_of(st.just(0.0), st.integers(1, 5).map(float)),
+    second=st.integers(1, 3).map(float),
+)
 rooms = st.lists(
-    st.tuples(st.lists(patient, min_size=1, max_size=14), st.lists(minutes, min_size=1, max_size=3)), min_size=1, max_size=3
+    st.tuples(st.lists(patient, min_size=1, max_size=14), st.lists(minutes, min_size=1, max_size=3)),
+    min_size=1,
+    max_size=3,
 )
 
 
-def solve(the_rooms: list[tuple[list[Patient], list[float]]], until: float = np.inf, loop: Any = None) -> dict[str, list[float]]:
+def solve(
+    the_rooms: list[tuple[list[Patient], list[float]]], until: float = np.inf, loop: Any = None
+) -> dict[str, list[float]]:
     """The same rooms by the engine, all at once."""
     flat = [p for people, _ in the_rooms for p in people]
     bounds = np.cumsum([0, *(len(people) for people, _ in the_rooms)])
@@ -104,8 +114,18 @@ def solve(the_rooms: list[tuple[list[Patient], list[float]]], until: float = np.
     def column(name: str, kind: type = float) -> np.ndarray[Any, Any]:
         return np.array([getattr(p, name) for p in flat], dtype=kind)
 
-    given_columns = [column("place"), column("cls", np.int64), column("key", np.uint64), *map(column, ("patience", "service", "exam", "second"))]  # type: ignore[arg-type]
-    filled = {"begin": np.zeros(len(flat)), "end": np.zeros(len(flat)), "back": np.zeros(len(flat)), "status": np.zeros(len(flat), dtype=np.int64)}
+    given_columns = [
+        column("place"),
+        column("cls", np.int64),
+        column("key", np.uint64),
+        *map(column, ("patience", "service", "exam", "second")),
+    ]  # type: ignore[arg-type]
+    filled = {
+        "begin": np.zeros(len(flat)),
+        "end": np.zeros(len(flat)),
+        "back": np.zeros(len(flat)),
+        "status": np.zeros(len(flat), dtype=np.int64),
+    }
     (loop or sessions.serve)(bounds, doctors, free, limits, *given_columns, *filled.values())
     return {name: values.tolist() for name, values in filled.items()}
 
@@ -129,12 +149,16 @@ def test_the_queue_is_that_of_the_oracle(the_rooms: list[tuple[list[Patient], li
     expected = [p for people, _ in the_rooms for p in people]
     assert found["status"] == [p.status for p in expected]
     assert found["end"] == [p.end for p in expected]
-    assert [b for b, s in zip(found["begin"], found["status"], strict=True) if s == DONE] == [p.begin for p in expected if p.status == DONE]
+    assert [b for b, s in zip(found["begin"], found["status"], strict=True) if s == DONE] == [
+        p.begin for p in expected if p.status == DONE
+    ]
 
 
 @settings(max_examples=200, deadline=None, derandomize=True)
 @given(rooms, st.integers(1, 14))
-def test_a_window_that_ends_settles_exactly_what_began_before_its_end(the_rooms: list[tuple[list[Patient], list[float]]], until: int) -> None:
+def test_a_window_that_ends_settles_exactly_what_began_before_its_end(
+    the_rooms: list[tuple[list[Patient], list[float]]], until: int
+) -> None:
     lined_up(the_rooms)
     for people, _ in the_rooms:
         people[:] = [p for p in people if p.place < until] or people[:1]
@@ -168,10 +192,13 @@ def _pure(*arguments: Any) -> None:
 
 
 def test_a_queue_by_hand() -> None:
-    """One doctor, free at 0. The one who came third is of the first class and is taken as soon as the doctor is free, not before."""
+    """One doctor, free at 0. The third to come is of the first class and is taken as soon as the doctor is free."""
     people = [
-        Patient(0, 2, 1, np.inf, 10, 0, 0), Patient(1, 2, 2, np.inf, 5, 0, 0), Patient(2, 0, 3, np.inf, 5, 0, 0), Patient(3, 2, 4, 8, 5, 0, 0),
-    ]  # fmt: skip
+        Patient(0, 2, 1, np.inf, 10, 0, 0),
+        Patient(1, 2, 2, np.inf, 5, 0, 0),
+        Patient(2, 0, 3, np.inf, 5, 0, 0),
+        Patient(3, 2, 4, 8, 5, 0, 0),
+    ]
     found = solve([(people, [0.0])])
     assert found["begin"][:3] == [0, 15, 10]
     assert found["status"] == [DONE, DONE, DONE, LEFT]
@@ -193,7 +220,7 @@ TOWNS = {
     "emergency": lambda window: towns.emergency_town(300, 3, 10, window=window, **EMERGENCY),
     "walk-in clinic": lambda window: towns.clinic_town(100, 10, window=window, **CLINIC),
     "bookable clinic": lambda window: towns.clinic_town(100, 10, window=window, **BOOKED),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("place", TOWNS)
@@ -224,7 +251,7 @@ def test_who_is_in_by_the_last_admission_is_seen_and_nobody_waits_overnight() ->
 
 
 def test_the_late_come_before_the_last_admission() -> None:
-    """Forty slots in a morning: the last appointment is three minutes before the end, and ten minutes' delay would miss it."""
+    """Forty slots in a morning: the last is three minutes before the end, and ten minutes' delay would miss it."""
     visits = towns.run(towns.clinic_town(100, 10, places={"slots": 40}, doors={"books": 1.0}))[0]["visits"]
     minute = visits["time"] % 1440
     assert (((minute >= 480) & (minute <= 720)) | ((minute >= 840) & (minute <= 1050))).all()

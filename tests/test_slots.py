@@ -1,4 +1,4 @@
-"""Appointment slots: exact shares, the error carried, release, the order of settlement, and never more than there are."""
+"""Appointment slots: exact shares, the error carried, release, the order of settlement, never more than there are."""
 
 from __future__ import annotations
 
@@ -18,17 +18,27 @@ from sim.timetable import Openings, Timetable
 ALL = np.array([True])
 
 
-def book(slots: list[int], days_ahead: int = 3, lead: list[bool] | None = None, share: Fraction | None = None) -> SlotBook:
+def book(
+    slots: list[int], days_ahead: int = 3, lead: list[bool] | None = None, share: Fraction | None = None
+) -> SlotBook:
     """The book of some clinics open twice a day, with every half-day in its horizon on offer."""
     timetable = Timetable(towns.timetable(), date(2024, 1, 1), date(2024, 12, 31))
     applies = np.array(lead or [True] * len(slots))
-    one = SlotBook(Openings(timetable, ["office"]), np.zeros(len(slots), dtype=np.int64), np.array([slots]), np.array([days_ahead]), applies)
+    one = SlotBook(
+        Openings(timetable, ["office"]),
+        np.zeros(len(slots), dtype=np.int64),
+        np.array([slots]),
+        np.array([days_ahead]),
+        applies,
+    )
     for half_day in range(one.columns):
         one.offer(half_day, [share or Fraction(0)])
     return one
 
 
-def ask(one: SlotBook, rows: list[int], entitled: list[bool], earliest: int = 0, latest: int = 5) -> tuple[list[int], list[int]]:
+def ask(
+    one: SlotBook, rows: list[int], entitled: list[bool], earliest: int = 0, latest: int = 5
+) -> tuple[list[int], list[int]]:
     """Settle requests in this order: session of each (-1 = refused) and kind of slot."""
     number = len(rows)
     session, how = one.settle(np.array(rows), np.array(entitled), np.full(number, earliest), np.full(number, latest))
@@ -92,16 +102,21 @@ def test_who_asks_first_is_served_first_and_late_comers_are_refused() -> None:
 
 @settings(max_examples=100, deadline=None, derandomize=True)
 @given(
-    st.lists(st.integers(1, 5), min_size=1, max_size=3), st.fractions(0, 1, max_denominator=4),
+    st.lists(st.integers(1, 5), min_size=1, max_size=3),
+    st.fractions(0, 1, max_denominator=4),
     st.lists(st.tuples(st.integers(0, 2), st.booleans(), st.integers(0, 6), st.integers(0, 6)), max_size=60),
-)  # fmt: skip
-def test_booked_and_released_never_exceed_what_is_offered(slots: list[int], share: Fraction, requests: list[tuple[int, bool, int, int]]) -> None:
+)
+def test_booked_and_released_never_exceed_what_is_offered(
+    slots: list[int], share: Fraction, requests: list[tuple[int, bool, int, int]]
+) -> None:
     """ID-08, and the use of open slots in the ledger is what was booked there."""
     one = book(slots, share=share)
     booked = np.zeros((len(slots), one.columns), dtype=int)
     for number, (clinic, entitled, earliest, ahead) in enumerate(requests):
         row = clinic % len(slots)
-        session, how = one.settle(np.array([row]), np.array([entitled]), np.array([earliest]), np.array([earliest + ahead]))
+        session, how = one.settle(
+            np.array([row]), np.array([entitled]), np.array([earliest]), np.array([earliest + ahead])
+        )
         if session[0] >= 0:
             assert earliest <= session[0] <= earliest + ahead
             booked[row, session[0]] += 1
@@ -130,7 +145,13 @@ def test_walk_ins_take_what_is_free_then_extra_places_then_are_turned_away() -> 
     one = book([3])
     ask(one, [0], [False])
     extra = np.array([1])
-    assert one.admit_walk_ins(np.zeros(5, dtype=np.int64), extra).tolist() == [OPEN_SLOT, OPEN_SLOT, EXTRA, WALK_IN, WALK_IN]
+    assert one.admit_walk_ins(np.zeros(5, dtype=np.int64), extra).tolist() == [
+        OPEN_SLOT,
+        OPEN_SLOT,
+        EXTRA,
+        WALK_IN,
+        WALK_IN,
+    ]
     assert one.open[0, 0] == extra[0] == 0
     assert ask(one, [0], [False])[0] == [1]
 
@@ -151,7 +172,9 @@ def test_rank_within_counts_each_group_in_order() -> None:
 @pytest.mark.parametrize("release", [0, 2])
 def test_held_slots_stay_held_until_so_many_days_before(release: int) -> None:
     """In a town: nobody is referred, so others can use a held slot only after its release."""
-    case = towns.group_town(21, settings={"slot_quota.held_for_referral": 1.0, "slot_quota.released_days_before": release})
+    case = towns.group_town(
+        21, settings={"slot_quota.held_for_referral": 1.0, "slot_quota.released_days_before": release}
+    )
     tables = towns.run(case)[0]
     slots = tables["slots_monthly"].query("facility == 'lead'")
     assert slots["held"].sum() == slots["offered"].sum() == slots["released"].sum()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from fractions import Fraction
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -33,9 +34,20 @@ class House:
         self.hospital.downstream = lambda course, ward: [w for w in self.downstream if w < len(self.beds) and w != ward]
         self.hospital.gives_up = lambda stay: self.left.append(stay.course.key)
 
-    def ask(self, key: int, when: float, minutes: float, acute: float | None = None, patience: float = np.inf, entry: int = OTHER, ward: int = 0) -> Stay:
+    def ask(
+        self,
+        key: int,
+        when: float,
+        minutes: float,
+        acute: float | None = None,
+        patience: float = np.inf,
+        entry: int = OTHER,
+        ward: int = 0,
+    ) -> Stay:
         """A request for a bed; `acute` makes the patient one who may step down."""
-        course = Course(0, key, key, 0, 1, minutes, minutes if acute is None else acute, acute is not None, 0.5, 0.5, patience)
+        course = Course(
+            0, key, key, 0, 1, minutes, minutes if acute is None else acute, acute is not None, 0.5, 0.5, patience
+        )
         return Stay(self.hospital, course, ward, entry, 0 if entry == EMERGENCY else 3, when)
 
     def hold(self, share: str, hours: float = 24.0) -> None:
@@ -117,7 +129,9 @@ def test_a_blocked_bed_is_recorded_and_blocked_patients_leave_in_order() -> None
     house.ask(3, 0, 1000, acute=200)
     legs = house.run()
     assert [leg.discharged for leg in legs[2]] == [300, 1000]
-    assert [leg.discharged for leg in legs[3]] == [1000]  # the bed below is freed the minute recovery ends: home, not down
+    assert [leg.discharged for leg in legs[3]] == [
+        1000
+    ]  # the bed below is freed the minute recovery ends: home, not down
     assert house.hospital.pools[1].occupied == 0
     assert house.hospital.pools[0].blocked_minutes == (300 - 150) + (1000 - 200)
 
@@ -208,10 +222,12 @@ def test_bed_days_add_up_and_nobody_is_ever_in_two_beds(seed: int) -> None:
     legs = house.run(end + 1)
     assert len(legs) + len(house.left) == 150
     assert house.left
-    assert area[0] == pytest.approx(sum(leg.discharged - leg.admitted for each in legs.values() for leg in each), rel=0.02)
+    assert area[0] == pytest.approx(
+        sum(leg.discharged - leg.admitted for each in legs.values() for leg in each), rel=0.02
+    )
     for each in legs.values():
         assert [leg.to_step_down for leg in each] == [True] * (len(each) - 1) + [False]
-        assert all(a.discharged == b.admitted for a, b in zip(each, each[1:], strict=False))
+        assert all(a.discharged == b.admitted for a, b in pairwise(each))
         assert each[0].requested <= each[0].admitted
     for ward, pool in enumerate(house.hospital.pools):
         here = [leg for each in legs.values() for leg in each if leg.ward == ward]

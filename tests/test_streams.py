@@ -12,14 +12,18 @@ from sim.streams import GOLDEN, TABLE, Purpose, bits, cell, child, key, lognorma
 MANY = 200_000
 KEYS = child(key(1, 0, "people"), np.arange(MANY))
 ALPHA = 1e-6
-"""Chance that a right generator fails one of these tests; the numbers are fixed, so it does not change from run to run."""
+"""Chance that a right generator fails one of these tests; the numbers are fixed, so it is the same in every run."""
 
 
 def test_known_answers_of_splitmix64_with_seed_1234567() -> None:
     outputs = mix(np.uint64(1234567) + np.arange(1, 6, dtype=np.uint64) * GOLDEN)
     assert outputs.tolist() == [
-        6457827717110365317, 3203168211198807973, 9817491932198370423, 4593380528125082431, 16408922859458223821,
-    ]  # fmt: skip
+        6457827717110365317,
+        3203168211198807973,
+        9817491932198370423,
+        4593380528125082431,
+        16408922859458223821,
+    ]
 
 
 def test_bits_are_the_outputs_of_splitmix64_seeded_with_the_key() -> None:
@@ -49,7 +53,12 @@ def test_neighbours_purposes_and_indices_are_independent() -> None:
         (uniform(KEYS, Purpose.STAY), uniform(KEYS, Purpose.CONSENT)),
         (uniform(KEYS, Purpose.DOOR_LEVEL, 0), uniform(KEYS, Purpose.DOOR_LEVEL, 1)),
         (uniform(KEYS, Purpose.STAY), uniform(child(KEYS, 0), Purpose.STAY)),
-        (uniform(child(key(1, 0, "people"), np.arange(MANY)), 1), uniform(child(key(1, 1, "people"), np.arange(MANY)), 1)),
+        tuple(c / TABLE for c in streams.cells(KEYS, Purpose.DOOR_LEVEL, 5)[:2]),
+        tuple(c / TABLE for c in streams.cells(KEYS, Purpose.DOOR_LEVEL, 5)[3:]),
+        (
+            uniform(child(key(1, 0, "people"), np.arange(MANY)), 1),
+            uniform(child(key(1, 1, "people"), np.arange(MANY)), 1),
+        ),
     ]
     for one, other in pairs:
         assert abs(np.corrcoef(one, other)[0, 1]) * np.sqrt(len(one)) < stats.norm.isf(ALPHA / 2)
@@ -82,7 +91,17 @@ def test_purposes_never_share_a_number() -> None:
 
 def test_purposes_keep_their_numbers() -> None:
     """Renumbering changes every result ever published: whoever adds a purpose takes a new number."""
-    fixed = {"PERSON": 1, "TIME": 2, "SEVERITY": 3, "ADMISSION": 5, "STAY": 6, "DOOR_LEVEL": 20, "SERVICE": 40, "FORMAL": 46, "CONTRACT": 60}
+    fixed = {
+        "PERSON": 1,
+        "TIME": 2,
+        "SEVERITY": 3,
+        "ADMISSION": 5,
+        "STAY": 6,
+        "DOOR_LEVEL": 20,
+        "SERVICE": 40,
+        "FORMAL": 46,
+        "CONTRACT": 60,
+    }
     assert {name: int(Purpose[name]) for name in fixed} == fixed
 
 
@@ -116,6 +135,11 @@ def test_exponential_and_gumbel_tables_are_quantiles() -> None:
     assert streams.exponential_table().mean() == pytest.approx(1, abs=1e-12)
     assert streams.exponential_table().var() == pytest.approx(1, rel=1e-3)
     assert np.allclose(stats.gumbel_r.cdf(streams.gumbel_table()), share)
+
+
+def test_several_cells_of_a_key_are_uniform_each() -> None:
+    for numbers in streams.cells(KEYS, Purpose.DOOR_LEVEL, 6):
+        assert stats.chisquare(np.bincount(numbers >> 6, minlength=1024)).pvalue > ALPHA
 
 
 def test_a_cell_is_the_top_of_the_same_number() -> None:

@@ -31,7 +31,11 @@ def test_days_of_2024(china: TimetableSpec) -> None:
     assert year.date(59) == date(2024, 2, 29)
     assert year.day_of(date(2024, 2, 29)) == 59
     assert year.date(365) == date(2024, 12, 31)
-    assert [int(year.weekday[year.day_of(d)]) for d in (date(2024, 1, 1), date(2024, 2, 29), date(2024, 12, 29))] == [0, 3, 6]
+    assert [int(year.weekday[year.day_of(d)]) for d in (date(2024, 1, 1), date(2024, 2, 29), date(2024, 12, 29))] == [
+        0,
+        3,
+        6,
+    ]
 
 
 def test_months_run_on_past_the_end_of_a_year() -> None:
@@ -45,11 +49,22 @@ def test_months_run_on_past_the_end_of_a_year() -> None:
 @pytest.mark.parametrize(
     ("day", "holiday"),
     [
-        (date(2024, 1, 1), True), (date(2024, 2, 10), True), (date(2024, 2, 12), True), (date(2024, 4, 4), True), (date(2024, 5, 1), True),
-        (date(2024, 6, 10), True), (date(2024, 9, 17), True), (date(2024, 10, 1), True), (date(2024, 10, 3), True), (date(2025, 1, 29), True),
-        (date(2024, 3, 8), False), (date(2024, 10, 10), False), (date(2024, 12, 25), False), (date(2024, 2, 29), False),
+        (date(2024, 1, 1), True),
+        (date(2024, 2, 10), True),
+        (date(2024, 2, 12), True),
+        (date(2024, 4, 4), True),
+        (date(2024, 5, 1), True),
+        (date(2024, 6, 10), True),
+        (date(2024, 9, 17), True),
+        (date(2024, 10, 1), True),
+        (date(2024, 10, 3), True),
+        (date(2025, 1, 29), True),
+        (date(2024, 3, 8), False),
+        (date(2024, 10, 10), False),
+        (date(2024, 12, 25), False),
+        (date(2024, 2, 29), False),
     ],
-)  # fmt: skip
+)
 def test_chinese_public_holidays(china: TimetableSpec, day: date, holiday: bool) -> None:
     """New Year, Spring Festival, Qingming, Labour Day, Dragon Boat, Mid-Autumn, National Day."""
     run = of(china, date(2024, 1, 1), date(2025, 6, 30))
@@ -78,7 +93,9 @@ def test_the_next_opening_skips_closed_days() -> None:
     assert office.following[friday + 2 : monday].tolist() == [monday] * (monday - friday - 2)
     opens = Openings(run, ["office"])
     zero = np.zeros(4, dtype=np.int64)
-    times = np.array([friday * HALF_DAY + 500, friday * HALF_DAY + 725, (friday + 1) * HALF_DAY + 331, friday * HALF_DAY + 400])
+    times = np.array(
+        [friday * HALF_DAY + 500, friday * HALF_DAY + 725, (friday + 1) * HALF_DAY + 331, friday * HALF_DAY + 400]
+    )
     found = opens.present_from(zero, times, np.array([0.0, 0.0, 0.5, 0.25]))
     assert found[0] == times[0]  # open now
     assert found[1] == friday * HALF_DAY + 840  # at lunch
@@ -104,7 +121,7 @@ def test_a_clinic_open_in_the_afternoon_alone() -> None:
     assert late.following[:3].tolist() == [1, 1, 3]
 
 
-# ------------------------------------------------------------------------------------------------------------ profiles
+# ----------------------------------------------------------------------------------------------------------- profiles
 
 
 def test_a_flat_profile_is_one_need_a_day() -> None:
@@ -131,7 +148,7 @@ def test_weights_of_a_stretch_are_those_of_the_whole(china: TimetableSpec) -> No
     assert np.array_equal(run.weights(profile, 100, 28), run.weights(profile, 0, 366)[100:128])
 
 
-# -------------------------------------------------------------------------------------------------------------- refusals
+# ------------------------------------------------------------------------------------------------------------- refusals
 
 
 @pytest.mark.parametrize(
@@ -139,13 +156,51 @@ def test_weights_of_a_stretch_are_those_of_the_whole(china: TimetableSpec) -> No
     [
         ({"window_minutes": 50}, "must divide 720"),
         ({"month": towns.said([1.0] * 11)}, "12 numbers"),
-        ({"sessions": {"morning": {"opens": "11:00", "closes": "13:00"}, "afternoon": {"opens": "14:00", "closes": "17:30"}}}, "inside 00:00-12:00"),
+        (
+            {
+                "sessions": {
+                    "morning": {"opens": "11:00", "closes": "13:00"},
+                    "afternoon": {"opens": "14:00", "closes": "17:30"},
+                }
+            },
+            "inside 00:00-12:00",
+        ),
         ({"sessions": {"morning": {"opens": "08:00", "closes": "12:00"}}}, "afternoon"),
-        ({"sessions": {"morning": {"opens": "25:00", "closes": "26:00"}, "afternoon": {"opens": "14:00", "closes": "17:30"}}}, "pattern"),
-        ({"profiles": {"flat": {"weekday": towns.said([1.0] * 6), "hour": towns.said([1.0] * 24), "holiday": towns.said(1.0)}}}, "weekday needs 7"),
-        ({"profiles": {"flat": {"weekday": towns.said([1.0] * 7), "hour": towns.said([0.0] * 24), "holiday": towns.said(1.0)}}}, "hour needs 24"),
+        (
+            {
+                "sessions": {
+                    "morning": {"opens": "25:00", "closes": "26:00"},
+                    "afternoon": {"opens": "14:00", "closes": "17:30"},
+                }
+            },
+            "pattern",
+        ),
+        (
+            {
+                "profiles": {
+                    "flat": {
+                        "weekday": towns.said([1.0] * 6),
+                        "hour": towns.said([1.0] * 24),
+                        "holiday": towns.said(1.0),
+                    }
+                }
+            },
+            "weekday needs 7",
+        ),
+        (
+            {
+                "profiles": {
+                    "flat": {
+                        "weekday": towns.said([1.0] * 7),
+                        "hour": towns.said([0.0] * 24),
+                        "holiday": towns.said(1.0),
+                    }
+                }
+            },
+            "hour needs 24",
+        ),
     ],
-)  # fmt: skip
+)
 def test_a_timetable_that_cannot_be_is_refused(change: dict[str, object], says: str) -> None:
     spec = towns.timetable().model_dump(mode="python", exclude_none=True)
     with pytest.raises((ValueError, InputError), match=says):

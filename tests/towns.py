@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy.stats import t
 
 from sim.care import LEVELS, CareSpec
 from sim.choice import DOORS, KINDS, ChoiceSpec
@@ -63,45 +64,80 @@ def ward(beds: int, department: str = "general", step_down: bool = False) -> Dat
     return {"department": department, "beds": said(beds), "step_down": step_down}
 
 
-def network(facilities: list[Data], lead: str | None = None, areas: dict[str, tuple[float, float]] | None = None) -> NetworkSpec:
+def network(
+    facilities: list[Data], lead: str | None = None, areas: dict[str, tuple[float, float]] | None = None
+) -> NetworkSpec:
     """The place; `lead` makes one group named `group`."""
     places = areas or {"town": (0.0, 0.0)}
-    return NetworkSpec.model_validate({
-        "areas": {a: {"name": a, "name_zh": a, "urban": True, "position_km": said(list(xy))} for a, xy in places.items()},
-        "groups": {"group": {"name": "Group", "name_zh": "集团", "lead": lead}} if lead else {},
-        "facilities": facilities,
-        "outside": {"travel_minutes": said(60), "wait_days": said(2)},
-        "detour": said(1.3), "minutes_per_km": said(1.5), "minutes_at_least": said(10),
-    })  # fmt: skip
+    return NetworkSpec.model_validate(
+        {
+            "areas": {
+                a: {"name": a, "name_zh": a, "urban": True, "position_km": said(list(xy))} for a, xy in places.items()
+            },
+            "groups": {"group": {"name": "Group", "name_zh": "集团", "lead": lead}} if lead else {},
+            "facilities": facilities,
+            "outside": {"travel_minutes": said(60), "wait_days": said(2)},
+            "detour": said(1.3),
+            "minutes_per_km": said(1.5),
+            "minutes_at_least": said(10),
+        }
+    )
 
 
 def population(residents: dict[str, int], contracted: float = 0.0) -> PopulationSpec:
     """Residents of each area, a quarter of them in the first and in the last age band."""
     ages = said([0.25, 0.5, 0.25])
-    return PopulationSpec.model_validate({
-        "residents": {area: said(number) for area, number in residents.items()}, "ages_urban": ages, "ages_rural": ages,
-        "employee_insured": said(0.3), "contracted_key": said(contracted), "contracted_other": said(contracted), "uses_contract": said(1.0),
-    })  # fmt: skip
+    return PopulationSpec.model_validate(
+        {
+            "residents": {area: said(number) for area, number in residents.items()},
+            "ages_urban": ages,
+            "ages_rural": ages,
+            "employee_insured": said(0.3),
+            "contracted_key": said(contracted),
+            "contracted_other": said(contracted),
+            "uses_contract": said(1.0),
+        }
+    )
 
 
 def timetable(window: int = 720, holidays: str = "none", weekend: float = 1.0) -> TimetableSpec:
     """No seasons, no weekly pattern, needs at any hour; a pattern `office` with morning and afternoon."""
-    return TimetableSpec.model_validate({
-        "window_minutes": window, "holidays": holidays,
-        "sessions": {"morning": {"opens": "08:00", "closes": "12:00"}, "afternoon": {"opens": "14:00", "closes": "17:30"}},
-        "patterns": {"office": {"sessions": ["morning", "afternoon"], "workday": 1.0, "weekend": weekend, "holiday": weekend}},
-        "month": said([1.0] * 12), "growth": said(0.0),
-        "profiles": {"flat": {"weekday": said([1.0] * 7), "hour": said([1.0] * 24), "holiday": said(1.0)}},
-    })  # fmt: skip
+    return TimetableSpec.model_validate(
+        {
+            "window_minutes": window,
+            "holidays": holidays,
+            "sessions": {
+                "morning": {"opens": "08:00", "closes": "12:00"},
+                "afternoon": {"opens": "14:00", "closes": "17:30"},
+            },
+            "patterns": {
+                "office": {"sessions": ["morning", "afternoon"], "workday": 1.0, "weekend": weekend, "holiday": weekend}
+            },
+            "month": said([1.0] * 12),
+            "growth": said(0.0),
+            "profiles": {"flat": {"weekday": said([1.0] * 7), "hour": said([1.0] * 24), "holiday": said(1.0)}},
+        }
+    )
 
 
-def condition(kind: str = "moderate", beyond: tuple[float, float, float] = (0.0, 0.0, 0.0), **more: float | str) -> Data:
+def condition(
+    kind: str = "moderate", beyond: tuple[float, float, float] = (0.0, 0.0, 0.0), **more: float | str
+) -> Data:
     """A condition that any place can treat, with no exam, follow-up or bed unless said."""
     station, centre, secondary = beyond
     figures = {
-        "beyond_station": station, "beyond_centre": centre, "beyond_secondary": secondary, "exam": 0.0, "follow_up": 0.0,
-        "follow_up_days": 7.0, "admission": 0.0, "stay_days": 5.0, "stay_cv": 0.8, "step_down": 0.0, "recovery": 0.4,
-    }  # fmt: skip
+        "beyond_station": station,
+        "beyond_centre": centre,
+        "beyond_secondary": secondary,
+        "exam": 0.0,
+        "follow_up": 0.0,
+        "follow_up_days": 7.0,
+        "admission": 0.0,
+        "stay_days": 5.0,
+        "stay_cv": 0.8,
+        "step_down": 0.0,
+        "recovery": 0.4,
+    }
     names = {"name": kind, "name_zh": kind, "kind": kind, "department": more.pop("department", "general")}
     return names | {name: said(value) for name, value in (figures | more).items()}
 
@@ -111,11 +147,21 @@ def care(conditions: dict[str, Data], **more: Any) -> CareSpec:
     levels = LEVELS[:-1]
     spec: Data = {
         "conditions": conditions,
-        "consultation_minutes": {x: said(10.0) for x in levels}, "consultation_cv": said(0.5), "consultation_law": "lognormal",
-        "emergency_minutes": said(10.0), "exam_at": {x: said(0.0) for x in levels}, "exam_minutes": said(40.0), "second_look": said(0.5),
-        "waiting_patience": said(ENDLESS), "stay_at": {x: said(1.0) for x in levels}, "bed_patience": said(ENDLESS),
-        "discharge_from": 0, "discharge_until": 24, "triage": said([0.25, 0.25, 0.25, 0.25]), "outside_stay_days": said(7.0),
-    }  # fmt: skip
+        "consultation_minutes": {x: said(10.0) for x in levels},
+        "consultation_cv": said(0.5),
+        "consultation_law": "lognormal",
+        "emergency_minutes": said(10.0),
+        "exam_at": {x: said(0.0) for x in levels},
+        "exam_minutes": said(40.0),
+        "second_look": said(0.5),
+        "waiting_patience": said(ENDLESS),
+        "stay_at": {x: said(1.0) for x in levels},
+        "bed_patience": said(ENDLESS),
+        "discharge_from": 0,
+        "discharge_until": 24,
+        "triage": said([0.25, 0.25, 0.25, 0.25]),
+        "outside_stay_days": said(7.0),
+    }
     plain = ("consultation_law", "discharge_from", "discharge_until")
     changes = {name: value if name in plain or isinstance(value, dict) else said(value) for name, value in more.items()}
     return CareSpec.model_validate(spec | changes)
@@ -125,18 +171,37 @@ def choice(doors: dict[str, float], by_kind: dict[str, dict[str, float]] | None 
     """First contacts by door; money, distance and waits do not matter unless said."""
     shares = {kind: (by_kind or {}).get(kind, doors) for kind in KINDS}
     figures = {
-        "local_tilt": 0.0, "per_100_yuan": 0.0, "yuan_per_travel_hour": 0.0, "yuan_per_waiting_hour": 0.0, "yuan_per_booking_day": 0.0,
-        "price": dict.fromkeys(DOORS, 0.0), "price_employee": 1.0, "contract_log_odds": 0.0, "nest": 1.0, "books": 0.0, "booking_days": 14,
-        "booking_patience": 7.0, "no_show": 0.0, "doors_tried": 1, "rechoice": 0.0, "follows_advice": 1.0, "wait_half_life_weeks": 4.0,
-    }  # fmt: skip
+        "local_tilt": 0.0,
+        "per_100_yuan": 0.0,
+        "yuan_per_travel_hour": 0.0,
+        "yuan_per_waiting_hour": 0.0,
+        "yuan_per_booking_day": 0.0,
+        "price": dict.fromkeys(DOORS, 0.0),
+        "price_employee": 1.0,
+        "contract_log_odds": 0.0,
+        "nest": 1.0,
+        "books": 0.0,
+        "booking_days": 14,
+        "booking_patience": 7.0,
+        "no_show": 0.0,
+        "doors_tried": 1,
+        "rechoice": 0.0,
+        "follows_advice": 1.0,
+        "wait_half_life_weeks": 4.0,
+    }
     table = {name: said(value) for name, value in (figures | more).items()}
-    return ChoiceSpec.model_validate({"first_contact_urban": said(shares), "first_contact_rural": said(shares), **table})
+    return ChoiceSpec.model_validate(
+        {"first_contact_urban": said(shares), "first_contact_rural": said(shares), **table}
+    )
 
 
-def demand(per_day: dict[str, float], residents: int, long_term: dict[str, tuple[float, float]] | None = None) -> DemandSpec:
+def demand(
+    per_day: dict[str, float], residents: int, long_term: dict[str, tuple[float, float]] | None = None
+) -> DemandSpec:
     """Needs a day of each condition; `long_term`: patients per 1,000 residents and days between their visits."""
     needs: Data = {
-        name: {"profile": "flat", "incidence": said([rate * 365.0 / residents * 1000.0] * 3)} for name, rate in per_day.items()
+        name: {"profile": "flat", "incidence": said([rate * 365.0 / residents * 1000.0] * 3)}
+        for name, rate in per_day.items()
     }
     for name, (prevalence, interval) in (long_term or {}).items():
         needs[name] = {"profile": "flat", "prevalence": said([prevalence] * 3), "interval_days": said(interval)}
@@ -153,30 +218,69 @@ def referral(referred_arrive: float = 1.0, to_lead: float = 0.5) -> ReferralSpec
 
 def case(days: int, seed: int = 1, settings: dict[str, Any] | None = None, **parts: Any) -> Case:
     """A case of so many days from Monday 1 January 2024, luck alone, every visit written down."""
-    whole = {"timetable": timetable(), "referral": referral(), "policy": policy(settings), "record": "visits", "from_": MONDAY} | parts
+    whole = {
+        "timetable": timetable(),
+        "referral": referral(),
+        "policy": policy(settings),
+        "record": "visits",
+        "from_": MONDAY,
+    } | parts
     return Case(seed=seed, uncertainty="luck", warmup_from=MONDAY, to=MONDAY + timedelta(days=days - 1), **whole)
 
 
-def emergency_town(per_day: float, doctors: int, days: int, seed: int = 1, window: int = 720, ill: Data | None = None, **care_figures: Any) -> Case:
+def emergency_town(
+    per_day: float,
+    doctors: int,
+    days: int,
+    seed: int = 1,
+    window: int = 720,
+    ill: Data | None = None,
+    **care_figures: Any,
+) -> Case:
     """One emergency department round the clock, and nothing else: a queue with one priority for each triage level."""
     hospital = facility("hospital", "tertiary", emergency={"doctors": said(doctors)})
     return case(
-        days, seed,
-        network=network([hospital]), population=population({"town": 1000}), timetable=timetable(window),
-        demand=demand({"urgent": per_day}, 1000), choice=choice({"tertiary": 1.0}), care=care({"urgent": ill or condition("emergency")}, **care_figures),
-    )  # fmt: skip
+        days,
+        seed,
+        network=network([hospital]),
+        population=population({"town": 1000}),
+        timetable=timetable(window),
+        demand=demand({"urgent": per_day}, 1000),
+        choice=choice({"tertiary": 1.0}),
+        care=care({"urgent": ill or condition("emergency")}, **care_figures),
+    )
 
 
-def clinic_town(per_day: float, days: int, seed: int = 1, window: int = 720, places: Data | None = None, wards: list[Data] | None = None,
-                ill: Data | None = None, doors: Data | None = None, settings: Data | None = None, **care_figures: Any) -> Case:  # fmt: skip
+def clinic_town(
+    per_day: float,
+    days: int,
+    seed: int = 1,
+    window: int = 720,
+    places: Data | None = None,
+    wards: list[Data] | None = None,
+    ill: Data | None = None,
+    doors: Data | None = None,
+    settings: Data | None = None,
+    **care_figures: Any,
+) -> Case:
     """One hospital with one clinic; `places`: keywords of its clinic."""
-    hospital = facility("hospital", "tertiary", clinics=[clinic(**{"doctors": 2, "pattern": "office"} | (places or {}))], wards=wards or [])
+    hospital = facility(
+        "hospital",
+        "tertiary",
+        clinics=[clinic(**{"doctors": 2, "pattern": "office"} | (places or {}))],
+        wards=wards or [],
+    )
     return case(
-        days, seed, settings,
-        network=network([hospital]), population=population({"town": 1000}), timetable=timetable(window),
-        demand=demand({"illness": per_day}, 1000), choice=choice({"tertiary": 1.0}, **(doors or {})),
+        days,
+        seed,
+        settings,
+        network=network([hospital]),
+        population=population({"town": 1000}),
+        timetable=timetable(window),
+        demand=demand({"illness": per_day}, 1000),
+        choice=choice({"tertiary": 1.0}, **(doors or {})),
         care=care({"illness": ill or condition()}, **care_figures),
-    )  # fmt: skip
+    )
 
 
 AREAS = {"town": (0.0, 0.0), "valley": (8.0, 3.0)}
@@ -188,52 +292,111 @@ def group_facilities() -> list[Data]:
     member: Data = {"role": "member", "group": "group"}
     office: Data = {"pattern": "office"}
     return [
-        facility("lead", "tertiary", role="lead", group="group", emergency={"doctors": said(2)}, wards=[ward(9)],
-                 clinics=[clinic(1, slots=5, extra=1, **office), clinic(1, "surgery", slots=2, **office)]),
-        facility("member", "secondary", **member, emergency={"doctors": said(1)}, clinics=[clinic(1, slots=9, extra=1, **office)],
-                 wards=[ward(6), ward(3, "rehabilitation", step_down=True)]),
+        facility(
+            "lead",
+            "tertiary",
+            role="lead",
+            group="group",
+            emergency={"doctors": said(2)},
+            wards=[ward(9)],
+            clinics=[clinic(1, slots=5, extra=1, **office), clinic(1, "surgery", slots=2, **office)],
+        ),
+        facility(
+            "member",
+            "secondary",
+            **member,
+            emergency={"doctors": said(1)},
+            clinics=[clinic(1, slots=9, extra=1, **office)],
+            wards=[ward(6), ward(3, "rehabilitation", step_down=True)],
+        ),
         facility("centre", "centre", **member, clinics=[clinic(1, **office)]),
-        facility("valley-centre", "centre", "valley", **member, clinics=[clinic(1, **office)],
-                 wards=[ward(2, "rehabilitation", step_down=True)]),
+        facility(
+            "valley-centre",
+            "centre",
+            "valley",
+            **member,
+            clinics=[clinic(1, **office)],
+            wards=[ward(2, "rehabilitation", step_down=True)],
+        ),
         facility("station", "village_station", **member, clinics=[clinic(1, **office)]),
         facility("village", "village_station", "valley", count=2, **member, clinics=[clinic(1, **office)]),
-    ]  # fmt: skip
+    ]
 
 
 GROUP_CONDITIONS = {
     "cold": condition("minor", (0.1, 0.5, 0.3), follow_up=0.1),
     "sugar": condition("chronic", (0.1, 0.3, 0.3)),
     "lung": condition("moderate", (0.7, 0.6, 0.4), follow_up=0.3, admission=0.25, step_down=0.5),
-    "bone": condition("severe", (0.9, 0.9, 0.4), department="surgery", follow_up=0.3, admission=0.5, step_down=0.6, stay_days=6.0),
+    "bone": condition(
+        "severe", (0.9, 0.9, 0.4), department="surgery", follow_up=0.3, admission=0.5, step_down=0.6, stay_days=6.0
+    ),
     "urgent": condition("emergency", (0.5, 0.4, 0.3), admission=0.2, stay_days=4.0),
 }
 
 
-def group_town(days: int, seed: int = 1, window: int = 720, settings: Data | None = None, facilities: list[Data] | None = None,
-               doors: Data | None = None, **care_figures: Any) -> Case:  # fmt: skip
+def group_town(
+    days: int,
+    seed: int = 1,
+    window: int = 720,
+    settings: Data | None = None,
+    facilities: list[Data] | None = None,
+    doors: Data | None = None,
+    **care_figures: Any,
+) -> Case:
     """A small medical group in which slots and beds are scarce and everything happens that the engine knows."""
     exams = {x: said(0.5 if x in ("secondary", "tertiary") else 0.0) for x in LEVELS[:-1]}
-    figures = {"exam_at": exams, "waiting_patience": 90.0, "bed_patience": 5.0, "discharge_from": 9, "discharge_until": 17} | care_figures
+    figures = {
+        "exam_at": exams,
+        "waiting_patience": 90.0,
+        "bed_patience": 5.0,
+        "discharge_from": 9,
+        "discharge_until": 17,
+    } | care_figures
     some: Data = {"village_station": 0.3, "centre": 0.3, "secondary": 0.15, "tertiary": 0.23, "outside": 0.02}
-    by_kind = {"severe": {"centre": 0.2, "secondary": 0.3, "tertiary": 0.5}, "emergency": {"secondary": 0.4, "tertiary": 0.58, "outside": 0.02}}
-    answers = {"books": 0.6, "no_show": 0.1, "doors_tried": 3, "rechoice": 0.3, "follows_advice": 0.8, "contract_log_odds": 0.5,
-               "per_100_yuan": 0.5, "yuan_per_booking_day": 10.0, "yuan_per_waiting_hour": 20.0, "yuan_per_travel_hour": 100.0}  # fmt: skip
+    by_kind = {
+        "severe": {"centre": 0.2, "secondary": 0.3, "tertiary": 0.5},
+        "emergency": {"secondary": 0.4, "tertiary": 0.58, "outside": 0.02},
+    }
+    answers = {
+        "books": 0.6,
+        "no_show": 0.1,
+        "doors_tried": 3,
+        "rechoice": 0.3,
+        "follows_advice": 0.8,
+        "contract_log_odds": 0.5,
+        "per_100_yuan": 0.5,
+        "yuan_per_booking_day": 10.0,
+        "yuan_per_waiting_hour": 20.0,
+        "yuan_per_travel_hour": 100.0,
+    }
     conditions = GROUP_CONDITIONS | {"lung": GROUP_CONDITIONS["lung"] | {"exam": said(0.6)}}
     return case(
-        days, seed, settings,
-        network=network(facilities or group_facilities(), "lead", AREAS), population=population(RESIDENTS, contracted=0.4),
-        timetable=timetable(window, weekend=0.5), demand=demand({"cold": 22.0, "lung": 8.0, "bone": 2.5, "urgent": 5.0}, 2000, {"sugar": (80.0, 30.0)}),
-        choice=choice(some, by_kind, **answers | (doors or {})), referral=referral(0.8),
+        days,
+        seed,
+        settings,
+        network=network(facilities or group_facilities(), "lead", AREAS),
+        population=population(RESIDENTS, contracted=0.4),
+        timetable=timetable(window, weekend=0.5),
+        demand=demand({"cold": 22.0, "lung": 8.0, "bone": 2.5, "urgent": 5.0}, 2000, {"sugar": (80.0, 30.0)}),
+        choice=choice(some, by_kind, **answers | (doors or {})),
+        referral=referral(0.8),
         care=care(conditions, **figures),
-    )  # fmt: skip
+    )
 
 
 PLAN: Data = {
-    "first_contact.adherence": 0.3, "slot_quota.held_for_referral": "1/3", "slot_quota.released_days_before": 1,
-    "bed_quota.held_for_referral": "1/4", "bed_quota.released_after_hours": 24.0, "priority.referred_contracted": True,
-    "up_referral.formal_share": 0.6, "up_referral.accepted": 0.9, "up_referral.platform_delay_days": 1.0,
-    "down_referral.proposed": 0.7, "down_referral.consented": 0.8,
-}  # fmt: skip
+    "first_contact.adherence": 0.3,
+    "slot_quota.held_for_referral": "1/3",
+    "slot_quota.released_days_before": 1,
+    "bed_quota.held_for_referral": "1/4",
+    "bed_quota.released_after_hours": 24.0,
+    "priority.referred_contracted": True,
+    "up_referral.formal_share": 0.6,
+    "up_referral.accepted": 0.9,
+    "up_referral.platform_delay_days": 1.0,
+    "down_referral.proposed": 0.7,
+    "down_referral.consented": 0.8,
+}
 """All levers pulled."""
 
 
@@ -254,9 +417,7 @@ def assert_same(one: dict[str, pd.DataFrame], other: dict[str, pd.DataFrame]) ->
 
 
 def within(values: list[float] | np.ndarray[Any, Any], expected: float, alpha: float) -> bool:
-    """Whether the mean of independent replications lies within the t interval of that error around the expected value."""
-    from scipy.stats import t
-
+    """Whether the mean of independent replications lies within the t interval around the expected value."""
     number = len(values)
     spread = np.std(values, ddof=1) / np.sqrt(number)
     return bool(abs(np.mean(values) - expected) <= t.ppf(1 - alpha / 2, number - 1) * spread)

@@ -1,0 +1,269 @@
+"""Which door first: fitted constants give the published shares back, luck picks, persuasion moves who adheres."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy.stats import binom
+
+import towns
+from sim import contacts
+from sim.choice import DOORS, GRASSROOTS_DOORS, KINDS, OUTSIDE_DOOR, ChoiceSpec, PerceivedWaits
+from sim.contacts import Rows
+from sim.model import Model
+from sim.network import Level
+from sim.schema import InputError
+from sim.streams import child, key
+
+MANY = 20_000
+SURE = 1e-6
+WANTED = {"village_station": 0.25, "centre": 0.3, "secondary": 0.15, "tertiary": 0.25, "outside": 0.05}
+MONEY = {
+    "per_100_yuan": 0.6,
+    "yuan_per_travel_hour": 150.0,
+    "yuan_per_waiting_hour": 40.0,
+    "yuan_per_booking_day": 20.0,
+    "price": {
+        "village_station": 20.0,
+        "clinic": 45.0,
+        "centre": 45.0,
+        "secondary": 110.0,
+        "tertiary": 200.0,
+        "outside": 300.0,
+    },
+    "price_employee": 0.7,
+    "contract_log_odds": 0.6,
+    "nest": 0.7,
+}
+
+
+def model(doors: dict[str, Any] | None = None, wanted: dict[str, float] | None = None) -> Model:
+    """The group town with these shares, one replication."""
+    case = towns.group_town(7)
+    return Model(replace(case, choice=towns.choice(wanted or WANTED, **{**MONEY, **(doors or {})})), [0])
+
+
+def people(m: Model, condition: str = "cold", number: int = MANY) -> Rows:
+    """First needs of residents drawn evenly."""
+    rows = contacts.empty(number)
+    rows["key"] = child(key(7, "test"), np.arange(number))
+    rows["person"] = np.arange(number) % m.population.size
+    rows["condition"] = m.conditions.index(condition)
+    return rows
+
+
+def doors_of(m: Model, rows: Rows, allowed: Any = None) -> np.ndarray[Any, Any]:
+    """The doors they choose."""
+    return m.choice.door(rows, cells(m, rows), allowed)
+
+
+def cells(m: Model, rows: Rows) -> np.ndarray[Any, Any]:
+    """Where they stand in the tables of utility."""
+    contracted = m.population.contracts(m.population.spec, None)
+    return m.choice.cell(rows, m.population.trait[rows["person"]], contracted[rows["person"]])
+
+
+def expected_shares(m: Model, condition: str) -> np.ndarray[Any, Any]:
+    """Logit shares of each door, averaged over residents."""
+    rows = people(m, condition, m.population.size)
+    utility = m.choice.utility[:, cells(m, rows)]
+    odds = np.exp(utility - utility.max(axis=0))
+    return np.asarray((odds / odds.sum(axis=0)).mean(axis=1))
+
+
+@pytest.mark.parametrize("condition", ["cold", "lung", "bone"])
+def test_fitted_constants_give_the_published_shares_back(condition: str) -> None:
+    """Whatever money and distances are assumed."""
+    m = model()
+    wanted = np.array([WANTED.get(d, 0.0) for d in DOORS])
+    assert expected_shares(m, condition) == pytest.approx(wanted, abs=1e-5)
+
+
+def test_an_absent_door_leaves_its_share_to_the_others() -> None:
+    m = model(wanted={**WANTED, "clinic": 0.2, "village_station": 0.05})
+    wanted = np.array([WANTED.get(d, 0.0) for d in DOORS])
+    wanted[0] = 0.05
+    assert expected_shares(m, "cold") == pytest.approx(wanted / 0.8, abs=1e-5)
+
+
+def test_luck_meets_the_shares_within_exact_intervals() -> None:
+    m = model()
+    rows = people(m)
+    chosen = np.bincount(doors_of(m, rows), minlength=len(DOORS))
+    utility = m.choice.utility[:, cells(m, rows)]
+    odds = np.exp(utility - utility.max(axis=0))
+    shares = (odds / odds.sum(axis=0)).mean(axis=1)
+    for count, share in zip(chosen, shares, strict=True):
+        low, high = binom.ppf([SURE / 2, 1 - SURE / 2], MANY, share)
+        assert low <= count <= high
+
+
+def test_a_small_change_of_utility_moves_few_and_all_of_them_there() -> None:
+    m = model()
+    rows = people(m)
+    before = doors_of(m, rows)
+    m.choice.utility[4] -= 0.1
+    after = doors_of(m, rows)
+    moved = before != after
+    assert set(before[moved].tolist()) == {4}
+    assert 0.005 < moved.mean() < 0.05
+
+
+def test_a_refused_patient_takes_the_next_best_door() -> None:
+    m = model()
+    rows = people(m, number=500)
+    first = doors_of(m, rows)
+    allowed = np.ones((500, len(DOORS)), dtype=bool)
+    allowed[np.arange(500), first] = False
+    second = doors_of(m, rows, allowed)
+    assert (second != first).all()
+    for other in range(len(DOORS)):  # the second is better than every door but the first
+        pair = np.zeros_like(allowed)
+        pair[np.arange(500), second] = pair[:, other] = True
+        assert (doors_of(m, rows, pair) == second)[first != other].all()
+
+
+def test_no_door_allowed_is_no_door() -> None:
+    m = model()
+    assert (doors_of(m, people(m, number=5), np.zeros((5, len(DOORS)), dtype=bool)) == -1).all()
+
+
+# ---------------------------------------------------------------------------------------------------------- persuasion
+
+
+def persuaded(m: Model, rows: Rows, adherence: float) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+    """Doors before and after the advice."""
+    cell = cells(m, rows)
+    door = m.choice.door(rows, cell)
+    return door, m.choice.persuaded(rows, cell, door, np.array([adherence]))
+
+
+@pytest.mark.parametrize("adherence", [0.0, 0.3, 1.0])
+def test_persuasion_moves_the_share_who_adhere_from_hospitals_to_grassroots(adherence: float) -> None:
+    m = model()
+    before, after = persuaded(m, people(m), adherence)
+    moved = before != after
+    to_hospital = before > max(GRASSROOTS_DOORS)
+    assert not moved[~to_hospital].any()
+    assert set(after[moved].tolist()) <= set(GRASSROOTS_DOORS)
+    low, high = binom.ppf([SURE / 2, 1 - SURE / 2], to_hospital.sum(), adherence)
+    assert low <= moved.sum() <= high
+
+
+def test_more_adherence_moves_more_and_brings_nobody_back() -> None:
+    m = model()
+    rows = people(m)
+    low, high = (persuaded(m, rows, a)[1] for a in (0.3, 0.6))
+    changed = low != high
+    assert changed.any()
+    assert set(high[changed].tolist()) <= set(GRASSROOTS_DOORS)
+
+
+def test_emergencies_and_those_who_were_refused_are_not_persuaded() -> None:
+    m = model()
+    before, after = persuaded(m, people(m, "urgent"), 1.0)
+    assert np.array_equal(before, after)
+    rows = people(m)
+    rows["doors"][::2] = 1
+    before, after = persuaded(m, rows, 1.0)
+    assert np.array_equal(before[::2], after[::2])
+    assert (after[1::2] <= max(GRASSROOTS_DOORS)).all()
+
+
+# ------------------------------------------------------------------------------------------------------------ facility
+
+
+def test_the_village_door_leads_to_the_home_station() -> None:
+    m = model()
+    rows = people(m, number=400)
+    area, station = m.population.area[rows["person"]], m.population.station[rows["person"]]
+    point = m.choice.point(rows, np.zeros(400, dtype=np.int64), area, station)
+    assert np.array_equal(point, station)
+
+
+def test_every_door_leads_to_a_facility_of_its_level() -> None:
+    m = model()
+    rows = people(m, "bone", 600)
+    door = np.arange(600) % 3 + 2
+    area, station = m.population.area[rows["person"]], m.population.station[rows["person"]]
+    point = m.choice.point(rows, door, area, station)
+    level = m.network.level[m.network.point_facility[point]]
+    assert np.array_equal(level, np.array([Level.centre, Level.secondary, Level.tertiary])[door - 2])
+    surgery = [m.network.points[p].department for p in point[door == 4]]
+    assert set(surgery) == {"surgery"}
+    outside = m.choice.point(rows, np.full(600, OUTSIDE_DOOR), area, station)
+    assert (outside == -1).all()
+
+
+def test_the_nearer_centre_is_chosen_more_often_and_less_so_when_all_alike() -> None:
+    def share_of_own_centre(doors: dict[str, Any]) -> float:
+        m = model(doors)
+        rows = people(m)
+        area, station = m.population.area[rows["person"]], m.population.station[rows["person"]]
+        point = m.choice.point(rows, np.full(MANY, 2), area, station)
+        return float((m.network.area[m.network.point_facility[point]] == area).mean())
+
+    assert share_of_own_centre({"yuan_per_travel_hour": 0.0}) == pytest.approx(0.5, abs=0.02)
+    far, alike = share_of_own_centre({}), share_of_own_centre({"nest": 0.2})
+    assert 0.55 < far < alike
+
+
+# -------------------------------------------------------------------------------------------------------------- waits
+
+
+def test_perceived_waits_halve_in_a_half_life() -> None:
+    waits = PerceivedWaits.none(1, 2, np.array([4.0]))
+    nothing = np.zeros((1, 2))
+    assert waits.days.tolist() == waits.minutes.tolist() == [[0, 0]]
+    waits.renew(np.array([[60, 0]]), np.array([[10, 0]]), np.array([[300, 0]]), np.array([[20, 0]]))
+    assert (waits.days[0, 0], waits.minutes[0, 0]) == (6, 15)
+    for _ in range(4):
+        waits.renew(nothing, nothing, nothing, nothing)
+    assert waits.days_sum[0, 0] == pytest.approx(30)
+    assert waits.days[0, 0] == pytest.approx(6)  # nothing new: the belief stays, its weight fades
+    waits.renew(np.array([[0, 0]]), np.array([[5, 0]]), nothing, nothing)
+    assert waits.days[0, 0] < 6 * 0.6
+
+
+def test_a_wait_that_is_believed_in_drives_patients_away() -> None:
+    m = model()
+    rows = people(m)
+    before = (doors_of(m, rows) == 4).mean()
+    lead = np.flatnonzero(m.network.is_lead[m.network.point_facility])
+    days, asked = np.zeros((1, len(m.network.points))), np.zeros((1, len(m.network.points)))
+    days[0, lead], asked[0, lead] = 700, 100
+    m.waits.renew(days, asked, 0 * days, 0 * asked)
+    m.choice.renew(m.waits)
+    assert (doors_of(m, rows) == 4).mean() < before - 0.05
+
+
+def test_a_contract_in_use_leads_to_the_grassroots() -> None:
+    m = model()
+    rows = people(m)
+    trait = m.population.trait[rows["person"]]
+    shares = [
+        np.isin(m.choice.door(rows, m.choice.cell(rows, trait, np.full(MANY, signed))), GRASSROOTS_DOORS).mean()
+        for signed in (False, True)
+    ]
+    assert shares[1] > shares[0] + 0.05
+
+
+# ------------------------------------------------------------------------------------------------------------ refusals
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"first_contact_rural": towns.said({k: {"centre": 0.9} for k in KINDS})}, "sums to 0.9"),
+        ({"first_contact_rural": towns.said({"minor": {"centre": 1.0}})}, "lacks chronic"),
+        ({"first_contact_rural": towns.said({k: {"moon": 1.0} for k in KINDS})}, "moon"),
+        ({"price": towns.said({"centre": 10.0})}, "price needs exactly"),
+    ],
+)
+def test_a_choice_that_cannot_be_is_refused(change: dict[str, Any], says: str) -> None:
+    spec = towns.choice(WANTED).model_dump(exclude_none=True) | change
+    with pytest.raises((ValueError, InputError), match=says):
+        ChoiceSpec.model_validate(spec)

@@ -1,0 +1,152 @@
+"""Who goes up, who comes down: shares within exact intervals, and luck that only ever adds."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.stats import binom
+
+import towns
+from sim import referral
+from sim.referral import DECLINED, FORMAL, LAPSED, SELF, STAYS, TREATED, UpRules
+from sim.streams import child, key
+from sim.timetable import DAY
+
+MANY = 100_000
+VISITS = child(key(5, "visits"), np.arange(MANY))
+WORLD = np.zeros(MANY, dtype=np.int64)
+YES, NO = np.ones(MANY, dtype=bool), np.zeros(MANY, dtype=bool)
+SURE = 1e-6
+
+
+def outcomes(
+    beyond: np.ndarray[Any, Any] = YES,
+    possible: np.ndarray[Any, Any] = YES,
+    formal: float = 0.3,
+    accepted: float = 0.8,
+    arrive: float = 0.9,
+    advice: float = 0.6,
+) -> np.ndarray[Any, Any]:
+    """What comes of so many visits."""
+    rules = UpRules(*(np.array([x]) for x in (formal, accepted, 1.0, arrive, advice, 0.5)))
+    return referral.up(rules, VISITS, WORLD, beyond, possible)
+
+
+def about(found: np.ndarray[Any, Any], share: float) -> bool:
+    """Whether a share is met within its exact interval."""
+    low, high = binom.ppf([SURE / 2, 1 - SURE / 2], found.size, share)
+    return bool(low <= found.sum() <= high)
+
+
+def test_outcomes_have_their_chances() -> None:
+    found = outcomes()
+    chances = {
+        FORMAL: 0.3 * 0.8 * 0.9,
+        LAPSED: 0.3 * 0.8 * 0.1,
+        DECLINED: 0.3 * 0.2,
+        SELF: 0.7 * 0.6,
+        STAYS: 0.7 * 0.4,
+        TREATED: 0.0,
+    }
+    assert sum(chances.values()) == pytest.approx(1)
+    assert all(about(found == outcome, chance) for outcome, chance in chances.items())
+
+
+def test_who_can_be_treated_here_is_treated_here() -> None:
+    assert set(outcomes(beyond=NO).tolist()) == {TREATED}
+
+
+def test_without_a_channel_nobody_is_referred_formally() -> None:
+    assert set(outcomes(possible=NO, formal=1.0).tolist()) == {SELF, STAYS}
+
+
+def test_a_wider_channel_takes_more_and_drops_nobody() -> None:
+    low, high = (np.isin(outcomes(formal=f), (FORMAL, LAPSED, DECLINED)) for f in (0.3, 0.6))
+    assert (high | ~low).all()
+    assert high.sum() > low.sum()
+
+
+def test_more_acceptance_accepts_more_and_declines_nobody_anew() -> None:
+    low, high = (outcomes(accepted=a) == DECLINED for a in (0.5, 0.9))
+    assert (low | ~high).all()
+
+
+def test_each_replication_has_its_own_rules() -> None:
+    rules = UpRules(*(np.array(x) for x in ([0.0, 1.0], [1.0, 1.0], [0.0, 0.0], [1.0, 1.0], [1.0, 1.0], [0.5, 0.5])))
+    found = referral.up(rules, VISITS[:4], np.array([0, 1, 0, 1]), YES[:4], YES[:4])
+    assert found.tolist() == [SELF, FORMAL, SELF, FORMAL]
+
+
+@pytest.mark.parametrize(
+    ("proposal", "consent", "down"), [(0.1, 0.1, True), (0.6, 0.1, False), (0.1, 0.6, False), (0.6, 0.6, False)]
+)
+def test_stepping_down_takes_a_proposal_and_consent(proposal: float, consent: float, down: bool) -> None:
+    assert referral.steps_down(0.5, 0.5, proposal, consent) == down
+
+
+# ------------------------------------------------------------------------------------------------------------ in a town
+
+
+def tables(**settings: Any) -> dict[str, pd.DataFrame]:
+    """Six weeks of the group town; platform delay one day."""
+    levers = {"up_referral.formal_share": 0.5, "up_referral.platform_delay_days": 1.0} | settings
+    return towns.run(towns.group_town(42, settings=levers))[0]
+
+
+@pytest.fixture(scope="module")
+def six_weeks() -> dict[str, pd.DataFrame]:
+    """Once for all tests below."""
+    return tables()
+
+
+def test_formal_referrals_lead_to_a_hospital_of_the_group_after_the_platform(
+    six_weeks: dict[str, pd.DataFrame],
+) -> None:
+    up = six_weeks["referrals"].query("direction == 'up' and channel == 'formal'")
+    done = up[up["status"] == "completed"]
+    assert set(done["to_facility"]) == {"lead", "member"}
+    assert "lead" not in set(up["from_facility"])
+    sent = six_weeks["visits"].merge(
+        done, left_on=["episode", "facility"], right_on=["episode", "from_facility"], suffixes=("", "_there")
+    )
+    waited = (sent["time_there"] - sent["end"])[sent["end"] <= sent["time_there"]]
+    assert len(waited) > 30
+    assert waited.min() >= DAY * 0.5  # the platform's day, to the session that follows it
+
+
+def test_formally_referred_patients_have_their_class_and_the_others_do_not(six_weeks: dict[str, pd.DataFrame]) -> None:
+    visits, up = six_weeks["visits"], six_weeks["referrals"].query("direction == 'up'")
+    formal = set(up.loc[up["channel"].eq("formal") & up["status"].eq("completed"), "episode"])
+    referred = set(visits.loc[visits["cls"] != "other", "episode"])
+    assert formal <= referred
+    alone = set(up.loc[up["channel"].eq("self"), "episode"])
+    others = set(visits.loc[visits["cls"] == "other", "episode"])
+    assert alone - formal <= others
+    assert alone - formal
+
+
+def test_a_contract_decides_the_class_of_the_referred(six_weeks: dict[str, pd.DataFrame]) -> None:
+    from sim.model import Model
+
+    model = Model(towns.group_town(42), [0])
+    contracted = model.population.contracts(model.population.spec, None)
+    referred = six_weeks["visits"].query("cls != 'other'")
+    assert ((referred["cls"] == "referred_contracted") == contracted[referred["person"]]).all()
+
+
+def test_declined_patients_go_by_themselves_and_lapsed_ones_are_not_seen(six_weeks: dict[str, pd.DataFrame]) -> None:
+    up = tables(**{"up_referral.accepted": 0.0})["referrals"].query("direction == 'up'")
+    formal, alone = up[up["channel"] == "formal"], up[up["channel"] == "self"]
+    assert set(formal["status"]) == {"declined"}
+    assert len(set(formal["episode"]) & set(alone["episode"])) > 0.5 * len(
+        formal
+    )  # some find no slot, some are still on the way
+    rows = six_weeks["referrals"].query("direction == 'up' and channel == 'formal'")
+    lapsed, completed = (set(rows.loc[rows["status"] == s, "episode"]) for s in ("lapsed", "completed"))
+    assert lapsed
+    visits = six_weeks["visits"]
+    later = visits[visits["episode"].isin(lapsed - completed) & (visits["cls"] != "other")]
+    assert later["episode"].nunique() < 0.1 * len(lapsed)  # but for those whom a later visit sends up again
