@@ -1,8 +1,8 @@
 """The load of every clinic, emergency department and ward before anything is simulated.
 
-A forecast from the base year's first doors alone: expected needs go through the doors that the tables of choice give them,
-those whose need exceeds the place go up once, admissions follow. Where it exceeds the capacity no queue can settle, and the
-report says so before it prints a mean.
+A forecast from the base year's first doors alone: expected needs go through the doors that the tables of choice give
+them, those whose need exceeds the place go up once, admissions follow. Where it exceeds the capacity no queue can
+settle, and the report says so before it prints a mean.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class Forecast:
                     self._share_out(flow[:, c], by_area[door, area, c], column, door, area)
         for rate, c, f in zip(*(self.demand.inflow[k] for k in ("rate", "condition", "facility")), strict=True):
             flow[f, c] += rate
-        return flow * (1.0 + self.timetable.spec.growth.value) ** (self.timetable.days / YEAR / 2)
+        return np.asarray(flow * (1.0 + self.timetable.spec.growth.value) ** (self.timetable.days / YEAR / 2))
 
     def _share_out(self, flow: Floats, contacts: float, column: int, door: int, area: int) -> None:
         """Contacts of one area through one door, among its facilities."""
@@ -81,14 +81,15 @@ class Forecast:
         """Chance that a need exceeds a facility, shape (facilities + 1, conditions)."""
         chances = np.concatenate([self.care.beyond[self.world], np.zeros((len(self.choice.kind), 1))], axis=1)
         level = np.minimum(self.network.capability, chances.shape[1])
-        return np.take_along_axis(chances.T[None, :, :].repeat(len(level), axis=0), level[:, None, :] - 1, axis=1)[:, 0, :]
+        each = chances.T[None, :, :].repeat(len(level), axis=0)
+        return np.take_along_axis(each, level[:, None, :] - 1, axis=1)[:, 0, :]
 
     def _with_those_sent_up(self, flow: Floats) -> Floats:
         """Add those who go on to a hospital, in proportion to the hospitals' own contacts with the condition."""
         up = (flow * self._beyond()).sum(axis=0) * self.choice.follows_advice[self.world]
         hospital = (DOOR_OF_LEVEL[self.network.level] >= 3)[:, None] & (self.network.capability >= 3)
         own = np.where(hospital, flow, 0.0)
-        return flow + own / np.maximum(own.sum(axis=0), 1e-12) * up
+        return np.asarray(flow + own / np.maximum(own.sum(axis=0), 1e-12) * up)
 
     def _points(self, flow: Floats) -> list[tuple[str, str, str, float, float]]:
         net, care, w = self.network, self.care, self.world
@@ -97,20 +98,23 @@ class Forecast:
         for i, point in enumerate(net.points):
             facility = net.facilities[point.facility]
             emergency = point.layer >= EMERGENCY_LAYER
-            lookup = net.emergency_point[point.facility] if emergency else net.clinic_point[point.facility, self.choice.department]
+            clinics = net.clinic_point[point.facility, self.choice.department]
+            lookup = net.emergency_point[point.facility] if emergency else clinics
             mine = (lookup == i) & (self.choice.is_emergency == emergency)
             here = visits[point.facility, mine]
             column = len(Level) if emergency else facility.level
-            open_half_days = self._open(point.pattern) * YEAR / self.timetable.days
+            sessions, minutes = self._open(point.pattern) * YEAR / self.timetable.days
             if point.bookable:
-                offered, capacity = here.sum(), self.capacities.slots[i] * open_half_days[0]
+                offered, capacity = here.sum(), self.capacities.slots[i] * sessions
             else:
                 looks = 1.0 + care.exam[w, mine, facility.level] * care.second_look[w]
-                offered, capacity = (here * looks).sum() * care.minutes[w, column], self.capacities.doctors[i] * open_half_days[1]
-            rows.append((f"{facility.id}/{point.department}", facility.id, "emergency" if emergency else "clinic", float(offered), float(capacity)))
+                offered = (here * looks).sum() * care.minutes[w, column]
+                capacity = self.capacities.doctors[i] * minutes
+            name, resource = f"{facility.id}/{point.department}", "emergency" if emergency else "clinic"
+            rows.append((name, facility.id, resource, float(offered), float(capacity)))
         return rows
 
-    def _open(self, pattern: str) -> tuple[float, float]:
+    def _open(self, pattern: str) -> Floats:
         """Full sessions and open minutes of a pattern over the horizon."""
         opening, half_days = self.timetable.opening(pattern), int(self.timetable.horizon // HALF_DAY)
         size = opening.size[:half_days]
@@ -126,5 +130,6 @@ class Forecast:
         for i, ward in enumerate(net.wards):
             mine = net.ward_at[ward.facility, self.choice.department] == i
             facility = net.facilities[ward.facility]
-            rows.append((f"{facility.id}/{ward_name(ward)}", facility.id, "ward", float(days[ward.facility, mine].sum()), float(self.capacities.beds[i] * YEAR)))
+            offered, capacity = days[ward.facility, mine].sum(), self.capacities.beds[i] * YEAR
+            rows.append((f"{facility.id}/{ward_name(ward)}", facility.id, "ward", float(offered), float(capacity)))
         return rows

@@ -1,11 +1,12 @@
 """One random number per purpose and person, vectorised.
 
-Luck belongs to the person, not to the queue: a number is a pure function of a key (seed, replication, who), a purpose and an
-index. Nothing here remembers anything, so the order of events, the scenario, the number of workers and the packing of
-replications cannot change a draw.
+Luck belongs to the person, not to the queue: a number is a pure function of a key (seed, replication, who), a purpose
+and an index. Nothing here remembers anything, so the order of events, the scenario, the number of workers and the
+packing of replications cannot change a draw.
 
-The generator is SplitMix64 (Steele, Lea, Flood 2014, doi 10.1145/2660193.2660195) used as a counter-based hash: number i of
-key k is `mix(k + i * GOLDEN)`, which is exactly the i-th output of SplitMix64 seeded with k. Known answers are in the tests.
+The generator is SplitMix64 (Steele, Lea, Flood 2014, doi 10.1145/2660193.2660195) used as a counter-based hash: number
+i of key k is `mix(k + i * GOLDEN)`, which is exactly the i-th output of SplitMix64 seeded with k. Known answers are in
+the tests.
 """
 
 from __future__ import annotations
@@ -29,7 +30,6 @@ TABLE = 1 << 16
 
 _GOLDEN, _ALL_BITS, _CELL_BITS = int(GOLDEN), (1 << 64) - 1, np.uint64(TABLE - 1)
 _TO_UNIT = 2.0**-52
-
 
 
 class Purpose(IntEnum):
@@ -133,7 +133,10 @@ def normal_table() -> Floats:
 
 
 def lognormal(cells: NDArray[np.int64], cv: ArrayLike) -> Floats:
-    """Numbers of a lognormal law with mean 1 and coefficient of variation `cv` (0: always 1) for cells of the table; both broadcast."""
+    """Numbers of a lognormal law with mean 1 and coefficient of variation `cv` (0: always 1) for cells of the table.
+
+    Both broadcast.
+    """
     variance = np.log1p(np.square(cv))
     return np.asarray(np.exp(np.sqrt(variance) * normal_table()[cells] - variance / 2))
 

@@ -117,7 +117,7 @@ def test_tells_wrong_values_and_unknown_keys_at_once() -> None:
     assert sorted(told("example", "seed=true", "replicatons=3", "horizon.to=2023-01-01", "execution.workers=-1")) == [
         "The command line None execution > workers: -1 was found; it must be at least 0.",
         "The command line None horizon > to: "
-        "2023-01-01 is earlier than from, 2024-07-01; the end comes after the start.",
+        "2023-01-01 is earlier than from, 2024-10-01; the end comes after the start.",
         "The command line None replicatons: No key has this name. Did you mean replications?",
         "The command line None seed: true is a yes or no; a whole number is welcome here.",
     ]
