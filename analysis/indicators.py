@@ -706,7 +706,8 @@ def slot_quota_used(ledger: Ledger) -> Frame:
 )
 def bed_quota_used(ledger: Ledger) -> Frame:
     """Emergencies in held beds are borrowed, not used."""
-    return tally(ledger.at_places("beds_monthly", ["used_held", "held_days"]), STANDARD, "used_held", "held_days")
+    beds = ledger.at_places("beds_monthly", ["used_held_days", "held_days"])
+    return tally(beds, STANDARD, "used_held_days", "held_days")
 
 
 @indicator(

@@ -177,15 +177,17 @@ class Model:
         self.step_down_wards = self._step_down_wards()
         self.under_bed_quota = np.array([bool(self.network.is_lead[x.facility]) for x in wards], dtype=bool)
 
-    def _step_down_wards(self) -> dict[tuple[int, int], list[int]]:
-        """Wards for those who step down, by (group, area), nearest first."""
+    def _step_down_wards(self) -> dict[tuple[int, int, int], list[int]]:
+        """Wards for those who step down, by (replication, group, area), nearest first."""
         net = self.network
-        travel = self.capacities[0].travel
-        found: dict[tuple[int, int], list[int]] = {}
+        found: dict[tuple[int, int, int], list[int]] = {}
         for g in range(len(net.groups)):
-            here = [i for i, w in enumerate(net.wards) if w.step_down and net.group[w.facility] == g]
-            for a in range(len(net.areas)):
-                found[g, a] = sorted(here, key=lambda i: (travel[a, net.wards[i].facility], i))[:STEP_DOWN_WARDS]
+            here = [i for i, ward in enumerate(net.wards) if ward.step_down and net.group[ward.facility] == g]
+            for w, capacities in enumerate(self.capacities):
+                for a in range(len(net.areas)):
+                    minutes = capacities.travel[a]
+                    nearest = sorted(here, key=lambda i: (minutes[net.wards[i].facility], i))
+                    found[w, g, a] = nearest[:STEP_DOWN_WARDS]
         return found
 
     # ---------------------------------------------------------------- rules
@@ -337,7 +339,8 @@ class Model:
 
     def _downstream(self, course: Course, ward: int) -> list[int]:
         facility = self.network.wards[ward].facility
-        near = self.step_down_wards.get((int(self.network.group[facility]), int(self.journey.area[course.person])), [])
+        group, area = int(self.network.group[facility]), int(self.journey.area[course.person])
+        near = self.step_down_wards.get((course.world, group, area), [])
         return [n for n in near if self.network.wards[n].facility != facility]
 
     def _elsewhere(self, stay: Stay) -> None:
@@ -398,7 +401,8 @@ class Model:
         for leg in (x for x in legs if x.entry == beds.STEP_DOWN):
             month = self.ledger.month(np.array([leg.admitted]))
             to = self.network.wards[leg.ward].facility
-            at = self.ledger.referrals.index(leg.world, month, 1, 0, Level.tertiary, to, 0)
+            level = self.network.level[self.ledger.ward_facility[leg.came_from]]
+            at = self.ledger.referrals.index(leg.world, month, 1, 0, level, to, 0)
             self.ledger.referrals.add(at, referrals=1)
 
     def _census(self, day: int) -> None:
@@ -409,7 +413,9 @@ class Model:
             at = table.index(w, month, np.arange(len(hospital.pools)))
             table.counts["bed_days"][at] += self.capacities[w].beds
             table.counts["occupied_days"][at] += np.array([p.occupied for p in hospital.pools], dtype=np.int64)
-            table.counts["held_days"][at] += np.array([len(p.held) for p in hospital.pools], dtype=np.int64)
+            used = np.array([p.in_held for p in hospital.pools], dtype=np.int64)
+            table.counts["held_days"][at] += used + np.array([len(p.held) for p in hospital.pools], dtype=np.int64)
+            table.counts["used_held_days"][at] += used
 
     def _write_beds(self, day: int) -> None:
         """End of a month: use of held beds and blocked time of every pool."""

@@ -44,6 +44,8 @@ class Leg(NamedTuple):
     first_admitted: float
     """Admission of the first leg of the stay."""
     to_step_down: bool
+    came_from: int = -1
+    """Ward from which the patient stepped down, -1 = none."""
 
 
 class Tally:
@@ -110,7 +112,8 @@ class Ledger:
         stays = ["discharges", "nights", "minutes", "stepped_down", "episodes", "episode_nights"]
         self.stays = Tally(stays, world=w, month=m, ward=len(network.wards) + 1, resident=2, entry=5)
         self.nights = Tally(["discharges"], world=w, month=m, facility=f, nights=MOST_NIGHTS + 1)
-        beds = ["bed_days", "occupied_days", "held_days", "used_held", "borrowed", "released", "blocked_minutes"]
+        beds = ["bed_days", "occupied_days", "held_days", "used_held_days", "used_held", "borrowed", "released"]
+        beds += ["blocked_minutes"]
         self.beds = Tally(beds, world=w, month=m, ward=len(network.wards))
         self.bed_days = Tally(["patients", "left"], world=w, month=m, facility=f, entry=5, days=MOST_DAYS + 1)
         self.referrals = Tally(
@@ -162,7 +165,7 @@ class Ledger:
             return
         columns = dict(zip(Leg._fields, zip(*legs, strict=True), strict=True))
         key = np.array(columns.pop("key"), dtype=np.uint64)
-        world, person, condition, ward, entry, *dates, down = map(np.array, columns.values())
+        world, person, condition, ward, entry, *dates, down, _ = map(np.array, columns.values())
         requested, admitted, discharged, first = dates
         resident, facility = person >= 0, self.ward_facility[ward]
         month = self.month(discharged)

@@ -104,6 +104,7 @@ class Stay(simpy.Event):
         self.phase = ASKS
         self.requested = when
         self.hoped_for: BedPool | None = None
+        self.came_from = -1
         self.callbacks = ACTS
         self._at(when, REQUESTS)
 
@@ -190,7 +191,7 @@ class Stay(simpy.Event):
         old, old_bed = self.pool, self.bed
         self._end_blocking()
         self._write_leg(to_step_down=True)
-        self.pool, self.bed, self.entry = pool, bed, STEP_DOWN
+        self.pool, self.bed, self.entry, self.came_from = pool, bed, STEP_DOWN, old.number
         self.requested = self.admitted = self.env.now
         self.hoped_for = None
         self.phase = RECOVERS
@@ -212,7 +213,7 @@ class Stay(simpy.Event):
         c = self.course
         leg = Leg(
             c.world, c.key, c.person, c.condition, self.pool.number, self.entry,
-            self.requested, self.admitted, self.env.now, self.first_admitted, to_step_down,
+            self.requested, self.admitted, self.env.now, self.first_admitted, to_step_down, self.came_from,
         )  # fmt: skip
         self.hospital.legs.append(leg)
 

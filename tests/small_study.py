@@ -146,7 +146,7 @@ def _stays(scenario: str, luck: np.random.Generator) -> dict[str, pd.DataFrame]:
     inside = stays[stays["facility"].ne("outside")]
     beds = inside[["month", "facility", "ward"]].assign(
         bed_days=inside["nights"] / 0.85, occupied_days=inside["nights"], blocked_hours=24.0,
-        held_days=0, used_held=0, borrowed=0, released=0,
+        held_days=0, used_held_days=0, used_held=0, borrowed=0, released=0,
     )  # fmt: skip
     return {"stays_monthly": stays, "beds_monthly": beds}
 
