@@ -471,6 +471,15 @@ class Journey:
             self._write_referrals(take(rows, arrived), origin, facility[arrived], channel, COMPLETED)
         rows["origin"] = -1
 
+    def _lose_referrals(self, rows: Rows) -> None:
+        """Referrals that end before the patient is seen: no place within patience, or the patient did not come."""
+        sent = np.flatnonzero((rows["origin"] >= 0) & (rows["doors"] == 0))
+        if len(sent):
+            lost = take(rows, sent)
+            channel = np.where(lost["cls"] < OTHER, FORMAL_CHANNEL, SELF_CHANNEL)
+            to = self.facility[lost["point"] % self.points]
+            self._write_referrals(lost, lost["origin"].astype(np.int64), to, channel, LAPSED)
+
     def _write_referrals(
         self, rows: Rows, origin: NDArray[np.int64], to: NDArray[np.int64], channel: Any, status: int
     ) -> None:
@@ -689,12 +698,14 @@ class Journey:
         month = self.ledger.month(minute[absent])
         at = self.ledger.bookings.index(world[absent], month, facility[absent], rows["cls"][absent])
         self.ledger.bookings.add(at, no_shows=1)
+        self._lose_referrals(take(rows, np.flatnonzero(absent)))
         self.diary.push(take(rows, np.flatnonzero(~absent)), self.number + 1)
 
     def _refused(self, rows: Rows) -> Rows:
         """No appointment within patience: another door; the next hospital is asked in the same settlement."""
         if not len(rows):
             return rows
+        self._lose_referrals(rows)
         rows["origin"] = self.facility[rows["point"] % self.points]
         rows["doors"] += 1
         again = (rows["doors"] < self.choice.doors_tried[rows["world"]]) & (rows["person"] >= 0)
