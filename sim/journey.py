@@ -155,7 +155,7 @@ class Journey:
 
     def open_window(self, number: int, needs: Rows) -> None:
         """Everything that happens at open service points in one window."""
-        self.now, self.end, self.number = number * self.timetable.window, (number + 1) * self.timetable.window, number
+        self.number, self.end = number, (number + 1) * self.timetable.window
         due = join([needs, self.diary.due(number)])
         kind = due["kind"]
         here: list[list[Rows]] = [[] for _ in range(LAYERS)]

@@ -52,12 +52,10 @@ class Purpose(IntEnum):
     DOOR_LEVEL = 20
     DOOR_FACILITY = 30
     DOOR_BOOKS = 31
-    NEXT_DOOR = 32
     # of a visit
     SERVICE = 40
     EXAM = 41
     TURNAROUND = 42
-    SECOND_LOOK = 43
     FOLLOW_UP = 44
     FOLLOW_UP_TIME = 45
     FORMAL = 46
@@ -66,8 +64,6 @@ class Purpose(IntEnum):
     UP_CHOICE = 49
     NO_SHOW = 50
     PUNCTUALITY = 51
-    DELAY = 52
-    COUNTERED = 53
     # of a resident or a long-term patient
     CONTRACT = 60
     CONDITION = 61
@@ -75,9 +71,7 @@ class Purpose(IntEnum):
     RECHOICE = 63
     STATION = 64
     INSURANCE = 65
-    KEY_POPULATION = 66
     USES_CONTRACT = 67
-    AGE = 68
 
 
 def mix(x: Keys) -> Keys:

@@ -105,4 +105,4 @@ def test_a_lock_of_the_dead_does_not_bind(tmp_path: Path) -> None:
         fcntl.flock(lock, fcntl.LOCK_EX)
         lock.write("process 1 on elsewhere")
     with study._alone_in(tmp_path):
-        pass
+        assert "elsewhere" not in (tmp_path / ".lock").read_text("utf-8")
