@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.stats import t as student
+from scipy.special import stdtrit  # the quantile of Student's t; scipy.stats takes a second longer to load
 
 from analysis.indicators import CATALOGUE, HEADLINE, STANDARD, Better
 from analysis.ledger import Frame, Span
@@ -70,7 +70,7 @@ def _interval(values: SeriesGroupBy[Any, Any]) -> Frame:
 def half_width(deviation: Floats, number: NDArray[np.int64]) -> Floats:
     """Half of a t interval of a mean; not defined (NaN) for fewer than two values."""
     freedom = np.where(number > 1, number - 1, np.nan)
-    return np.asarray(student.ppf((1 + CONFIDENCE) / 2, freedom) * deviation / np.sqrt(freedom + 1))
+    return np.asarray(stdtrit(freedom, (1 + CONFIDENCE) / 2) * deviation / np.sqrt(freedom + 1))
 
 
 def _row_verdict(row: Any, important: Mapping[str, float]) -> Verdict:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import t as student
+from scipy.special import stdtrit
 
 from analysis.compare import CONFIDENCE
 from analysis.ledger import Frame
@@ -43,7 +43,7 @@ class Curve:
         """Half of the 95 % interval of the line."""
         n, middle = len(self.x), self.x.mean()
         lever = 1 / n + (x - middle) ** 2 / ((self.x - middle) ** 2).sum()
-        return np.asarray(student.ppf((1 + CONFIDENCE) / 2, n - 2) * self.spread * np.sqrt(lever))
+        return np.asarray(stdtrit(n - 2, (1 + CONFIDENCE) / 2) * self.spread * np.sqrt(lever))
 
     def reaches(self, target: float, low: float, high: float) -> Reached:
         """Where the line and the edges of its band cross a target, within a range of x."""

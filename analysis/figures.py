@@ -73,7 +73,8 @@ def _drawing(name: str) -> Iterator[None]:
 
 
 def _canvas(height: float) -> tuple[Figure, Axes]:
-    figure = Figure(figsize=(7.6, height), layout="constrained")
+    # 72 dots to the inch are what SVG counts in: the layout is worked out as it will be drawn
+    figure = Figure(figsize=(7.6, height), dpi=72, layout="constrained")
     FigureCanvasSVG(figure)
     return figure, figure.add_subplot()
 
@@ -81,6 +82,9 @@ def _canvas(height: float) -> tuple[Figure, Axes]:
 def _svg(figure: Figure) -> str:
     """The figure as an SVG element, without date, declaration or document type."""
     text = StringIO()
+    if layout := figure.get_layout_engine():  # savefig would draw everything twice, once for nothing but the layout
+        layout.execute(figure)
+        figure.set_layout_engine(None)
     figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
     return text.getvalue()[text.getvalue().index("<svg") :]
 

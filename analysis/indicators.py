@@ -175,11 +175,9 @@ def _class_variants(classes: Iterable[str]) -> tuple[Variant, ...]:
 def _by_class(rows: Frame, bin_column: str) -> Frame:
     """Mean and P90 of a histogram, for each class and for everybody."""
     rows["sum"] = rows[bin_column] * rows["patients"]
-    tallies = [tally(rows, "all", "sum", "patients"), ninetieth(rows, "all_p90", bin_column, "patients")]
-    for cls, own in rows.groupby("cls", observed=True):
-        tallies.append(tally(own, STANDARD if cls == "other" else str(cls), "sum", "patients"))
-        tallies.append(ninetieth(own, f"{cls}_p90", bin_column, "patients"))
-    return pd.concat(tallies, ignore_index=True)
+    both = pd.concat([rows.astype({"cls": str}), rows.assign(cls="all")], ignore_index=True)
+    means = tally(both, both["cls"].replace("other", STANDARD), "sum", "patients")
+    return pd.concat([means, ninetieth(both, both["cls"] + "_p90", bin_column, "patients")], ignore_index=True)
 
 
 def _scoped(rows: Frame, scope: str, ledger: Ledger) -> Frame:

@@ -171,8 +171,8 @@ class Ledger:
         return periods.map(years).astype(float)
 
 
-def tally(rows: Frame, variant: str, top: str, bottom: str | None = None) -> Frame:
-    """What rows add to one variant: to its numerator and, for a ratio, to its denominator."""
+def tally(rows: Frame, variant: str | pd.Series[str], top: str, bottom: str | None = None) -> Frame:
+    """What rows add to one variant, or each to its own: to its numerator and, for a ratio, to its denominator."""
     return rows[KEYS].assign(
         variant=variant,
         numerator=rows[top].astype(float),
@@ -180,11 +180,14 @@ def tally(rows: Frame, variant: str, top: str, bottom: str | None = None) -> Fra
     )
 
 
-def ninetieth(rows: Frame, variant: str, bin_column: str, number: str) -> Frame:
-    """The smallest bin with at least nine tenths of all patients at or below it, by run and scope; exact for counts."""
-    bins = rows.groupby([*KEYS, bin_column], observed=True)[number].sum().reset_index()
-    grouped = bins.groupby(KEYS, observed=True)[number]
+def ninetieth(rows: Frame, variant: str | pd.Series[str], bin_column: str, number: str) -> Frame:
+    """The smallest bin with at least nine tenths of all patients at or below it, by run, scope and variant; exact for
+    counts.
+    """
+    keys = [*KEYS, "variant"]
+    bins = rows.assign(variant=variant).groupby([*keys, bin_column], observed=True)[number].sum().reset_index()
+    grouped = bins.groupby(keys, observed=True)[number]
     bins["below"], bins["denominator"] = grouped.cumsum(), grouped.transform("sum").astype(float)
     reached = bins[(10 * bins["below"] >= 9 * bins["denominator"]) & bins["denominator"].gt(0)]
-    first = reached.drop_duplicates(KEYS).rename(columns={bin_column: "value"})
-    return first[[*KEYS, "value", "denominator"]].assign(variant=variant)
+    first = reached.drop_duplicates(keys).rename(columns={bin_column: "value"})
+    return first[[*keys, "value", "denominator"]]

@@ -7,10 +7,11 @@ results give the same bytes, so nothing here knows the time.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 from analysis import figures
@@ -47,6 +48,13 @@ def write(results: Results) -> None:
 
 
 def _page(findings: Findings, pictures: dict[str, str], t: Phrases) -> str:
+    inline = {name: Markup(svg) for name, svg in pictures.items()}  # noqa: S704 - drawn here, not given by a user
+    return _template().render(t=t, pictures=inline, **_content(findings, t)) + "\n"
+
+
+@cache
+def _template() -> Template:
+    """The template, compiled once for both languages."""
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
@@ -54,8 +62,7 @@ def _page(findings: Findings, pictures: dict[str, str], t: Phrases) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    inline = {name: Markup(svg) for name, svg in pictures.items()}  # noqa: S704 - drawn here, not given by a user
-    return environment.get_template("report.html.j2").render(t=t, pictures=inline, **_content(findings, t)) + "\n"
+    return environment.get_template("report.html.j2")
 
 
 def _content(findings: Findings, t: Phrases) -> Fields:

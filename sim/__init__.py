@@ -7,10 +7,32 @@
 Also on the command line: `tiercare run study=zhongwei`.
 """
 
-from sim.compose import Config, load
-from sim.results import Results
-from sim.scenario import Scenario
-from sim.schema import InputError
-from sim.study import run
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sim.compose import Config, load
+    from sim.results import Results
+    from sim.scenario import Scenario
+    from sim.schema import InputError
+    from sim.study import run
 
 __all__ = ["Config", "InputError", "Results", "Scenario", "load", "run"]
+
+_ROOMS = {
+    "Config": "compose",
+    "InputError": "schema",
+    "Results": "results",
+    "Scenario": "scenario",
+    "load": "compose",
+    "run": "study",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """A name of the public face, from its room; loaded when asked for, so that `tiercare --help` loads none."""
+    if name not in _ROOMS:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"sim.{_ROOMS[name]}"), name)

@@ -1,6 +1,8 @@
 """The front door on the command line: verbs, progress, exit codes.
 
 0: done. 1: something failed, and what. 2: the input is wrong, all problems listed. 130: interrupted.
+
+Each verb imports the rooms it needs when it is called, so that help and mistakes do not wait for the simulation.
 """
 
 from __future__ import annotations
@@ -13,14 +15,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from tqdm import tqdm
-
-from sim import compose, execution, policy, scenario, study
 from sim.readers import reader
-from sim.results import Damaged, Results
-from sim.schema import InputError, Problem, read_yaml, shown
+
+if TYPE_CHECKING:
+    from sim.execution import Progress
+    from sim.results import Results
+else:
+    Progress = object  # nothing is taken over from it
 
 DONE, FAILED, WRONG_INPUT, INTERRUPTED = 0, 1, 2, 130
 
@@ -33,20 +36,24 @@ EXAMPLES = """examples:
   tiercare report outputs/zhongwei
 """
 
+SLOW = """\
+numba is not installed: this will take a hundred times longer than it need. Small towns do without; for others:
+  pip install 'tiercare[fast]'"""
+FIRST_TIME = "The first run here: compiling takes about a minute more, once."
+
 
 def main(words: Sequence[str] | None = None) -> int:
     """Run one command; the exit code."""
     _speak_plainly()
     choice = _parser().parse_args(words)
+    from sim.schema import Failure, InputError
+
     try:
         return int(choice.verb(choice))
     except InputError as error:
         print(error, file=sys.stderr)
         return WRONG_INPUT
-    except execution.Failed as error:
-        print(error, file=sys.stderr)
-        return FAILED
-    except (study.InUse, Damaged) as error:
+    except Failure as error:
         print(error, file=sys.stderr)
         return FAILED
     except OSError as error:
@@ -94,8 +101,18 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _run(choice: argparse.Namespace) -> int:
+    from sim import compose
+
     name, overrides = _named_study(choice.settings)
-    results = study.run(compose.load(name, overrides=overrides), Bar())
+    config = compose.load(name, overrides=overrides)
+
+    from sim import kernels, study  # the simulation itself: after the input is known to be right
+
+    if not kernels.is_compiled():
+        print(SLOW, file=sys.stderr)
+    elif not kernels.is_prepared():
+        print(FIRST_TIME, file=sys.stderr)
+    results = study.run(config, Bar())
     _tell(results)
     return DONE
 
@@ -105,12 +122,17 @@ def _named_study(settings: Sequence[str]) -> tuple[str, list[str]]:
     named = [setting for setting in settings if setting.startswith("study=")]
     if len(named) != 1:
         found = "stands here more than once" if named else "is missing"
+        from sim.schema import InputError, Problem
+
         text = f"study=NAME {found}; `tiercare list studies` shows the names."
         raise InputError([Problem("The command line", None, "study", text)])
     return named[0].removeprefix("study="), [setting for setting in settings if setting != named[0]]
 
 
 def _check(choice: argparse.Namespace) -> int:
+    from sim import compose
+    from sim.schema import InputError
+
     problems = compose.check(choice.files)
     if problems:
         raise InputError(problems)
@@ -119,11 +141,15 @@ def _check(choice: argparse.Namespace) -> int:
 
 
 def _report(choice: argparse.Namespace) -> int:
+    from sim import study
+
     _tell(study.report(choice.folder))
     return DONE
 
 
 def _tell(results: Results) -> None:
+    from sim.schema import shown
+
     print(reader("summary")(results))
     for page in sorted(results.folder.glob("report*.html")):
         print(shown(page))
@@ -142,10 +168,16 @@ def _lines(entries: Sequence[dict[str, Any]]) -> str:
 
 
 def _studies() -> list[dict[str, Any]]:
+    from sim import compose
+    from sim.schema import read_yaml
+
     return [_titled(name, read_yaml(file)[0].get("study", {})) for name, file in compose.studies().items()]
 
 
 def _scenarios() -> list[dict[str, Any]]:
+    from sim import compose, scenario
+    from sim.schema import read_yaml
+
     files = scenario.scenario_files(compose.shelves().scenarios)
     return [_titled(name, read_yaml(file)[0]) for name, file in files.items()]
 
@@ -156,6 +188,8 @@ def _titled(name: str, data: dict[str, Any]) -> dict[str, Any]:
 
 
 def _levers() -> list[dict[str, Any]]:
+    from sim import policy
+
     return [asdict(lever) for lever in policy.levers()]
 
 
@@ -174,11 +208,13 @@ LISTS: dict[str, Callable[[], list[dict[str, Any]]]] = {
 # ------------------------------------------------------------------------------------------------------------ progress
 
 
-class Bar(execution.Progress):
+class Bar(Progress):
     """Simulated days on a terminal; elsewhere a line for each pack."""
 
     def begin(self, days: int) -> None:
         """Draw an empty bar."""
+        from tqdm import tqdm
+
         self.bar = tqdm(total=days, unit=" days", smoothing=0.05, disable=not (days and sys.stderr.isatty()))
 
     def advance(self, days: int) -> None:

@@ -45,6 +45,8 @@ class BedPool:
         """Beds meant to be held."""
         self.lists: tuple[deque[Waiting], ...] = (deque(), deque(), deque(), deque())
         """Waiting list by rank: emergency, referred contracted, referred, others."""
+        self.waiting = 0
+        """Patients on the waiting list."""
         self.used_held = self.borrowed = self.released = 0
         self.blocked_minutes = 0.0
 
@@ -52,11 +54,6 @@ class BedPool:
     def occupied(self) -> int:
         """Beds with a patient in them."""
         return self.beds - self.free - len(self.held)
-
-    @property
-    def waiting(self) -> int:
-        """Patients on the waiting list."""
-        return sum(map(len, self.lists))
 
     def set_quota(self, share: Fraction, now: float) -> int:
         """Put a share of the beds under quota (rounded half up); returns the number of beds newly held.
@@ -77,7 +74,7 @@ class BedPool:
 
     def bed_for(self, entry: int) -> int | None:
         """The kind of bed that somebody may take now, None if there is none."""
-        if entry in (REFERRED_CONTRACTED, REFERRED) and self.held:
+        if self.held and entry in (REFERRED_CONTRACTED, REFERRED):
             return HELD
         if self.free:
             return OPEN
@@ -117,17 +114,19 @@ class BedPool:
     def wait(self, who: Waiting) -> None:
         """Join the waiting list."""
         self.lists[who.rank].append(who)
+        self.waiting += 1
 
     def give_up(self, who: Waiting) -> None:
         """Leave the waiting list."""
         self.lists[who.rank].remove(who)
+        self.waiting -= 1
 
     def serve(self) -> None:
         """Give beds to those waiting, highest rank first, as long as somebody can have one.
 
         Afterwards nobody waits who could have a bed, so whoever asks next may take any bed that he finds.
         """
-        while (served := self._next()) is not None:
+        while self.waiting and (served := self._next()) is not None:
             who, bed = served
             self.give_up(who)
             who.bed_granted(self, bed)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,12 +16,15 @@ from pydantic import Field, model_validator
 
 from sim import streams
 from sim.citation import Figure, Figures
+from sim.kernels import kernel, table
 from sim.network import Level
 from sim.schema import Closed, Name
-from sim.streams import Floats, Keys, Purpose
+from sim.streams import Floats, Purpose
 
 LEVELS = tuple(level.name for level in Level)
 TRIAGE_LEVELS = 4
+HALF_CV = float(streams.sigma(0.5))
+"""Spread of the logarithm of patience and of turnarounds: their coefficient of variation is a half."""
 
 
 class ConditionSpec(Closed):
@@ -152,8 +155,8 @@ class Care:
     """(W, C)."""
     bed_patience: Floats
     """Minutes, (W,)."""
-    consultation_cv: Floats
-    """(W,)."""
+    consultation_sigma: Floats
+    """Spread of the logarithm of consultations, (W,)."""
     exponential: bool
     """Whether consultations are exponential rather than lognormal."""
 
@@ -191,48 +194,89 @@ class Care:
             step_down=per_condition(lambda c: c.step_down.value if c.step_down else 0.0),
             recovery=per_condition(lambda c: c.recovery.value if c.recovery else 0.0),
             bed_patience=single("bed_patience") * 1440.0,
-            consultation_cv=single("consultation_cv"),
+            consultation_sigma=streams.sigma(single("consultation_cv")),
             exponential=specs[0].consultation_law == "exponential",
         )
 
+    def tables(self) -> CareTables:
+        """What kernels read."""
+        more = {f"beyond_{level}": self.beyond[:, :, level - 1] for level in (1, 2, 3)}
+        return CareTables(
+            table(
+                admission=self.admission, follow_up=self.follow_up, follow_up_minutes=self.follow_up_minutes, **more
+            ),
+            table(
+                sigma=self.consultation_sigma, second_look=self.second_look, patience=self.patience,
+                exam_minutes=self.exam_minutes,
+            ),
+            self.exam, self.minutes, self.triage,
+            streams.exponential_table() if self.exponential else streams.normal_table(), streams.normal_table(),
+            self.exponential,
+        )  # fmt: skip
 
-def truth(
-    care: Care, key: Keys, world: NDArray[np.int64], condition: NDArray[np.int64]
-) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
-    """What is true of an episode: level of care needed (1-4) and whether a bed is needed (then at least level 2)."""
-    conditions = care.admission.shape[1]
-    row = world * conditions + condition
-    u = streams.uniform(key, Purpose.SEVERITY)
-    need = np.ones(len(key), dtype=np.int8)
-    for step in range(care.beyond.shape[2]):
-        need += u < care.beyond[:, :, step].ravel().take(row)
-    admit = streams.uniform(key, Purpose.ADMISSION) < care.admission.ravel().take(row)
-    return np.where(admit, np.maximum(need, 2), need).astype(np.uint8), admit
+
+class CareTables(NamedTuple):
+    """The figures of care as kernels read them."""
+
+    conditions: NDArray[Any]
+    """Rows of admission, follow_up, follow_up_minutes, beyond_1, beyond_2, beyond_3; (W, C)."""
+    worlds: NDArray[Any]
+    """Rows of sigma (spread of consultations), second_look, patience, exam_minutes; (W,)."""
+    exam: Floats
+    """(W, C, L)."""
+    minutes: Floats
+    """(W, L + 1)."""
+    triage: Floats
+    """(W, 4)."""
+    law: Floats
+    """Quantiles of consultations, (streams.TABLE,): of the exponential law, or of the normal law of their logarithm."""
+    normal: Floats
+    """Quantiles of the standard normal law, (streams.TABLE,)."""
+    exponential: bool
 
 
-def consultation(care: Care, visit: Keys, world: NDArray[np.int64], column: NDArray[np.int64]) -> Floats:
+@kernel
+def truth(condition: Any, key: np.uint64) -> tuple[int, bool]:
+    """What is true of an episode: level of care needed (1-4) and whether a bed is needed (then at least level 2).
+
+    `condition`: its row of `CareTables.conditions`.
+    """
+    u = streams.uniform_of(key, Purpose.SEVERITY, 0)
+    need = 1 + int(u < condition["beyond_1"]) + int(u < condition["beyond_2"]) + int(u < condition["beyond_3"])
+    admitted = streams.uniform_of(key, Purpose.ADMISSION, 0) < condition["admission"]
+    return max(need, 2) if admitted else need, admitted
+
+
+@kernel
+def consultation(tables: CareTables, visit: np.uint64, world: int, column: int) -> float:
     """Minutes of the first look; `column` is the level, or the number of levels for an emergency department."""
-    cells = streams.cell(visit, Purpose.SERVICE)
-    if care.exponential:
-        return np.asarray(streams.exponential_table()[cells] * care.minutes[world, column])
-    return np.asarray(streams.lognormal(cells, care.consultation_cv[world]) * care.minutes[world, column])
+    shape = tables.law[streams.cell_of(visit, Purpose.SERVICE, 0)]
+    if not tables.exponential:
+        shape = streams.lognormal_of(shape, tables.worlds[world]["sigma"])
+    return shape * tables.minutes[world, column]
 
 
-def patience(care: Care, visit: Keys, world: NDArray[np.int64]) -> Floats:
+@kernel
+def patience(tables: CareTables, visit: np.uint64, world: int) -> float:
     """Minutes a patient will wait to be seen."""
-    return streams.lognormal(streams.cell(visit, Purpose.PATIENCE), 0.5) * care.patience[world]
+    quantile = tables.normal[streams.cell_of(visit, Purpose.PATIENCE, 0)]
+    return streams.lognormal_of(quantile, HALF_CV) * tables.worlds[world]["patience"]
 
 
-def exam_turnaround(
-    care: Care, visit: Keys, world: NDArray[np.int64], condition: NDArray[np.int64], level: NDArray[np.int64]
-) -> Floats:
+@kernel
+def exam_turnaround(tables: CareTables, visit: np.uint64, world: int, condition: int, level: int) -> float:
     """Minutes until the results of a same-visit exam are there; 0 = no exam."""
-    has_exam = streams.uniform(visit, Purpose.EXAM) < care.exam[world, condition, level]
-    minutes = streams.lognormal(streams.cell(visit, Purpose.TURNAROUND), 0.5) * care.exam_minutes[world]
-    return np.where(has_exam, minutes, 0.0)
+    if streams.uniform_of(visit, Purpose.EXAM, 0) >= tables.exam[world, condition, level]:
+        return 0.0
+    quantile = tables.normal[streams.cell_of(visit, Purpose.TURNAROUND, 0)]
+    return streams.lognormal_of(quantile, HALF_CV) * tables.worlds[world]["exam_minutes"]
 
 
-def triage(care: Care, key: Keys, world: NDArray[np.int64]) -> NDArray[np.int64]:
+@kernel
+def triage(tables: CareTables, key: np.uint64, world: int) -> int:
     """Triage level, 0 (most urgent) to 3."""
-    u = streams.uniform(key, Purpose.TRIAGE)
-    return np.asarray(np.minimum((u[:, None] >= care.triage[world]).sum(axis=1), TRIAGE_LEVELS - 1))
+    u = streams.uniform_of(key, Purpose.TRIAGE, 0)
+    level = 0
+    while level < TRIAGE_LEVELS - 1 and u >= tables.triage[world, level]:
+        level += 1
+    return level

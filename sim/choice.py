@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +17,7 @@ from pydantic import model_validator
 
 from sim import streams
 from sim.citation import Cited, Count, Figure
-from sim.contacts import Rows, take
+from sim.kernels import kernel, table
 from sim.network import EMERGENCY, Capacities, Level, Network
 from sim.population import AGES
 from sim.schema import Closed
@@ -30,6 +30,8 @@ DOOR_OF_LEVEL = np.array([0, 1, 2, 2, 3, 4, 5])
 GRASSROOTS_DOORS = (0, 1, 2)
 HOSPITAL_DOORS = (3, 4, 5)
 OUTSIDE_DOOR = 5
+ALL_DOORS, ALL_GRASSROOTS = 0b111111, 0b000111
+"""Doors as bits, the first one lowest."""
 KINDS = ("minor", "chronic", "moderate", "severe", "emergency")
 NEVER = -1e9
 
@@ -132,6 +134,22 @@ class PerceivedWaits:
         return self.minutes_sum / np.maximum(self.minutes_count, 1e-9)
 
 
+class Tables(NamedTuple):
+    """What a patient's choice is read from, as kernels take it."""
+
+    utility: Floats
+    """(cells, doors); a cell is a replication, trait, contract and condition."""
+    gumbel: Floats
+    rows: NDArray[Any]
+    """First entry and number of the facilities behind (replication, area, department column, door)."""
+    ways: NDArray[Any]
+    """Rows of `passed` (cumulative share of those behind the same door), `point` and, for even shares of the door's
+    patients, `guess`: the first of its facilities that can be meant."""
+    conditions: NDArray[Any]
+    """Rows of department, column, is_emergency; (C,)."""
+    traits: int
+
+
 class Choice:
     """The tables of choice of all replications side by side."""
 
@@ -159,8 +177,9 @@ class Choice:
         self.follows_advice = self._each("follows_advice")
         self.rechoice = self._each("rechoice")
         self.no_show = self._each("no_show")
+        self.days_ahead = np.array([s.booking_days.value for s in specs])
         self.doors_tried = np.array([s.doors_tried.value for s in specs])
-        self.options = self._options()
+        self.options, self.stations = self._options(), self._stations()
         self.gumbel = streams.gumbel_table()
         self.constants = self._fit(weights)
         """Utility of each door beside cost and travel: what the published shares leave to explain.
@@ -171,17 +190,24 @@ class Choice:
     def _each(self, field: str) -> Floats:
         return np.array([getattr(s, field).value for s in self.specs])
 
-    def _options(self) -> list[tuple[int, int, NDArray[np.int64], NDArray[np.int64]]]:
-        """For each (department column, door): the facilities that offer it and their service points.
+    def _options(self) -> list[tuple[list[int], int, NDArray[np.int64], Floats]]:
+        """For each door and department columns alike: the service points behind it and their fixed utility.
 
         Emergencies have a column of their own, the last.
         """
-        net, found = self.network, []
+        net = self.network
+        alike: dict[tuple[int, bytes], list[int]] = {}
         for column in range(len(net.departments) + 1):
-            lookup = net.emergency_point if column == len(net.departments) else net.clinic_point[:, column]
+            service = net.emergency_point if column == len(net.departments) else net.clinic_point[:, column]
             for door in range(1, OUTSIDE_DOOR):  # the village door leads to the home station
-                facilities = np.flatnonzero((DOOR_OF_LEVEL[net.level[:-1]] == door) & (lookup >= 0))
-                found.append((column, door, facilities, lookup[facilities]))
+                there = np.where(DOOR_OF_LEVEL[net.level[:-1]] == door, service, -1)
+                alike.setdefault((door, there.astype(np.int64).tobytes()), []).append(column)
+        found = []
+        for (door, points), columns in alike.items():
+            there = np.frombuffer(points, dtype=np.int64)
+            facilities = np.flatnonzero(there >= 0)
+            if len(facilities):
+                found.append((columns, door, there[facilities], self._fixed_utility(facilities)))
         return found
 
     def _fit(self, weights: Floats) -> Floats:
@@ -211,63 +237,70 @@ class Choice:
     def renew(self, waits: PerceivedWaits) -> None:
         """Recompute all tables from perceived waits."""
         net = self.network
-        areas, columns, doors = len(net.areas), len(net.departments) + 1, len(DOORS)
-        logsum = np.full((self.worlds, areas, columns, doors), NEVER)
+        areas, shape = len(net.areas), (self.worlds, len(net.areas), len(net.departments) + 1, len(DOORS))
+        logsum = np.full(shape, NEVER)
         cdf: list[Floats] = []
         points: list[NDArray[np.int64]] = []
-        self.row_first = np.zeros((self.worlds, areas, columns, doors), dtype=np.int64)
+        guesses: list[NDArray[np.int64]] = []
+        self.row_first = np.zeros(shape, dtype=np.int64)
         self.row_size = np.zeros_like(self.row_first)
         used = 0
-        minutes, days = waits.minutes, waits.days
+        waiting = self._waiting(waits)
         nest = self._each("nest")[:, None, None]
-        for column, door, facilities, service in self.options:
-            if not len(facilities):
-                continue
-            value = self._facility_utility(facilities, service, minutes, days)  # (W, areas, facilities)
+        for columns, door, service, fixed in self.options:
+            value = fixed - waiting[:, None, service]  # (W, areas, facilities)
             odds = np.exp((value - value.max(axis=2, keepdims=True)) / nest)
             total = odds.sum(axis=2, keepdims=True)
-            logsum[:, :, column, door] = value.max(axis=2) + nest[:, :, 0] * np.log(total[:, :, 0])
+            value_of_door = value.max(axis=2) + nest[:, :, 0] * np.log(total[:, :, 0])
+            logsum[:, :, columns, door] = value_of_door[:, :, None]
             share = np.cumsum(odds / total, axis=2)
             share[:, :, -1] = 1.0
-            n, rows = len(facilities), self.worlds * areas
-            self.row_first[:, :, column, door] = used + np.arange(rows).reshape(self.worlds, areas) * n
-            self.row_size[:, :, column, door] = n
+            n, rows = len(service), self.worlds * areas
+            first = used + np.arange(rows).reshape(self.worlds, areas) * n
+            self.row_first[:, :, columns, door] = first[:, :, None]
+            self.row_size[:, :, columns, door] = n
             cdf.append(share.reshape(-1))
+            even = np.arange(n) / n
+            guesses.append((share[:, :, None, :] <= even[:, None]).sum(axis=3).reshape(-1))
             points.append(np.tile(service, rows))
             used += rows * n
-        logsum[:, :, :-1, 0] = self._home_station(minutes, days)[:, :, None]
+        logsum[:, :, :-1, 0] = self._home_station(waiting)[:, :, None]
         self.cdf, self.cdf_points = np.concatenate([*cdf, [1.0]]), np.concatenate([*points, [-1]])
-        # one number per row and entry, so that a single search serves all rows at once
-        order = np.argsort(self.row_first.ravel()[self.row_size.ravel() > 0], kind="stable")
-        rows_in_order = np.flatnonzero(self.row_size.ravel() > 0)[order]
-        self.row_number = np.full(self.row_first.size, -1, dtype=np.int64)
-        self.row_number[rows_in_order] = np.arange(len(rows_in_order))
-        sizes = self.row_size.ravel()[rows_in_order]
-        self.search = self.cdf + np.repeat(np.arange(len(rows_in_order) + 1), [*sizes, 1])
+        self.cdf_guess = np.concatenate([*guesses, [0]]).astype(np.int64)
         self.utility = self._level_utility(logsum)
 
-    def _facility_utility(
-        self, facilities: NDArray[np.int64], service: NDArray[np.int64], minutes: Floats, days: Floats
-    ) -> Floats:
+    def _fixed_utility(self, facilities: NDArray[np.int64]) -> Floats:
+        """Utility of facilities where nobody waits, (W, areas, facilities)."""
         travel = np.array([c.travel[:, facilities] for c in self.capacities])
         hours = self._each("yuan_per_travel_hour")[:, None, None] * travel * (2.0 / 60.0)
-        room = (self._each("yuan_per_waiting_hour")[:, None] * minutes[:, service] / 60.0)[:, None, :]
-        booking = (self._each("yuan_per_booking_day")[:, None] * days[:, service])[:, None, :]
         attraction = np.array([c.attraction[facilities] for c in self.capacities])[:, None, :]
-        return np.asarray(attraction - self._each("per_100_yuan")[:, None, None] / 100.0 * (hours + room + booking))
+        return np.asarray(attraction - self._each("per_100_yuan")[:, None, None] / 100.0 * hours)
 
-    def _home_station(self, minutes: Floats, days: Floats) -> Floats:
+    def _waiting(self, waits: PerceivedWaits) -> Floats:
+        """Utility lost by perceived waits at each service point, (W, points)."""
+        room = self._each("yuan_per_waiting_hour")[:, None] * waits.minutes / 60.0
+        booking = self._each("yuan_per_booking_day")[:, None] * waits.days
+        return np.asarray(self._each("per_100_yuan")[:, None] / 100.0 * (room + booking))
+
+    def _home_station(self, waiting: Floats) -> Floats:
         """Mean utility of the stations of each area, (W, areas); never where an area has none."""
         net = self.network
         value = np.full((self.worlds, len(net.areas)), NEVER)
-        for a in range(len(net.areas)):
-            here = np.flatnonzero((net.level[:-1] == Level.village_station) & (net.area[:-1] == a))
-            if len(here):
-                value[:, a] = self._facility_utility(here, net.clinic_point[here, 0], minutes, days)[:, a].mean(axis=1)
+        for area, service, fixed in self.stations:
+            value[:, area] = (fixed - waiting[:, service]).mean(axis=1)
         return value
 
+    def _stations(self) -> list[tuple[int, NDArray[np.int64], Floats]]:
+        """For each area: its stations' service points, and what they are worth where nobody waits, (W, stations)."""
+        net, found = self.network, []
+        for area in range(len(net.areas)):
+            here = np.flatnonzero((net.level[:-1] == Level.village_station) & (net.area[:-1] == area))
+            if len(here):
+                found.append((area, net.clinic_point[here, 0], self._fixed_utility(here)[:, area]))
+        return found
+
     def _level_utility(self, logsum: Floats) -> Floats:
-        """Utility of each door, flat over (door, world, trait, contract, condition): one table per door."""
+        """Utility of each door, shape (doors, world x trait x contract x condition): a view by door of rows by cell."""
         net = self.network
         column = np.where(self.is_emergency, len(net.departments), self.department)
         by_condition = logsum[:, :, column, :]  # (W, areas, C, doors), a copy
@@ -280,7 +313,7 @@ class Choice:
         both = np.stack([repeated, repeated], axis=2)  # (W, traits, contract, C, doors)
         log_odds = self._each("contract_log_odds")[:, None, None, None]
         both[:, :, 1, :, : len(GRASSROOTS_DOORS)] += log_odds
-        return np.ascontiguousarray(np.moveaxis(both, -1, 0)).reshape(len(DOORS), -1)
+        return both.reshape(-1, len(DOORS)).T
 
     def _price(self) -> Floats:
         """Utility of the price of each door, (W, scheme, doors): residents' scheme first, then employees'."""
@@ -288,60 +321,81 @@ class Choice:
         price = yuan * self._each("per_100_yuan")[:, None] / 100.0
         return np.stack([price, price * self._each("price_employee")[:, None]], axis=1)
 
-    def cell(self, rows: Rows, trait: NDArray[Any], contracted: NDArray[np.bool_]) -> NDArray[np.int64]:
-        """Row of the utility tables for each contact."""
-        stratum = (rows["world"].astype(np.int64) * self.traits + trait) * 2 + contracted
-        return np.asarray(stratum * len(self.kind) + rows["condition"])
+    def tables(self) -> Tables:
+        """The tables now in force."""
+        column = np.where(self.is_emergency, len(self.network.departments), self.department)
+        return Tables(
+            self.utility.T, self.gumbel, table(first=self.row_first, size=self.row_size),
+            table(passed=self.cdf, point=self.cdf_points, guess=self.cdf_guess),
+            table(department=self.department, column=column, is_emergency=self.is_emergency), self.traits,
+        )  # fmt: skip
 
-    def door(self, rows: Rows, cell: NDArray[np.int64], allowed: NDArray[np.bool_] | None = None) -> NDArray[np.int64]:
-        """The best door by Gumbel-max among those allowed (shape (contacts, doors)); -1 = none.
+    def habits(self) -> dict[str, NDArray[Any]]:
+        """What people do whatever the place, shape (W,) each."""
+        patience = self.patience_days
+        return {
+            "books": self.books,
+            "patience_days": np.rint(patience).astype(np.int64),
+            "patience_half_days": np.rint(2 * patience).astype(np.int64),
+            "days_ahead": self.days_ahead,
+            "no_show": self.no_show,
+            "doors_tried": self.doors_tried,
+            "rechoice": self.rechoice,
+        }
 
-        The noise belongs to the episode, so a patient who has to try another door takes the next best one.
-        """
-        best, value = np.full(len(rows), -1), np.full(len(rows), NEVER / 2)
-        noise = streams.cells(np.ascontiguousarray(rows["key"]), Purpose.DOOR_LEVEL, len(DOORS))
-        for d in range(len(DOORS)):
-            utility = self.utility[d].take(cell) + self.gumbel.take(noise[d])
-            if allowed is not None:
-                utility[~allowed[:, d]] = NEVER
-            np.copyto(best, d, where=utility > value)
-            np.maximum(value, utility, out=value)
-        return best
 
-    def persuaded(
-        self, rows: Rows, cell: NDArray[np.int64], door: NDArray[np.int64], adherence: Floats
-    ) -> NDArray[np.int64]:
-        """Primary first contact by persuasion: who adheres starts at the best grassroots door; emergencies bypass."""
-        if not adherence.any():
-            return door
-        eligible = (door > GRASSROOTS_DOORS[-1]) & ~self.is_emergency[rows["condition"]] & (rows["doors"] == 0)
-        adheres = eligible & (streams.uniform(rows["key"], Purpose.ADHERENCE) < adherence[rows["world"]])
-        who = np.flatnonzero(adheres)
-        if not len(who):
-            return door
-        allowed = np.zeros((len(who), len(DOORS)), dtype=bool)
-        allowed[:, list(GRASSROOTS_DOORS)] = True
-        first = self.door(take(rows, who), cell[who], allowed)
-        door = door.copy()
-        door[who] = np.where(first >= 0, first, door[who])
+@kernel
+def cell_of(tables: Tables, world: int, trait: int, contracted: bool, condition: int) -> int:
+    """Row of the utility table for somebody with a condition."""
+    stratum = (world * tables.traits + trait) * 2 + int(contracted)
+    return stratum * len(tables.conditions) + condition
+
+
+@kernel
+def best_door(utility: Any, gumbel: Any, key: np.uint64, allowed: int) -> int:
+    """The best door by Gumbel-max among those whose bits are set in `allowed`; -1 = none.
+
+    `utility`: of each door. The noise belongs to the episode, so a patient who has to try another door takes the next
+    best one.
+    """
+    best, most = -1, NEVER / 2
+    for door in range(len(DOORS)):
+        if allowed >> door & 1:
+            value = utility[door] + gumbel[streams.quarter_of(key, Purpose.DOOR_LEVEL, door)]
+            if value > most:
+                best, most = door, value
+    return best
+
+
+@kernel
+def first_door(utility: Any, gumbel: Any, key: np.uint64, adherence: float) -> int:
+    """Primary first contact by persuasion: who adheres starts at the best grassroots door."""
+    door = best_door(utility, gumbel, key, ALL_DOORS)
+    if door < HOSPITAL_DOORS[0] or streams.uniform_of(key, Purpose.ADHERENCE, 0) >= adherence:
         return door
+    near = best_door(utility, gumbel, key, ALL_GRASSROOTS)
+    return near if near >= 0 else door
 
-    def point(
-        self, rows: Rows, door: NDArray[np.int64], area: NDArray[Any], station: NDArray[Any]
-    ) -> NDArray[np.int64]:
-        """Service point within the door (index inside one replication); -1 outside the area.
 
-        The home station serves the village door.
-        """
-        chosen = np.where(door == 0, station, -1)
-        who = np.flatnonzero((door < OUTSIDE_DOOR) & (chosen < 0))
-        condition, through = rows["condition"][who], door[who]
-        column = np.where(self.is_emergency[condition], len(self.network.departments), self.department[condition])
-        shape = self.row_first.shape
-        flat = ((rows["world"][who].astype(np.int64) * shape[1] + area[who]) * shape[2] + column) * shape[3] + through
-        u = streams.uniform(rows["key"][who], Purpose.DOOR_FACILITY, through)
-        chosen[who] = self.cdf_points.take(np.searchsorted(self.search, self.row_number.take(flat) + u, side="right"))
-        return chosen
+@kernel
+def point_behind(tables: Tables, key: np.uint64, door: int, world: int, column: int, area: int, station: int) -> int:
+    """Service point within the door (index inside one replication); -1 outside the area.
+
+    `column`: of the condition; the home station (-1 = none) serves the village door.
+    """
+    if door == OUTSIDE_DOOR:
+        return -1
+    if door == 0 and station >= 0:
+        return station
+    row = tables.rows[world, area, column, door]
+    if row["size"] == 0:
+        return -1
+    u = streams.uniform_of(key, Purpose.DOOR_FACILITY, door)
+    first, last = row["first"], row["first"] + row["size"] - 1
+    way = first + tables.ways[first + int(u * row["size"])]["guess"]
+    while way < last and tables.ways[way]["passed"] <= u:
+        way += 1
+    return tables.ways[way]["point"]
 
 
 def _constants(utility: Floats, weight: Floats, wanted: Floats) -> Floats:

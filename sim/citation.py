@@ -13,11 +13,9 @@ from fractions import Fraction
 from math import sqrt
 from typing import Any, Generic, Literal, TypeVar
 
-import numpy as np
 from pydantic import Field, model_serializer, model_validator
 
-from sim.schema import Closed, Day, Share, refuse
-from sim.streams import bits, child, key, uniform
+from sim.schema import Closed, Day, Share, documented, refuse
 
 T = TypeVar("T")
 
@@ -109,6 +107,7 @@ _KINDS: dict[str, Kind] = {
 }
 
 
+@documented
 class Cited(Closed, Generic[T]):
     """A value with its unit and the voice behind it."""
 
@@ -162,6 +161,7 @@ ShareFigure = Cited[Share]
 """A cited share, exact."""
 
 
+@documented
 class Dated(Closed, Generic[T]):
     """Cited values, each in force from 00:00 of its date until the next; written as `date: {value, unit, source}`."""
 
@@ -322,6 +322,11 @@ def _rebuilt(thing: Any, path: str, change: Callable[[str, Cited[Any]], Cited[An
 
 def _luck(seed: int, path: str, replication: int) -> float:
     """A number in (0, 1): in each block of replications every twentieth of (0, 1) comes once, in a keyed order."""
+    # only who draws needs numpy and scipy, which take half a second to load
+    import numpy as np
+
+    from sim.streams import bits, child, key, uniform
+
     block, place = divmod(replication, BLOCK)
     order = np.argsort(bits(child(key(seed, "assumption", path, block), np.arange(BLOCK)), 0))
     jitter = uniform(np.array([key(seed, "within", path, replication)]), 0)[0]

@@ -1,26 +1,21 @@
 """Hydra composes configs and parses overrides; the only room that knows Hydra.
 
 `load` turns the name of a study and overrides into a validated `Config`: the facts (network, population, timetable,
-demand, choice, care), the scenarios compared, and how the study is run and reported. Nothing of Hydra leaves this room.
+demand, choice, care), the scenarios compared, and how the study is run and reported. Nothing of Hydra leaves this room,
+and it is imported only where something is composed: a report and a list do without.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import yaml
-from hydra import compose, initialize_config_dir
-from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override
-from hydra.errors import HydraException
-from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 from pydantic import Field, ValidationError, model_validator
 
 from sim.care import CareSpec
@@ -50,6 +45,9 @@ from sim.schema import (
     validate,
 )
 from sim.timetable import TimetableSpec
+
+if TYPE_CHECKING:
+    from hydra.core.override_parser.types import Override
 
 MAIN = "main.yaml"
 """The config that all studies begin with."""
@@ -390,6 +388,9 @@ def _parsed(text: str) -> Override:
         raise _wrong(key, "Hydra itself is not set here; only the keys of the config are.")
     if re.search(r"\$\{.*:", text, re.DOTALL):
         raise _wrong(key, "Only values of the config may be inserted, as in ${seed}; nothing from outside.")
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+    from hydra.errors import HydraException
+
     try:
         override: Override = OverridesParser.create().parse_override(_quoted(text))
     except HydraException as error:
@@ -470,18 +471,118 @@ def _first_line(error: Exception) -> str:
 
 def _composed(orders: Orders, found: Shelves) -> tuple[dict[str, Any], Origins]:
     """The composed config as plain data, and where each value was written."""
+    from hydra.errors import HydraException
+    from omegaconf.errors import OmegaConfBaseException
+
     problems = Collected(_foreign(found))
     problems.tell()
     try:
-        with initialize_config_dir(config_dir=str(found.configs[0]), version_base="1.3"):
-            composed = compose(MAIN, overrides=[*_search_path(found), *orders.hydra], return_hydra_config=True)
+        data = _by_name(orders, found) or _in_full(orders, found)
     except (HydraException, OmegaConfBaseException, yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
         raise InputError(_unreadable(found) or [_unplaced(found, error)]) from None
-    data: dict[str, Any] = OmegaConf.to_container(composed, resolve=False)  # type: ignore[assignment]
     origins = Origins(found, data.pop("hydra")["runtime"]["choices"], orders.keys)
     problems += _not_plain(data, origins)
     problems.tell()
     return _resolved(data, origins), origins
+
+
+def _in_full(orders: Orders, found: Shelves) -> dict[str, Any]:
+    """Everything composed by Hydra."""
+    from hydra import compose, initialize_config_dir
+    from omegaconf import OmegaConf
+
+    with initialize_config_dir(config_dir=str(found.configs[0]), version_base="1.3"):
+        composed = compose(MAIN, overrides=[*_search_path(found), *orders.hydra], return_hydra_config=True)
+    data: dict[str, Any] = OmegaConf.to_container(composed, resolve=False)  # type: ignore[assignment]
+    return data
+
+
+def _by_name(orders: Orders, found: Shelves) -> dict[str, Any] | None:
+    """The same, much sooner; None where only `_in_full` can tell, and about all that is wrong.
+
+    OmegaConf takes a second or two for some thousand cited numbers. So a document that nothing amends is composed by
+    its name alone, and what it says is put in its place afterwards.
+    """
+    from hydra import compose, initialize
+    from hydra.errors import HydraException
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+
+    files = {file.relative_to(folder): file for folder in found.configs[::-1] for file in folder.rglob("*.yaml")}
+    amended: set[Path] = set()
+    try:
+        while True:
+            with _in_memory(files, amended), initialize(config_path=None, version_base="1.3"):
+                composed = compose(MAIN, overrides=orders.hydra, return_hydra_config=True)
+            data: dict[str, Any] = OmegaConf.to_container(composed, resolve=False)  # type: ignore[assignment]
+            if not (more := set(_amended(data))):
+                return {key: _spelled_out(part, files) for key, part in data.items()}
+            amended |= more
+    except (HydraException, OmegaConfBaseException, yaml.YAMLError, OSError, ValueError, LookupError, RecursionError):
+        return None
+
+
+NAME = "document "
+"""What the key begins with that stands for a document."""
+
+SHORT = 1000
+"""Characters below which a document is as soon composed in full."""
+
+MORE_THAN_VALUES = re.compile(r"defaults|@package|\$\{|\?\?\?")
+"""What only Hydra can make something of."""
+
+
+@contextmanager
+def _in_memory(files: Mapping[Path, Path], amended: Collection[Path]) -> Iterator[None]:
+    """Config files as Hydra's configs in memory, by name where that will do; Hydra's store is left as it was."""
+    from hydra.core.config_store import ConfigStore
+
+    store = ConfigStore.instance()
+    before = store.repo
+    store.repo = {name: part for name, part in before.items() if name.startswith(("hydra", "_"))}
+    try:
+        for name, file in files.items():
+            text, group = file.read_text("utf-8"), name.parent.as_posix()
+            everywhere = text.startswith("# @package _global_\n")
+            if group.startswith("hydra") or ("@package" in text and not everywhere):
+                raise ValueError(f"{name} is for Hydra alone.")
+            whole = group == "." or name in amended or len(text) < SHORT or MORE_THAN_VALUES.search(text)
+            node = _read_quickly(file) if whole else {f"{NAME}{name}": None}
+            store.store(name.stem, node, None if group == "." else group, "_global_" if everywhere else None)
+        yield
+    finally:
+        store.repo = before
+
+
+def _amended(part: Any) -> Iterator[Path]:
+    """The documents that came by name and stand beside something else."""
+    for key, below in part.items() if isinstance(part, dict) else ():
+        if str(key).startswith(NAME) and len(part) > 1:
+            yield Path(key.removeprefix(NAME))
+        yield from _amended(below)
+
+
+def _spelled_out(part: Any, files: Mapping[Path, Path]) -> Any:
+    """A part of a composed config, with what the documents say that came by name."""
+    if not isinstance(part, dict):
+        return part
+    for key in part:
+        if str(key).startswith(NAME):
+            return _read_quickly(files[Path(key.removeprefix(NAME))])
+    return {key: _spelled_out(below, files) for key, below in part.items()}
+
+
+def _read_quickly(file: Path) -> dict[str, Any]:
+    """A document as OmegaConf reads it, with the parser written in C where there is one."""
+    from omegaconf._utils import get_yaml_loader
+
+    loader = get_yaml_loader()
+    if hasattr(yaml, "CSafeLoader"):
+        loader = type("Quick", (yaml.CSafeLoader, loader), {})
+    data = yaml.load(file.read_text("utf-8"), Loader=loader)  # noqa: S506 - both are safe loaders
+    if not isinstance(data, dict):
+        raise ValueError(f"{file} does not hold keys and values.")
+    return data
 
 
 def _search_path(found: Shelves) -> list[str]:
@@ -493,6 +594,9 @@ def _resolved(data: dict[str, Any], where: Locator) -> dict[str, Any]:
     """The data with `${other.key}` replaced by what it stands for."""
     if not any(isinstance(thing, str) and "${" in thing for _, thing in _walk(data)):
         return data
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+
     try:
         resolved: dict[str, Any] = OmegaConf.to_container(OmegaConf.create(data), resolve=True)  # type: ignore[assignment]
     except OmegaConfBaseException as error:

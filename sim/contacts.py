@@ -7,10 +7,14 @@ of array operations; nothing here is an object per patient.
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from sim.kernels import kernel
+from sim.streams import Floats
 
 NEED, REQUEST, VISIT = 0, 1, 2
 """What a contact is: a need without a door, a request for an appointment, presence at a service point."""
@@ -52,6 +56,8 @@ CONTACT = np.dtype(
 WORDS = CONTACT.itemsize // 8
 assert CONTACT.itemsize % 8 == 0
 
+_GROUP_ABOVE, _FINE = np.uint64(44), float(1 << 20)
+
 Rows = NDArray[Any]
 """Structured array with dtype CONTACT, shape (contacts,)."""
 
@@ -81,6 +87,63 @@ def join(parts: list[Rows]) -> Rows:
     return np.concatenate([p.view(np.uint64) for p in parts]).view(CONTACT)
 
 
+def in_order(group: NDArray[Any], time: Floats, key: NDArray[np.uint64]) -> NDArray[np.int64]:
+    """Order by group (below 2**20), time, key; ties in time are rare and cost a second sort only then."""
+    packed = np.empty(len(time), dtype=np.uint64)
+    _pack(group, time, packed)
+    order = np.argsort(packed)
+    return np.lexsort((key, time, group)) if _has_ties(packed, order) else order
+
+
+@kernel
+def _pack(group: Any, time: Any, packed: Any) -> None:
+    """Time below the group's number, in 2**-20 minutes from the earliest, to sort by both at once."""
+    earliest = np.inf
+    for i in range(len(time)):
+        earliest = min(earliest, time[i])
+    for i in range(len(time)):
+        packed[i] = (np.uint64(group[i]) << _GROUP_ABOVE) | np.uint64((time[i] - earliest) * _FINE)
+
+
+@kernel
+def _has_ties(packed: Any, order: Any) -> bool:
+    for i in range(1, len(order)):  # noqa: SIM110  (compiled)
+        if packed[order[i]] == packed[order[i - 1]]:
+            return True
+    return False
+
+
+def deal(rows: Rows, pile: NDArray[np.int64], piles: int) -> list[Rows]:
+    """The rows of each pile, in their order; `pile`: the number of each row's, from 0 to `piles` - 1."""
+    return deal_all([(rows, pile)], piles)
+
+
+def deal_all(parts: list[tuple[Rows, NDArray[np.int64]]], piles: int) -> list[Rows]:
+    """The same for rows in several parts, which need not be joined before."""
+    edges = np.zeros(piles + 1, dtype=np.int64)
+    for _, pile in parts:
+        _count(pile, edges)
+    bounds = np.cumsum(edges).tolist()
+    dealt, place = np.empty(bounds[-1], dtype=CONTACT), np.array(bounds)
+    for rows, pile in parts:
+        _deal(rows, pile, place, dealt)
+    return [dealt[a:b] for a, b in pairwise(bounds)]
+
+
+@kernel
+def _count(pile: Any, edges: Any) -> None:
+    for i in range(len(pile)):
+        edges[pile[i] + 1] += 1
+
+
+@kernel
+def _deal(rows: Any, pile: Any, place: Any, dealt: Any) -> None:
+    """Put each row at the next place of its pile."""
+    for i in range(len(pile)):
+        dealt[place[pile[i]]] = rows[i]
+        place[pile[i]] += 1
+
+
 class Diary:
     """Contacts to come, by window."""
 
@@ -95,16 +158,10 @@ class Diary:
         """
         if not len(rows):
             return
-        page = np.clip(rows["time"] // self.window, not_before, len(self.pages)).astype(np.int16)
-        order = np.argsort(page, kind="stable")
-        pages, starts = np.unique(page[order], return_index=True)
-        if len(pages) == 1:
-            pieces = [rows]
-        else:
-            sorted_rows = take(rows, order)
-            pieces = [sorted_rows[a:b] for a, b in zip(starts, [*starts[1:], len(rows)], strict=True)]
-        for number, piece in zip(pages.tolist(), pieces, strict=True):
-            if number < len(self.pages):
+        page = np.clip(rows["time"] // self.window, not_before, len(self.pages)).astype(np.int64)
+        first = int(page.min())
+        for number, piece in enumerate(deal(rows, page - first, int(page.max()) - first + 1), first):
+            if len(piece) and number < len(self.pages):
                 self.pages[number].append(piece)
 
     def hand_on(self, rows: Rows, window: int) -> None:
@@ -112,7 +169,7 @@ class Diary:
         if len(rows) and window < len(self.pages):
             self.pages[window].append(rows)
 
-    def due(self, window: int) -> Rows:
+    def due(self, window: int) -> list[Rows]:
         """All contacts of a window; they are handed out once."""
         parts, self.pages[window] = self.pages[window], []
-        return join(parts)
+        return parts

@@ -9,6 +9,7 @@ interval.
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -17,9 +18,9 @@ from pydantic import Field, model_validator
 from scipy.special import pdtr, pdtrik
 
 from sim import care, contacts, streams
-from sim.care import Care
 from sim.citation import Figure, Figures
-from sim.contacts import Rows
+from sim.contacts import CONTACT, OTHER, Rows
+from sim.kernels import kernel, table
 from sim.network import Network
 from sim.population import AGES, Population
 from sim.schema import Closed, Name
@@ -28,6 +29,9 @@ from sim.timetable import DAY, Timetable
 
 CHUNK = 28
 """Days drawn ahead at a time."""
+WEEK, WEEK_HOURS = 7 * DAY, 7 * 24
+CELL = ("rate", "first", "size", "key", "condition", "profile", "facility")
+"""Columns of the cells in which episodes arise."""
 
 
 class NeedSpec(Closed):
@@ -87,6 +91,11 @@ def expected_rates(spec: DemandSpec, conditions: list[str]) -> Floats:
     return np.array(rates)
 
 
+def _rows(cells: dict[str, list[Any]]) -> NDArray[Any]:
+    types = {"rate": np.float64, "key": np.uint64}
+    return table(**{name: np.array(column, dtype=types.get(name, np.int64)) for name, column in cells.items()})
+
+
 @dataclass
 class Panel:
     """Long-term patients of one replication, as columns."""
@@ -133,9 +142,9 @@ class Demand:
         self.inflow = self._inflow()
         self.panel = self._panel([c for c in network.conditions if spec.needs[c].prevalence is not None], area_factor)
 
-    def _cells(self, acute: list[str], area_factor: Floats) -> dict[str, NDArray[Any]]:
-        """One cell per (area, age band, condition): yearly rate, first resident, residents, key."""
-        out: dict[str, list[Any]] = {name: [] for name in ("rate", "first", "size", "key", "condition", "profile")}
+    def _cells(self, acute: list[str], area_factor: Floats) -> NDArray[Any]:
+        """One cell per (area, age band, condition): yearly rate, key, condition, profile, first resident, residents."""
+        out: dict[str, list[Any]] = {name: [] for name in CELL}
         for a, area in enumerate(self.network.areas):
             for g, age in enumerate(AGES):
                 size = int(self.population.counts[a, g])
@@ -148,19 +157,23 @@ class Demand:
                     out["key"].append(streams.key(*self.luck, "need", area, age, c))
                     out["condition"].append(self.network.conditions.index(c))
                     out["profile"].append(self.profiles.index(need.profile))
-        return {name: np.array(column) for name, column in out.items()}
+                    out["facility"].append(-1)
+        return _rows(out)
 
-    def _inflow(self) -> dict[str, NDArray[Any]]:
-        out: dict[str, list[Any]] = {name: [] for name in ("rate", "key", "condition", "profile", "facility")}
+    def _inflow(self) -> NDArray[Any]:
+        """The same for those who come from elsewhere to a facility: cells without residents."""
+        out: dict[str, list[Any]] = {name: [] for name in CELL}
         for facility in sorted(self.spec.inflow):
             flow = self.spec.inflow[facility]
             for c in sorted(flow.conditions):
                 out["rate"].append(flow.per_year.value * flow.conditions[c] / sum(flow.conditions.values()))
+                out["first"].append(-1)
+                out["size"].append(0)
                 out["key"].append(streams.key(*self.luck, "inflow", facility, c))
                 out["condition"].append(self.network.conditions.index(c))
                 out["profile"].append(self.profiles.index(self.spec.needs[c].profile))
                 out["facility"].append(self.network.facility_index(facility))
-        return {name: np.array(column) for name, column in out.items()}
+        return _rows(out)
 
     def _panel(self, chronic: list[str], area_factor: Floats) -> Panel:
         people, condition, interval = [], [], []
@@ -184,85 +197,110 @@ class Demand:
         usual, chosen_in = np.full(len(person), -1, np.int32), np.full(len(person), -1, np.int16)
         return Panel(person, which, key, phase, gap, usual, chosen_in)
 
-    def chunk(self, number: int) -> Rows:
-        """All needs of 28 days, unsorted: key, time, person, condition, origin (facility of an inflow), panel."""
+    @cached_property
+    def patients(self) -> NDArray[Any]:
+        """The long-term patients as rows."""
+        return table(**vars(self.panel))
+
+    def chunk(self, number: int, world: int = 0, first_panel: int = 0) -> Rows:
+        """All needs of 28 days, unsorted: key, time, person, condition, origin (facility of an inflow), panel.
+
+        `world`: the replication's place in its batch; `first_panel`: the number of its first long-term patient there.
+        """
         first_day = number * CHUNK
         weights = [self.timetable.weights(self.timetable.spec.profiles[p], first_day, CHUNK) for p in self.profiles]
-        acute = [self._episodes(number, first_day, weights), self._visitors(number, first_day, weights)]
-        return contacts.join([*acute, self._follow_ups(first_day, weights)])
+        passed = np.array([passed_of(w.ravel()) for w in weights])
+        acute = [self._episodes(cells, number, passed, world) for cells in (self.cells, self.inflow)]
+        return contacts.join([*acute, self._follow_ups(first_day * DAY, passed, world, first_panel)])
 
-    def _episodes(self, number: int, first_day: int, weights: list[Floats]) -> Rows:
-        cells = self.cells
-        owner, key = _arrivals(cells["rate"], cells["key"], cells["profile"], number, weights)
-        rows = contacts.empty(len(key))
-        rows["key"] = key
-        rows["time"] = _times(key, cells["profile"][owner], weights) + first_day * DAY
-        rows["condition"] = cells["condition"][owner]
-        nth = (streams.uniform(key, Purpose.PERSON) * cells["size"][owner]).astype(np.int64)
-        rows["person"] = cells["first"][owner] + nth
+    def _episodes(self, cells: NDArray[Any], number: int, passed: NDArray[Any], world: int) -> Rows:
+        """Poisson numbers by inversion of one number per cell, then each episode by numbers of its own."""
+        key = streams.child(cells["key"], number)
+        mass = passed["weight"][cells["profile"], -1]
+        count = _poisson(streams.uniform(key, Purpose.TIME), cells["rate"] * mass / 365.0)
+        rows = np.zeros(int(count.sum()), dtype=CONTACT)
+        _write_episodes(rows, world, cells, count, key, passed, number * CHUNK * DAY)
         return rows
 
-    def _visitors(self, number: int, first_day: int, weights: list[Floats]) -> Rows:
-        flow = self.inflow
-        if not len(flow["rate"]):
-            return contacts.empty(0)
-        owner, key = _arrivals(flow["rate"], flow["key"], flow["profile"], number, weights)
-        rows = contacts.empty(len(key))
-        rows["key"] = key
-        rows["time"] = _times(key, flow["profile"][owner], weights) + first_day * DAY
-        rows["condition"] = flow["condition"][owner]
-        rows["origin"] = flow["facility"][owner]
-        return rows
-
-    def _follow_ups(self, first_day: int, weights: list[Floats]) -> Rows:
+    def _follow_ups(self, start: float, passed: NDArray[Any], world: int, first_panel: int) -> Rows:
         """Follow-ups due in these days: the interval decides the week, the weekly profile the day and minute."""
         panel = self.panel
-        if not len(panel.person):
-            return contacts.empty(0)
-        start, end = first_day * DAY, (first_day + CHUNK) * DAY
-        number = np.maximum(np.ceil((start - panel.phase) / panel.interval), 0.0)
-        parts: list[Rows] = []
-        while True:
-            due = panel.phase + number * panel.interval
-            here = np.flatnonzero(due < end)
-            if not len(here):
-                return contacts.join(parts)
-            parts.append(self._visits_of(here, due[here], number[here].astype(np.int64), first_day, weights))
-            number = number + 1
-
-    def _visits_of(
-        self, who: NDArray[np.int64], due: Floats, ordinal: NDArray[np.int64], first_day: int, weights: list[Floats]
-    ) -> Rows:
-        panel = self.panel
-        rows = contacts.empty(len(who))
-        rows["key"] = streams.child(panel.key[who], ordinal)
-        rows["condition"] = panel.condition[who]
-        rows["person"] = panel.person[who]
-        rows["panel"] = who
-        rows["chronic"] = 1
-        week = ((due - first_day * DAY) // (7 * DAY)).astype(np.int64)
-        profile = self.profile_of[rows["condition"]]
-        u = streams.uniform(rows["key"], Purpose.TIME)
-        time = np.empty(len(who))
-        for p, table in enumerate(weights):
-            pick = np.flatnonzero(profile == p)
-            by_week = np.concatenate([[0.0], np.cumsum(table.reshape(-1, 7 * 24).sum(axis=1))])
-            mass = by_week[week[pick]] + u[pick] * np.diff(by_week)[week[pick]]
-            time[pick] = first_day * DAY + _inverse(table.ravel(), mass / by_week[-1])
-        rows["time"] = time
+        first = np.maximum(np.ceil((start - panel.phase) / panel.interval), 0.0)
+        beyond = np.maximum(np.ceil((start + CHUNK * DAY - panel.phase) / panel.interval), 0.0)
+        number = (beyond - first).astype(np.int64)
+        rows = np.zeros(int(number.sum()), dtype=CONTACT)
+        _write_follow_ups(
+            rows, world, first_panel, self.patients, first.astype(np.int64), number, self.profile_of, passed, start
+        )
         return rows
 
 
-def _arrivals(
-    rate: Floats, key: Keys, profile: NDArray[np.int64], number: int, weights: list[Floats]
-) -> tuple[NDArray[np.int64], Keys]:
-    """Poisson numbers of a chunk by inversion: owner cell and key of each arrival."""
-    mass = np.array([w.sum() for w in weights])[profile]
-    chunk_key = streams.child(key, number)
-    count = _poisson(streams.uniform(chunk_key, Purpose.TIME), rate * mass / 365.0)
-    owner = np.repeat(np.arange(len(rate)), count)
-    ordinal = np.arange(len(owner)) - np.repeat(np.cumsum(count) - count, count)
-    return owner, streams.child(chunk_key[owner], ordinal)
+@kernel
+def _blank(who: Any, world: int) -> None:
+    """Nothing is known yet but the replication."""
+    who["world"], who["cls"] = world, OTHER
+    who["person"] = who["point"] = who["origin"] = who["panel"] = -1
+
+
+@kernel
+def _write_episodes(
+    rows: Rows, world: int, cells: Any, count: Any, keys: Any, passed: NDArray[Any], start: float
+) -> None:
+    """`count` episodes of each cell, whose key for these days is in `keys`."""
+    n = 0
+    for c in range(len(cells)):
+        cell = cells[c]
+        for nth in range(count[c]):
+            who, n = rows[n], n + 1
+            key = streams.child_of(keys[c], nth)
+            _blank(who, world)
+            who["key"] = key
+            who["time"] = start + moment_of(passed[cell["profile"]], streams.uniform_of(key, Purpose.TIME, 0))
+            who["condition"], who["origin"] = cell["condition"], cell["facility"]
+            who["person"] = cell["first"] + int(streams.uniform_of(key, Purpose.PERSON, 0) * cell["size"])
+
+
+@kernel
+def _write_follow_ups(
+    rows: Rows, world: int, first_panel: int, patients: Any, first: Any, number: Any, profile_of: Any, passed: Any,
+    start: float,
+) -> None:  # fmt: skip
+    """The follow-ups of each patient from the `first` on, so many in `number`."""
+    n = 0
+    for p in range(len(patients)):
+        patient = patients[p]
+        for nth in range(first[p], first[p] + number[p]):
+            who, n = rows[n], n + 1
+            key = streams.child_of(patient["key"], nth)
+            due = patient["phase"] + nth * patient["interval"]
+            week = min(max(int((due - start) // WEEK), 0), CHUNK // 7 - 1)
+            hours = passed[profile_of[int(patient["condition"])]]
+            before, after = hours[week * WEEK_HOURS]["weight"], hours[(week + 1) * WEEK_HOURS]["weight"]
+            share = (before + streams.uniform_of(key, Purpose.TIME, 0) * (after - before)) / hours[-1]["weight"]
+            _blank(who, world)
+            who["key"], who["time"] = key, start + moment_of(hours, share)
+            who["person"], who["condition"] = patient["person"], patient["condition"]
+            who["panel"], who["chronic"] = first_panel + p, 1
+
+
+def passed_of(weights: Floats) -> NDArray[Any]:
+    """Sums of hourly weights from 0, and for even shares of their total the hour in which each passes; (hours + 1,)."""
+    hours = np.concatenate([[0.0], np.cumsum(weights)])
+    even = np.arange(len(hours)) / len(hours) * hours[-1]
+    return table(weight=hours, hour_of=np.searchsorted(hours, even, side="right") - 1)
+
+
+@kernel
+def moment_of(passed: Any, share: float) -> float:
+    """Minute at which a share of the hourly weights has passed (`passed_of`); uniform inside an hour."""
+    last = len(passed) - 2
+    hour = min(passed[min(int(share * len(passed)), last)]["hour_of"], last)
+    mass = share * passed[last + 1]["weight"]
+    while hour < last and passed[hour + 1]["weight"] <= mass:
+        hour += 1
+    before = passed[hour]["weight"]
+    width = passed[hour + 1]["weight"] - before
+    return (hour + (mass - before) / width if width > 0 else hour) * 60.0
 
 
 def _poisson(u: Floats, mean: Floats) -> NDArray[np.int64]:
@@ -272,23 +310,9 @@ def _poisson(u: Floats, mean: Floats) -> NDArray[np.int64]:
     return np.asarray(np.where(pdtr(below, mean) >= u, below, k).astype(np.int64))
 
 
-def _times(key: Keys, profile: NDArray[np.int64], weights: list[Floats]) -> Floats:
-    """Minutes from the start of the chunk, by inversion of the profile."""
-    u = streams.uniform(key, Purpose.TIME)
-    time = np.empty(len(key))
-    for p, table in enumerate(weights):
-        pick = profile == p
-        time[pick] = _inverse(table.ravel(), u[pick])
-    return time
-
-
-def _inverse(hourly: Floats, u: Floats) -> Floats:
-    """Minutes at which a share u of the hourly weights has passed; uniform inside an hour."""
-    edges = np.concatenate([[0.0], np.cumsum(hourly)])
-    return np.asarray(np.interp(u * edges[-1], edges, np.arange(len(edges)) * 60.0))
-
-
-def settle_truth(rows: Rows, care_figures: Care) -> None:
-    """Write into each new need what is true of the episode."""
-    world, condition = rows["world"].astype(np.int64), rows["condition"].astype(np.int64)
-    rows["need"], rows["admit"] = care.truth(care_figures, rows["key"], world, condition)
+@kernel
+def settle_truth(rows: Rows, conditions: Any) -> None:
+    """Write into each new need what is true of the episode (`conditions`: of care.CareTables)."""
+    for i in range(len(rows)):
+        who = rows[i]
+        who["need"], who["admit"] = care.truth(conditions[int(who["world"]), int(who["condition"])], who["key"])

@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from loky import ProcessPoolExecutor
 
 from sim.compose import ExecutionSpec
 from sim.results import Damaged, Tasks, task_keys
+from sim.schema import Failure
 
 LIVES = 3
 """Times that a task may take its worker down with it before it counts as failed."""
@@ -87,7 +87,7 @@ class Pack:
         return str(first) if first == last else f"{first.scenario}, replications {first.replication}-{last.replication}"
 
 
-class Failed(Exception):
+class Failed(Failure):
     """Tasks that could not be done, and why; all others are finished and kept."""
 
     def __init__(self, failures: Mapping[Task, BaseException], tasks: int) -> None:
@@ -187,6 +187,8 @@ class _Shift:
     def _hire(self) -> Executor:
         if self.workers <= 1:
             return _Here()
+        from loky import ProcessPoolExecutor  # not needed where this process does the work
+
         pool: Executor = ProcessPoolExecutor(self.workers, env=ONE_THREAD, initializer=_leave_interrupts_to_the_parent)
         return pool
 
@@ -259,6 +261,6 @@ def _leave_interrupts_to_the_parent() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
-def _dismiss(pool: Executor, *, at_once: bool) -> None:
-    if isinstance(pool, ProcessPoolExecutor):
+def _dismiss(pool: Any, *, at_once: bool) -> None:
+    if not isinstance(pool, _Here):
         pool.shutdown(wait=True, kill_workers=at_once)

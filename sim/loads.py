@@ -19,7 +19,7 @@ from sim.network import EMERGENCY_LAYER, Capacities, Level, Network
 from sim.population import AGES
 from sim.records import ward_name
 from sim.streams import Floats
-from sim.timetable import DAY, HALF_DAY, Openings, Timetable
+from sim.timetable import DAY, HALF_DAY, Timetable
 
 YEAR = 365.0
 
@@ -30,7 +30,6 @@ class Forecast:
 
     network: Network
     timetable: Timetable
-    openings: Openings
     care: Care
     choice: Choice
     capacities: Capacities

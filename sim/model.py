@@ -8,6 +8,7 @@ move: each window is an event of one process, each stay an event of its own.
 from __future__ import annotations
 
 import gc
+from bisect import bisect_right
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from datetime import date
@@ -19,25 +20,26 @@ import pandas as pd
 import simpy
 from numpy.typing import NDArray
 
-from sim import beds, contacts, referral, streams
+from sim import beds, contacts, referral, streams, timetable
 from sim.beds import BedPool
 from sim.care import Care, CareSpec
 from sim.choice import Choice, ChoiceSpec, PerceivedWaits
 from sim.citation import draw
 from sim.contacts import Rows
 from sim.demand import CHUNK, Demand, DemandSpec, expected_rates, join_panels, settle_truth
-from sim.journey import Journey, RulesInForce
+from sim.doors import People, Place
+from sim.journey import Journey
 from sim.loads import Forecast
 from sim.network import Level, Network, NetworkSpec
 from sim.policy import Policy, Rules
 from sim.population import AGES, Population, PopulationSpec
-from sim.records import Ledger, Leg
+from sim.records import LEG, Ledger, Legs
 from sim.referral import ReferralSpec, UpRules
-from sim.sessions import WaitingRooms
+from sim.sessions import Rooms
 from sim.slots import SlotBook
 from sim.stays import OPENINGS, Course, Hospital, Stay
 from sim.streams import Purpose
-from sim.timetable import DAY, Openings, Timetable, TimetableSpec
+from sim.timetable import DAY, Timetable, TimetableSpec
 
 STEP_DOWN_WARDS = 3
 """Wards a patient who steps down may be offered, nearest first."""
@@ -107,7 +109,7 @@ class Model:
         self._build_journey()
         self._build_hospitals()
         self.forecasts = [self._forecast(w) for w in range(self.worlds)]
-        self.rule_dates = {d for p in self.policies for d in p.dates()}
+        self.rule_dates = sorted({d for p in self.policies for d in p.dates()})
 
     def _build_choice(self) -> None:
         conditions = self.case.care.conditions
@@ -140,25 +142,27 @@ class Model:
             self.demands.append(Demand(spec, self.population, factors[w], timetable, self.network, case.seed, r))
         self.panel_first = np.cumsum([0, *(len(d.panel.person) for d in self.demands)])
         """First row of each replication among the long-term patients of all."""
-        self.chunk_rows = contacts.empty(0)
-        self.chunk_edges: NDArray[np.int64] = np.empty(0, dtype=np.int64)
+        self.chunk: list[Rows] = []
+        """Needs of the 28 days now drawn, by window."""
 
     def _build_journey(self) -> None:
         net = self.network
-        openings = Openings(self.timetable, net.patterns)
-        doctors = np.array([c.doctors for c in self.capacities])
-        slots = np.array([c.slots for c in self.capacities])
-        extra = np.array([c.extra for c in self.capacities]).ravel()
-        ahead = np.array([s.booking_days.value for s in self.choice_specs])
-        rooms = WaitingRooms(net, openings, self.care, doctors)
-        book = SlotBook(openings, net.point_pattern, slots, ahead, net.is_lead[net.point_facility])
+        opening = timetable.hours(self.timetable, net.patterns)
+
+        def each(what: str) -> NDArray[Any]:
+            return np.array([getattr(c, what) for c in self.capacities])
+
+        under_quota = net.is_lead[net.point_facility]
+        ahead = self.choice.days_ahead
+        book = SlotBook(opening, net.point_pattern, each("slots"), each("extra"), ahead, under_quota)
         self.ledger = Ledger(net, self.timetable, self.worlds, self.conditions, self.case.record == "visits")
-        travel = np.array([c.travel for c in self.capacities])
-        panel = join_panels([d.panel for d in self.demands])
+        place = Place.of(net, self.choice, self.ledger, each("travel"))
+        people = People.of(self.population, join_panels([d.panel for d in self.demands]), self.choice)
+        rooms = Rooms(place.points, opening, self.care, each("doctors"))
         self.journey = Journey(
-            net, self.population, self.timetable, self.care, self.choice, self.waits, rooms, book, extra, panel,
-            self.ledger, travel,
-        )  # fmt: skip
+            place, people, self.timetable, opening, self.care, self.choice, self.waits, rooms, book, self.ledger
+        )
+        self.journey.slot_share = self._slot_share
         self.journey.ask_for_bed = self._ask_for_bed
         self.journey.stay_outside = self._stay_outside
 
@@ -172,6 +176,8 @@ class Model:
             hospital.goes_down = self._goes_down
             hospital.downstream = self._downstream
             hospital.gives_up = self._elsewhere
+        self.legs_outside: list[tuple[Any, ...]] = []
+        """Stays outside the area since the ledger was last written, as rows of LEG."""
         wards = self.network.wards
         self.hospital_facilities = np.flatnonzero(self.network.level[:-1] >= Level.secondary).tolist()
         self.step_down_wards = self._step_down_wards()
@@ -205,22 +211,23 @@ class Model:
             return np.array([read(r) for r in rules])
 
         up = UpRules(
-            formal_share=each(lambda r: r.up_referral.formal_share),
-            accepted=each(lambda r: r.up_referral.accepted),
-            delay_days=each(lambda r: r.up_referral.platform_delay_days),
+            formal_share=each(lambda r: float(r.up_referral.formal_share)),
+            accepted=each(lambda r: float(r.up_referral.accepted)),
+            delay_days=each(lambda r: float(r.up_referral.platform_delay_days)),
             referred_arrive=np.array([s.referred_arrive.value for s in self.referral_specs]),
             follows_advice=np.array([s.follows_advice.value for s in self.choice_specs]),
             to_lead=np.array([s.to_lead.value for s in self.referral_specs]),
         )
         people = zip(self.population_specs, rules, strict=True)
         contracted = [self.population.contracts(s, r.contracts.coverage) for s, r in people]
-        self.journey.rules = RulesInForce(
-            adherence=each(lambda r: r.first_contact.adherence).astype(float),
-            priority=each(lambda r: r.priority.referred_contracted),
-            up=up,
-            contracted=np.array([np.append(c, False) for c in contracted]),
-            slot_share=self._slot_share,
-            release_days=each(lambda r: r.slot_quota.released_days_before).astype(np.int64),
+        levers = {
+            "adherence": each(lambda r: float(r.first_contact.adherence)),
+            "priority": each(lambda r: r.priority.referred_contracted),
+        }
+        self.journey.put_in_force(
+            levers | vars(up),
+            np.array([np.append(c, False) for c in contracted]),
+            each(lambda r: r.slot_quota.released_days_before).astype(np.int64),
         )
         for w, hospital in enumerate(self.hospitals):
             hospital.release_after = float(rules[w].bed_quota.released_after_hours) * 60.0
@@ -236,21 +243,26 @@ class Model:
     def _slot_share(self, day: int) -> list[Fraction]:
         """The quota of slots for sessions on a day of the run."""
         when = self.timetable.date(day)
-        if when not in self._shares:
-            self._shares[when] = [Fraction(p.on(when).slot_quota.held_for_referral) for p in self.policies]
-        return self._shares[when]
+        period = bisect_right(self.rule_dates, when)
+        if period not in self._shares:
+            self._shares[period] = [Fraction(p.on(when).slot_quota.held_for_referral) for p in self.policies]
+        return self._shares[period]
 
     # ---------------------------------------------------------------- time
 
     def run(self, progress: Callable[[int], None]) -> None:
         """Run to the horizon."""
-        self._shares: dict[date, list[Fraction]] = {}
+        self._shares: dict[int, list[Fraction]] = {}
         self._put_in_force(0)
         self.journey.open_books()
         self.env.process(self._windows(progress))
-        gc.freeze()  # residents and tables stay for the whole run: nothing to look for among them
-        self.env.run(until=self.timetable.horizon)
-        gc.unfreeze()
+        was_collecting = gc.isenabled()
+        gc.disable()  # stays leave no cycles behind: nothing to look for among millions of events
+        try:
+            self.env.run(until=self.timetable.horizon)
+        finally:
+            if was_collecting:
+                gc.enable()
         self._write_stays()
         self._write_beds(self.timetable.days - 1)
 
@@ -287,20 +299,15 @@ class Model:
         chunk, place = divmod(number, per_chunk)
         if place == 0:
             self._draw_chunk(chunk, per_chunk)
-        return self.chunk_rows[self.chunk_edges[place] : self.chunk_edges[place + 1]].copy()
+        return self.chunk[place]
 
     def _draw_chunk(self, chunk: int, windows: int) -> None:
         parts = []
         for w, demand in enumerate(self.demands):
-            rows = demand.chunk(chunk)
-            rows["world"] = w
-            rows["panel"][rows["panel"] >= 0] += self.panel_first[w]
-            parts.append(rows)
-        rows = contacts.join(parts)
-        settle_truth(rows, self.care)
-        window = (rows["time"] // self.timetable.window - chunk * windows).astype(np.int16)
-        self.chunk_rows = contacts.take(rows, np.argsort(window, kind="stable"))
-        self.chunk_edges = np.concatenate([[0], np.cumsum(np.bincount(window, minlength=windows))])
+            rows = demand.chunk(chunk, w, int(self.panel_first[w]))
+            settle_truth(rows, self.journey.town.conditions)
+            parts.append((rows, (rows["time"] // self.timetable.window).astype(np.int64) - chunk * windows))
+        self.chunk = contacts.deal_all(parts, windows)
 
     # ---------------------------------------------------------------- beds
 
@@ -308,13 +315,12 @@ class Model:
         self, rows: Rows, ward: NDArray[np.int64], entry: NDArray[np.int64], when: NDArray[np.float64]
     ) -> None:
         """Bed requests of patients to be admitted, each at its own minute."""
-        columns = (self._courses(rows, ward, entry), ward.tolist(), entry.tolist(), when.tolist())
-        for course, n, how, minute in zip(*columns, strict=True):
-            Stay(self.hospitals[course.world], course, n, how, self._rank(course.world, how), minute)
-
-    def _rank(self, world: int, entry: int) -> int:
-        """Place on a waiting list: emergencies first, then by class where the policy grants it."""
-        return entry if entry == beds.EMERGENCY or self.priority[world] else beds.OTHER
+        # place on a waiting list: emergencies first, then by class where the policy grants it
+        by_class = (entry == beds.EMERGENCY) | np.array(self.priority, dtype=bool)[rows["world"]]
+        columns = (ward, entry, np.where(by_class, entry, beds.OTHER), when)
+        hospitals, courses = self.hospitals, self._courses(rows, ward, entry)
+        for course, n, how, rank, minute in zip(courses, *(c.tolist() for c in columns), strict=True):
+            Stay(hospitals[course.world], course, n, how, rank, minute)
 
     def _courses(self, rows: Rows, ward: NDArray[np.int64], entry: NDArray[np.int64]) -> list[Course]:
         """What is true of each stay, from the episode's own numbers."""
@@ -323,14 +329,14 @@ class Model:
         level = self.network.level[self.ledger.ward_facility[ward]]
         mean = self.care.stay_minutes[world, condition] * self.care.stay_at[world, level]
         minutes = mean * streams.lognormal(streams.cell(key, Purpose.STAY), self.care.stay_cv[world, condition])
-        acute = minutes * (1.0 - self.care.recovery[world, condition])
         may = streams.uniform(key, Purpose.STEP_ELIGIBLE) < self.care.step_down[world, condition]
         may &= (rows["person"] >= 0) & (level >= Level.secondary)
+        acute = np.where(may, minutes * (1.0 - self.care.recovery[world, condition]), np.inf)
         proposal, consent = streams.uniform(key, Purpose.PROPOSAL), streams.uniform(key, Purpose.CONSENT)
         patience = streams.lognormal(streams.cell(key, Purpose.BED_PATIENCE), 0.5) * self.care.bed_patience[world]
         patience[entry == beds.EMERGENCY] = np.inf
         person, need = rows["person"], rows["need"]
-        columns = (world, key, person, condition, need, minutes, acute, may, proposal, consent, patience)
+        columns = (world, key, person, condition, need, minutes, acute, proposal, consent, patience)
         return list(map(Course._make, zip(*(c.tolist() for c in columns), strict=True)))
 
     def _goes_down(self, course: Course) -> bool:
@@ -339,7 +345,7 @@ class Model:
 
     def _downstream(self, course: Course, ward: int) -> list[int]:
         facility = self.network.wards[ward].facility
-        group, area = int(self.network.group[facility]), int(self.journey.area[course.person])
+        group, area = int(self.network.group[facility]), int(self.journey.town.people.residents[course.person]["area"])
         near = self.step_down_wards.get((course.world, group, area), [])
         return [n for n in near if self.network.wards[n].facility != facility]
 
@@ -369,9 +375,9 @@ class Model:
         admitted = now + self.outside_wait[c.world]
         shape = c.minutes / max(self.care.stay_minutes[c.world, c.condition], 1.0)
         home = admitted + shape * self.outside_stay[c.world]
-        leg = Leg(c.world, c.key, c.person, c.condition, ward, beds.OTHER, now, admitted, home, admitted, False)
-        if leg.discharged < self.timetable.horizon:
-            self.ledger.add_stays([leg])
+        if home < self.timetable.horizon:
+            leg = (c.world, c.key, c.person, c.condition, ward, beds.OTHER, -1, now, admitted, home, admitted, False)
+            self.ledger.add_stays(np.array([leg], dtype=LEG))
 
     def _stay_outside(self, rows: Rows, when: NDArray[np.float64]) -> None:
         """Stays of residents at hospitals outside the area."""
@@ -380,42 +386,42 @@ class Model:
         shape = streams.lognormal(cells, self.care.stay_cv[world, condition])
         admitted = when + self.outside_wait[world]
         discharged = admitted + shape * self.outside_stay[world]
-        columns = (world, rows["key"], rows["person"], condition, when, admitted, discharged)
-        ward = len(self.network.wards)
-        self.ledger.add_stays([
-            Leg(w, k, p, c, ward, beds.OTHER, asked, a, d, a, False)
-            for w, k, p, c, asked, a, d in zip(*(x.tolist() for x in columns), strict=True)
-            if d < self.timetable.horizon
-        ])  # fmt: skip
+        legs = np.zeros(len(rows), dtype=LEG)
+        legs["world"], legs["condition"] = world, condition
+        legs["key"], legs["person"] = rows["key"], rows["person"]
+        legs["ward"], legs["entry"], legs["came_from"] = len(self.network.wards), beds.OTHER, -1
+        legs["requested"], legs["discharged"] = when, discharged
+        legs["admitted"] = legs["first_admitted"] = admitted
+        self.legs_outside += legs[discharged < self.timetable.horizon].tolist()
 
     # ---------------------------------------------------------------- writing down
 
     def _write_stays(self) -> None:
-        for hospital in self.hospitals:
-            self.ledger.add_stays(hospital.legs)
-            self._write_down_referrals(hospital.legs)
-            hospital.legs.clear()
+        ended = [self.legs_outside, *(hospital.legs for hospital in self.hospitals)]
+        legs = np.array([leg for each in ended for leg in each], dtype=LEG)
+        self.ledger.add_stays(legs)
+        self._write_down_referrals(legs[legs["entry"] == beds.STEP_DOWN])
+        for each in ended:
+            each.clear()
 
-    def _write_down_referrals(self, legs: list[Leg]) -> None:
+    def _write_down_referrals(self, legs: Legs) -> None:
         """Legs that began with a step down complete a formal referral downwards."""
-        for leg in (x for x in legs if x.entry == beds.STEP_DOWN):
-            month = self.ledger.month(np.array([leg.admitted]))
-            to = self.network.wards[leg.ward].facility
-            level = self.network.level[self.ledger.ward_facility[leg.came_from]]
-            at = self.ledger.referrals.index(leg.world, month, 1, 0, level, to, 0)
-            self.ledger.referrals.add(at, referrals=1)
+        table, facility = self.ledger.referrals, self.ledger.ward_facility
+        month = self.ledger.month(legs["admitted"])
+        level = self.network.level[facility[legs["came_from"]]]
+        table.add(table.index(legs["world"], month, 1, 0, level, facility[legs["ward"]], 0), referrals=1)
 
     def _census(self, day: int) -> None:
         """Midnight: occupied and held beds of every pool, dated to the day that ends."""
-        month = int(self.timetable.month[day])
-        table = self.ledger.beds
-        for w, hospital in enumerate(self.hospitals):
-            at = table.index(w, month, np.arange(len(hospital.pools)))
-            table.counts["bed_days"][at] += self.capacities[w].beds
-            table.counts["occupied_days"][at] += np.array([p.occupied for p in hospital.pools], dtype=np.int64)
-            used = np.array([p.in_held for p in hospital.pools], dtype=np.int64)
-            table.counts["held_days"][at] += used + np.array([len(p.held) for p in hospital.pools], dtype=np.int64)
-            table.counts["used_held_days"][at] += used
+        table, month = self.ledger.beds, int(self.timetable.month[day])
+        pools = [pool for hospital in self.hospitals for pool in hospital.pools]
+        counts = np.array([(p.beds, p.free, len(p.held), p.in_held) for p in pools], dtype=np.int64)
+        total, free, held, used = counts.T.reshape(4, self.worlds, -1)
+        occupied = total - free - held
+        tonight = {"bed_days": total, "occupied_days": occupied, "held_days": held + used, "used_held_days": used}
+        at = table.index(np.arange(self.worlds)[:, None], month, np.arange(total.shape[1]))
+        for measure, number in tonight.items():
+            table.counts[measure][at] += number
 
     def _write_beds(self, day: int) -> None:
         """End of a month: use of held beds and blocked time of every pool."""
@@ -433,7 +439,7 @@ class Model:
         """End of a month: appointments given and not yet due, and patients waiting for a bed."""
         month = int(self.timetable.month[day])
         book, points = self.journey.book, len(self.network.points)
-        given = book.handed_out.sum(axis=1)
+        given = book.slots["handed_out"].sum(axis=1)
         facility = self.network.point_facility[book.bookable % points]
         self.ledger.backlog.add(self.ledger.backlog.index(book.bookable // points, month, facility, 0), waiting=given)
         where = np.array([x.facility for x in self.network.wards], dtype=np.int64)
@@ -448,8 +454,7 @@ class Model:
     def _forecast(self, world: int) -> pd.DataFrame:
         """The load of the base year, before anything is simulated."""
         demand = self.demands[world]
-        openings = self.journey.rooms.openings
         return Forecast(
-            self.network, demand.timetable, openings, self.care, self.choice, self.capacities[world], demand,
+            self.network, demand.timetable, self.care, self.choice, self.capacities[world], demand,
             self.expected_needs[world], world,
         ).table()  # fmt: skip

@@ -19,7 +19,7 @@ from typing import Annotated, Any, ClassVar, cast, get_args, get_origin, get_typ
 from pydantic import AfterValidator, Field, create_model
 
 from sim.citation import Cited, Dated, is_numeric
-from sim.schema import Chance, Closed, InputError, Problem, Share, did_you_mean, refuse
+from sim.schema import Chance, Closed, InputError, Problem, Share, did_you_mean, documented, refuse
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -426,10 +426,11 @@ def _in_dates(group: type[Closed]) -> type[Closed]:
         meaning = Field(None, description=group.model_fields[name].description)
         dated: Any = Dated.__class_getitem__(kind)
         fields[name] = (Annotated[dated | None, AfterValidator(lever.fitting)], meaning)
-    return create_model(f"Dated{group.__name__}", __base__=_LeverGroup, __doc__=group.__doc__, **fields)
+    return create_model(f"Dated{group.__name__}", __base__=_InDates, __doc__=group.__doc__, **fields)
 
 
-class _LeverGroup(Closed):
+@documented
+class _InDates(Closed):
     noun: ClassVar[str] = "lever"
 
 
@@ -443,7 +444,7 @@ def _all_in_dates() -> Any:
     for name, group in GROUPS.items():
         kind = _in_dates(group)
         fields[name] = (kind, Field(kind(), description=Rules.model_fields[name].description))
-    return create_model("DatedRules", __base__=Closed, **fields)
+    return create_model("DatedRules", __base__=_InDates, **fields)
 
 
 _DatedRules: Any = _all_in_dates()

@@ -14,8 +14,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from sim.contacts import CLASSES, WAYS_IN
+from sim.kernels import kernel
 from sim.network import Level, Network
-from sim.timetable import DAY, Timetable
+from sim.timetable import DAY, Timetable, day_at
 
 ENTRIES = ("emergency", "referred_contracted", "referred", "other", "step_down")
 """How a patient comes to a bed."""
@@ -24,38 +25,55 @@ OUTPATIENT, EMERGENCY_VISIT, RETURN = 0, 1, 2
 MOST_MINUTES, MOST_DAYS, MOST_NIGHTS = 240, 60, 120
 """Last bin of each histogram: that much or more."""
 CHANNELS = ("formal", "self")
+FORMAL_CHANNEL, SELF_CHANNEL = 0, 1
 STATUSES = ("completed", "declined", "lapsed")
+COMPLETED, DECLINED, LAPSED = range(3)
 DIRECTIONS = ("up", "down")
+UP = 0
+
+REFERRAL = np.dtype(
+    [
+        ("key", "u8"), ("time", "f8"), ("person", "i4"), ("origin", "i4"), ("to", "i4"), ("condition", "u1"),
+        ("world", "u1"), ("channel", "u1"), ("status", "u1"),
+    ]
+)  # fmt: skip
+"""A step of a referral upwards: `origin` and `to` are facilities."""
 
 
-class Leg(NamedTuple):
-    """One stretch of a stay at one ward, as it is written down when it ends; times in minutes."""
+LEG = np.dtype(
+    [
+        ("world", "i8"),
+        ("key", "u8"),  # the episode
+        ("person", "i8"),
+        ("condition", "i8"),
+        ("ward", "i8"),  # the number of wards: a hospital outside the area
+        ("entry", "i8"),
+        ("came_from", "i8"),  # ward from which the patient stepped down, -1 = none
+        ("requested", "f8"),  # times in minutes
+        ("admitted", "f8"),
+        ("discharged", "f8"),
+        ("first_admitted", "f8"),  # admission of the first leg of the stay
+        ("to_step_down", "?"),
+    ],
+    align=True,
+)
+"""One stretch of a stay at one ward, as it is written down when it ends."""
 
-    world: int
-    key: int
-    person: int
-    condition: int
-    ward: int
-    """Ward, or the number of wards for a hospital outside the area."""
-    entry: int
-    requested: float
-    admitted: float
-    discharged: float
-    first_admitted: float
-    """Admission of the first leg of the stay."""
-    to_step_down: bool
-    came_from: int = -1
-    """Ward from which the patient stepped down, -1 = none."""
+Legs = NDArray[Any]
+"""Structured array with dtype LEG, shape (legs,)."""
 
 
 class Tally:
     """A table of whole numbers with named dimensions: counted in one stroke, read as a tidy frame."""
 
+    whole: type[np.signedinteger[Any]] = np.int64
+
     def __init__(self, measures: Sequence[str], **dimensions: int) -> None:
         self.dimensions = dict(dimensions)
         self.shape = tuple(dimensions.values())
         size = int(np.prod(self.shape))
-        self.counts = {m: np.zeros(size, dtype=np.int64) for m in measures}
+        self.rows = np.zeros(size, dtype=[(m, self.whole) for m in measures])
+        self.counts = {m: self.rows[m] for m in measures}
 
     def index(self, *coordinates: Any) -> NDArray[np.int64]:
         """Flat index of each event; a coordinate is an array or a number."""
@@ -64,6 +82,11 @@ class Tally:
             flat = flat * size + c
         return np.atleast_1d(flat)
 
+    @property
+    def table(self) -> NDArray[Any]:
+        """Rows of all measures by dimension, for kernels that count one by one."""
+        return self.rows.reshape(self.shape)
+
     def add(self, index: NDArray[np.int64], **amounts: Any) -> None:
         """Add amounts (arrays or numbers) at the index of each event."""
         for measure, amount in amounts.items():
@@ -71,7 +94,7 @@ class Tally:
                 some = np.flatnonzero(amount)
                 if len(some):
                     # whole numbers of one type: the fast path
-                    np.add.at(self.counts[measure], index[some], amount[some].astype(np.int64))
+                    np.add.at(self.counts[measure], index[some], amount[some].astype(self.whole))
             elif amount:
                 np.add.at(self.counts[measure], index, amount)
 
@@ -84,7 +107,63 @@ class Tally:
         columns: dict[str, Any] = {}
         for name, numbers in zip(list(self.dimensions)[1:], coordinates, strict=True):
             columns[name] = np.asarray(names[name])[numbers] if name in names else numbers
-        return pd.DataFrame(columns | {m: c[filled] for m, c in part.items()})
+        return pd.DataFrame(columns | {m: c[filled].astype(np.int64) for m, c in part.items()})
+
+
+class Histogram(Tally):
+    """A tally of many cells with few in each: half as large."""
+
+    whole = np.int32
+
+
+class Counts(NamedTuple):
+    """The tables of the way of a patient, as kernels fill them; dimensions and measures as in `Ledger`."""
+
+    month: NDArray[np.int64]
+    """Month of each day of the run."""
+    daily: NDArray[Any]
+    visits: NDArray[Any]
+    minutes: NDArray[Any]
+    bookings: NDArray[Any]
+    booking_days: NDArray[Any]
+    slots: NDArray[Any]
+    needs: NDArray[Any]
+
+
+@kernel
+def day_of(counts: Counts, minute: float) -> int:
+    """Day of the run, within the horizon."""
+    return min(max(day_at(minute), 0), counts.daily.shape[1] - 1)
+
+
+@kernel
+def month_of(counts: Counts, minute: float) -> int:
+    """Month of the run, within the horizon."""
+    return counts.month[day_of(counts, minute)]
+
+
+@kernel
+def write_visit(
+    counts: Counts, who: Any, minute: float, facility: int, columns: Any, kind: int, wait: float, left: bool
+) -> None:
+    """A visit that is over: those seen count as visits; those who left waiting do not.
+
+    `columns`: the facility's row of facility_class and minutes_row.
+    """
+    world, resident, cls = int(who["world"]), int(who["person"] >= 0), int(who["cls"])
+    day = day_of(counts, minute)
+    month = counts.month[day]
+    here = counts.visits[world, month, facility, resident, kind, cls]
+    if left:
+        here["left"] += 1
+        return
+    whole = int(np.rint(wait))
+    here["visits"] += 1
+    here["wait_minutes"] += whole
+    counts.daily[world, day, columns["facility_class"], resident, kind]["visits"] += 1
+    row = columns["minutes_row"]
+    if row >= 0:
+        counts.minutes[world, month, row, kind, cls, min(whole, MOST_MINUTES)]["patients"] += 1
 
 
 class Ledger:
@@ -100,22 +179,22 @@ class Ledger:
         self.daily = Tally(["visits"], world=w, date=timetable.days, facility_class=classes, resident=2, kind=3)
         visits = ["visits", "wait_minutes", "left", "turned_away"]
         self.visits = Tally(visits, world=w, month=m, facility=f, resident=2, kind=3, cls=3)
-        self.minutes = Tally(
+        self.minutes = Histogram(
             ["patients"], world=w, month=m, facility=self._sizeable(), kind=2, cls=3, minutes=MOST_MINUTES + 1
         )
         bookings = ["requests", "booked_open", "booked_held", "refused", "no_shows", "walk_in", "extra"]
         self.bookings = Tally(bookings, world=w, month=m, facility=f, cls=3)
-        self.booking_days = Tally(["patients"], world=w, month=m, facility=f, cls=3, days=MOST_DAYS + 1)
+        self.booking_days = Histogram(["patients"], world=w, month=m, facility=f, cls=3, days=MOST_DAYS + 1)
         slots = ["offered", "held", "used_held", "released", "used_open"]
         self.slots = Tally(slots, world=w, month=m, point=len(network.points))
         self.needs = Tally(["needs", "unmet"], world=w, month=m, condition=len(conditions), resident=2)
         stays = ["discharges", "nights", "minutes", "stepped_down", "episodes", "episode_nights"]
         self.stays = Tally(stays, world=w, month=m, ward=len(network.wards) + 1, resident=2, entry=5)
-        self.nights = Tally(["discharges"], world=w, month=m, facility=f, nights=MOST_NIGHTS + 1)
+        self.nights = Histogram(["discharges"], world=w, month=m, facility=f, nights=MOST_NIGHTS + 1)
         beds = ["bed_days", "occupied_days", "held_days", "used_held_days", "used_held", "borrowed", "released"]
         beds += ["blocked_minutes"]
         self.beds = Tally(beds, world=w, month=m, ward=len(network.wards))
-        self.bed_days = Tally(["patients", "left"], world=w, month=m, facility=f, entry=5, days=MOST_DAYS + 1)
+        self.bed_days = Histogram(["patients", "left"], world=w, month=m, facility=f, entry=5, days=MOST_DAYS + 1)
         self.referrals = Tally(
             ["referrals"], world=w, month=m, direction=2, channel=2, from_level=len(Level), to_facility=f, status=3
         )
@@ -139,33 +218,34 @@ class Ledger:
         """Month of the run, within the horizon."""
         return self.timetable.month[self.day(minute)]
 
-    def add_visits(
-        self, world: Any, minute: NDArray[np.float64], facility: NDArray[np.int64], resident: Any, kind: Any, cls: Any,
-        wait: NDArray[np.float64], left: NDArray[np.bool_],
-    ) -> None:  # fmt: skip
-        """Visits of a layer: those seen count as visits; those who left waiting do not."""
-        day = self.day(minute)
-        seen = ~left
-        place = self.network.level[facility] * (len(self.network.groups) + 1) + self.network.group[facility] + 1
-        self.daily.add(self.daily.index(world, day, place, resident, kind), visits=seen)
-        month = self.timetable.month[day]
-        whole = np.rint(np.where(seen, wait, 0.0)).astype(np.int64)
-        at = self.visits.index(world, month, facility, resident, kind, cls)
-        self.visits.add(at, visits=seen, wait_minutes=whole, left=left)
-        row = self.minutes_row[facility]
-        pick = np.flatnonzero(seen & (row >= 0) & (kind < 2))
-        if len(pick):
-            waited = np.minimum(whole[pick], MOST_MINUTES)
-            at = self.minutes.index(world[pick], month[pick], row[pick], kind[pick], cls[pick], waited)
-            self.minutes.add(at, patients=1)
+    def by_visit(self) -> Counts:
+        """The tables that kernels fill."""
+        tallies = (self.daily, self.visits, self.minutes, self.bookings, self.booking_days, self.slots, self.needs)
+        return Counts(self.timetable.month, *(t.table for t in tallies))
 
-    def add_stays(self, legs: list[Leg]) -> None:
+    @property
+    def facility_class(self) -> NDArray[np.int64]:
+        """Level and group of each facility as one number."""
+        return np.asarray(self.network.level * (len(self.network.groups) + 1) + self.network.group + 1)
+
+    def add_referrals(self, told: NDArray[Any]) -> None:
+        """Steps of referrals upwards (rows of dtype REFERRAL)."""
+        names = ("world", "origin", "to", "status", "channel")
+        world, origin, to, status, channel = (told[name].astype(np.int64) for name in names)
+        level = self.network.level[origin]
+        at = self.referrals.index(world, self.month(told["time"]), UP, channel, level, to, status)
+        self.referrals.add(at, referrals=1)
+        self.keep(
+            "referrals", world=world, episode=told["key"], person=told["person"], condition=told["condition"],
+            time=told["time"], direction=np.full(len(told), UP), channel=channel, from_facility=origin, to_facility=to,
+            status=status,
+        )  # fmt: skip
+
+    def add_stays(self, legs: Legs) -> None:
         """Ended legs of stays, dated by discharge."""
-        if not legs:
+        if not len(legs):
             return
-        columns = dict(zip(Leg._fields, zip(*legs, strict=True), strict=True))
-        key = np.array(columns.pop("key"), dtype=np.uint64)
-        world, person, condition, ward, entry, *dates, down, _ = map(np.array, columns.values())
+        world, key, person, condition, ward, entry, _, *dates, down = (legs[name] for name in LEG.names or ())
         requested, admitted, discharged, first = dates
         resident, facility = person >= 0, self.ward_facility[ward]
         month = self.month(discharged)

@@ -1,16 +1,17 @@
-"""Who goes up, who comes down: pure decisions over arrays."""
+"""Who goes up, who comes down: pure decisions."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from sim import streams
 from sim.citation import Figure
+from sim.kernels import kernel
 from sim.schema import Closed
-from sim.streams import Floats, Keys, Purpose
+from sim.streams import Floats, Purpose
 
 TREATED, FORMAL, DECLINED, LAPSED, SELF, STAYS, TRANSFERRED, LEFT = range(8)
 """What comes of a visit: treated here; sent up through the formal channel; the receiving hospital declined; the patient
@@ -39,25 +40,19 @@ class UpRules:
     to_lead: Floats
 
 
-def up(
-    rules: UpRules, visit: Keys, world: NDArray[np.int64], beyond: NDArray[np.bool_], formal_possible: NDArray[np.bool_]
-) -> NDArray[np.int64]:
-    """What comes of each visit.
+@kernel
+def up(rules: Any, visit: np.uint64, formal_possible: bool) -> int:
+    """What comes of a visit whose patient needs more than the place gives.
 
-    `beyond`: the patient needs more than the place gives; `formal_possible`: the place has a formal channel.
+    `rules`: a row with the fields of `UpRules`; `formal_possible`: the place has a formal channel.
     """
-    outcome = np.full(len(visit), TREATED)
-    who = np.flatnonzero(beyond)
-    if not len(who):
-        return outcome
-    w, v = world[who], visit[who]
-    formal = formal_possible[who] & (streams.uniform(v, Purpose.FORMAL) < rules.formal_share[w])
-    accepted = streams.uniform(v, Purpose.ACCEPTED) < rules.accepted[w]
-    goes = np.where(formal, rules.referred_arrive[w], rules.follows_advice[w])
-    arrives = streams.uniform(v, Purpose.FOLLOWS_ADVICE) < goes
-    by_channel = np.where(accepted, np.where(arrives, FORMAL, LAPSED), DECLINED)
-    outcome[who] = np.where(formal, by_channel, np.where(arrives, SELF, STAYS))
-    return outcome
+    if formal_possible and streams.uniform_of(visit, Purpose.FORMAL, 0) < rules["formal_share"]:
+        if streams.uniform_of(visit, Purpose.ACCEPTED, 0) >= rules["accepted"]:
+            return DECLINED
+        arrives = streams.uniform_of(visit, Purpose.FOLLOWS_ADVICE, 0) < rules["referred_arrive"]
+        return FORMAL if arrives else LAPSED
+    goes = streams.uniform_of(visit, Purpose.FOLLOWS_ADVICE, 0) < rules["follows_advice"]
+    return SELF if goes else STAYS
 
 
 def steps_down(proposed: float, consented: float, proposal: float, consent: float) -> bool:

@@ -31,7 +31,7 @@ from pydantic import BaseModel
 from sim.compose import Config, Settings, StudySpec
 from sim.network import FacilitySpec, NetworkSpec
 from sim.scenario import Scenario
-from sim.schema import InputError, Model, Problem, shown, validate
+from sim.schema import Failure, InputError, Model, Problem, shown, validate
 
 FORMAT = 1
 """Version of the task files; goes up when a table changes its meaning."""
@@ -46,7 +46,7 @@ PACKAGES = ("tiercare", *ENGINE, "pandas", "pyarrow", "pydantic", "hydra-core", 
 """Packages named in the provenance."""
 
 
-class Damaged(Exception):
+class Damaged(Failure):
     """A finished task that is no longer what was written."""
 
 
@@ -169,7 +169,8 @@ class Tasks:
         """One table of a task, checked; texts as dictionaries."""
         data = pa.BufferReader(self._bytes(key, name))
         texts = [field.name for field in pq.read_schema(data) if _is_text(field.type)]
-        return pq.read_table(data, read_dictionary=texts)
+        # one file, whole: without pq.read_table's search for data sets
+        return pq.ParquetFile(data, read_dictionary=texts).read()
 
     def open(self) -> None:
         """Make the folder, and remove from it what killed workers left behind."""

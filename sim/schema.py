@@ -41,6 +41,9 @@ DEEPEST = 50
 """Levels of nesting above which a YAML document is refused."""
 
 
+Model = TypeVar("Model", bound="Closed")
+
+
 class Closed(BaseModel):
     """A frozen object that knows all its keys: unknown ones are refused, nothing is converted silently."""
 
@@ -56,11 +59,14 @@ class Closed(BaseModel):
         return _arrived, (type(self), self.model_dump(mode="json", by_alias=True))
 
 
+def documented(cls: type[Model]) -> type[Model]:
+    """A class from which others are made by machine: these have no source in which to look for docstrings, slowly."""
+    cls.model_config["use_attribute_docstrings"] = False
+    return cls
+
+
 def _arrived(cls: type[Closed], data: dict[str, Any]) -> Closed:
     return cls.model_validate(data)
-
-
-Model = TypeVar("Model", bound=Closed)
 
 
 # ----------------------------------------------------------------------------------------------------------- problems
@@ -86,6 +92,10 @@ class Problem:
         """Two lines: where it is, and what it is."""
         where = ": ".join(part for part in (f"line {self.line}" if self.line else "", self.path) if part)
         return f"  {where}\n    {self.text}" if where else f"  {self.text}"
+
+
+class Failure(Exception):
+    """Something failed that is no mistake of the input; its text is all that a user needs."""
 
 
 class InputError(Exception):

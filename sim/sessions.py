@@ -5,71 +5,81 @@ earliest place in line, then the lowest id; service is never interrupted. A pati
 into the same queue when the results are there (R4). Whoever waits longer than his patience leaves. At one instant: ends
 first, then starts of those waiting, then arrivals. A window that ends while the point stays open hands on waiting
 patients and busy doctors (R2).
-
-The loop below is one function. With the extra `fast` installed numba compiles it; without it the same lines run as
-Python.
 """
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable
-from dataclasses import dataclass
 from heapq import heapify, heappop, heappush, heapreplace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sim import streams
-from sim.care import Care, consultation, exam_turnaround, patience, triage
-from sim.contacts import SECOND_LOOK, Rows, take
-from sim.network import EMERGENCY_LAYER, Level, Network
-from sim.streams import Floats, Keys
-from sim.timetable import HALF_DAY, Openings
+from sim import care, streams
+from sim.care import Care, CareTables
+from sim.contacts import SECOND_LOOK, Rows, in_order, take
+from sim.kernels import allocating_kernel, kernel
+from sim.network import Level
+from sim.streams import Floats
+from sim.timetable import admits_at, half_day_at
 
 WAITING, DONE, LEFT, AT_EXAM, WAITING_AGAIN = range(5)
 """What became of a patient by the end of the window."""
 
 NOWHERE = np.inf
-_PLACE_BITS, _FINE = np.uint64(44), float(1 << 20)
-"""A place in line is packed below the service point, in 2**-20 minutes, to sort by both at once."""
+LAST = 2
+"""Class in the queue of those without priority."""
+EMERGENCY_COLUMN = len(Level)
+"""Column of the emergency department among the levels' consultations."""
+
+PATIENT = np.dtype(
+    [
+        ("cls", "i8"), ("place", "f8"), ("key", "u8"), ("patience", "f8"), ("first", "f8"), ("exam", "f8"),
+        ("second", "f8"),
+    ]
+)  # fmt: skip
+"""Class in the queue (0 first), place in line, id; minutes of patience, first look, turnaround of the exam (0 = none)
+and second look."""
 
 
-# one function, because numba compiles it as one; its arguments are lists in plain Python, arrays under numba
-def _serve(  # type: ignore[no-untyped-def]  # noqa: C901
-    bounds, doctors, free, until, place, cls, key, patient, service, turnaround, second, begin, end, back, status
-):
-    """Solve the waiting rooms `bounds[r]:bounds[r + 1]`, patients sorted by place and key.
+@allocating_kernel
+def serve(  # noqa: C901  (one rule, told in one piece)
+    bounds: Any, doctors: Any, free: Any, until: Any, patients: Any, begin: Any, end: Any, back: Any,
+    status: Any,
+) -> None:  # fmt: skip
+    """Solve the waiting rooms `bounds[r]:bounds[r + 1]`, patients (rows of PATIENT) sorted by place and key.
 
-    Fills begin, end, back, status and free.
+    Fills begin, end, back, status and free (when each doctor is free, shape (rooms, doctors)).
     """
+    waiting = [(0, 0.0, patients[0]["key"], 0)]
+    results = [(0.0, patients[0]["key"], 0)]
     for room in range(len(bounds) - 1):
-        busy = [free[room][d] for d in range(doctors[room])]
+        waiting.clear()
+        results.clear()
+        busy = [free[room, d] for d in range(doctors[room])]
         heapify(busy)
-        waiting = [(0, 0.0, key[0], 0)]
-        results = [(0.0, key[0], 0)]
-        waiting.pop()
-        results.pop()
         coming, last, limit = bounds[room], bounds[room + 1], until[room]
         while True:
             now = busy[0]
-            while coming < last and place[coming] < now:
-                heappush(waiting, (cls[coming], place[coming], key[coming], coming))
+            while coming < last and patients[coming]["place"] < now:
+                heappush(waiting, (patients[coming]["cls"], patients[coming]["place"], patients[coming]["key"], coming))
                 coming += 1
             while len(results) > 0 and results[0][0] < now:
                 at, k, i = heappop(results)
-                heappush(waiting, (cls[i], at, k, i))
+                heappush(waiting, (patients[i]["cls"], at, k, i))
             if len(waiting) > 0:
                 if now >= limit:
                     break
                 _c, at, k, i = heappop(waiting)
             elif (
                 coming < last
-                and place[coming] < limit
-                and (len(results) == 0 or (place[coming], key[coming]) < (results[0][0], results[0][1]))
+                and patients[coming]["place"] < limit
+                and (
+                    len(results) == 0
+                    or (patients[coming]["place"], patients[coming]["key"]) < (results[0][0], results[0][1])
+                )
             ):
-                i, at = coming, place[coming]
+                i, at = coming, patients[coming]["place"]
                 coming += 1
                 now = at
             elif len(results) > 0 and results[0][0] < limit:
@@ -77,168 +87,148 @@ def _serve(  # type: ignore[no-untyped-def]  # noqa: C901
                 now = at
             else:
                 break
+            patient = patients[i]
             if status[i] == AT_EXAM:
-                end[i] = now + second[i]
+                end[i] = now + patient["second"]
                 status[i] = DONE
                 heapreplace(busy, end[i])
-            elif now > at + patient[i]:
-                end[i] = at + patient[i]
+            elif now > at + patient["patience"]:
+                end[i] = at + patient["patience"]
                 status[i] = LEFT
             else:
                 begin[i] = now
-                end[i] = now + service[i]
+                end[i] = now + patient["first"]
                 status[i] = DONE
                 heapreplace(busy, end[i])
-                if turnaround[i] > 0.0:
+                if patient["exam"] > 0.0:
                     status[i] = AT_EXAM
-                    back[i] = end[i] + turnaround[i]
-                    heappush(results, (back[i], key[i], i))
+                    back[i] = end[i] + patient["exam"]
+                    heappush(results, (back[i], patient["key"], i))
         for _c, at, _k, i in waiting:
             if status[i] == AT_EXAM:
                 status[i] = WAITING_AGAIN
-            elif at + patient[i] < limit:
-                end[i] = at + patient[i]
+            elif at + patients[i]["patience"] < limit:
+                end[i] = at + patients[i]["patience"]
                 status[i] = LEFT
         busy.sort()
         for d in range(doctors[room]):
-            free[room][d] = busy[d]
+            free[room, d] = busy[d]
 
 
-def _compiled() -> Callable[..., None] | None:
-    """The same loop compiled by numba, where the extra `fast` is installed (TIERCARE_PURE=1 declines it)."""
-    if os.environ.get("TIERCARE_PURE") == "1":
-        return None
-    try:
-        import numba
-    except ImportError:
-        return None
-    compiled: Callable[..., None] = numba.njit(cache=True)(_serve)
-    return compiled
-
-
-_PLAIN: Callable[..., None] = _serve
-_FAST = _compiled()
-
-
-def serve(bounds: NDArray[Any], doctors: NDArray[Any], free: Floats, until: Floats, *columns: NDArray[Any]) -> None:
-    """Run `_serve` on arrays; `columns` are its arguments from `place` on. Fills the last four, and `free`."""
-    if _FAST is not None:
-        _FAST(*map(np.ascontiguousarray, (bounds, doctors)), free, until, *columns)  # one layout, one compilation
-        return
-    lists = [c.tolist() for c in (free, *columns)]
-    _PLAIN(bounds.tolist(), doctors.tolist(), lists[0], until.tolist(), *lists[1:])
-    for array, filled in zip((free, *columns[-4:]), (lists[0], *lists[-4:]), strict=True):
-        array[:] = filled
-
-
-@dataclass
-class Seen:
-    """What a layer's waiting rooms did in a window; arrays are parallel."""
-
-    rows: Rows
-    """Those whose visit ended: seen, or left without being seen."""
-    left: NDArray[np.bool_]
-    begin: Floats
-    end: Floats
-    visit: Keys
-    """Key of the visit, for its draws."""
-    carried: Rows
-    """Those who wait or are at an exam when the window ends."""
-
-
-def visit_keys(rows: Rows, level: NDArray[np.int64]) -> Keys:
-    """The key of a visit: (episode, level, occurrence at that level)."""
-    occurrence = (rows["seen"].astype(np.int64) >> (4 * level)) & 15
-    return streams.child(rows["key"], (level << 8) + occurrence + 1000)
-
-
-class WaitingRooms:
+class Rooms:
     """The waiting rooms of all service points of all replications."""
 
-    def __init__(self, network: Network, openings: Openings, care: Care, doctors: NDArray[np.int64]) -> None:
-        """`doctors`: in a full session, shape (replications, service points)."""
-        self.network, self.openings, self.care = network, openings, care
-        self.points = len(network.points)
+    def __init__(self, points: NDArray[Any], hours: NDArray[Any], care: Care, doctors: NDArray[np.int64]) -> None:
+        """`points`: rows with pattern, level, emergency; `doctors`: in a full session, (replications, points)."""
+        self.points, self.hours, self.tables = points, hours, care.tables()
         self.doctors = doctors.ravel()
-        self.pattern = network.point_pattern
-        self.free = np.full((len(self.doctors), int(self.doctors.max(initial=1))), -NOWHERE)
-        self.level = np.array([network.level[p.facility] for p in network.points])
-        self.column = np.where(network.point_layer >= EMERGENCY_LAYER, len(Level), self.level)
+        self.free = np.full((doctors.size, int(doctors.max(initial=1))), -NOWHERE)
 
-    def see(self, rows: Rows, priority: NDArray[np.int64], window_end: float) -> Seen:
-        """Solve one window for these patients; `priority`: 0 first."""
-        order = self._line_up(rows)
-        rows, priority = take(rows, order), priority[order]
-        global_point = rows["point"].astype(np.int64)
-        edges = np.flatnonzero(np.diff(global_point)) + 1
-        bounds = np.concatenate([[0], edges, [len(rows)]])
-        room = global_point[bounds[:-1]]
-        point = global_point % self.points
-        doctors, free, until = self._doctors(room, window_end)
-        visit = visit_keys(rows, self.level[point])
-        columns = self._columns(rows, point, visit)
-        begin, end, back = rows["begun"].astype(np.float64), np.zeros(len(rows)), np.zeros(len(rows))
+    def see(self, rows: Rows, granted: NDArray[np.bool_], window_end: float) -> Seen:
+        """Solve one window for these patients, in the order of `line_up`; `granted`: whether classes count, (W,).
+
+        Rows of those who wait for results, or with them, are made ready for the next window.
+        """
+        bounds, room = np.empty(len(rows) + 1, dtype=np.int64), np.empty(len(rows), dtype=np.int64)
+        number = _rooms(rows, bounds, room)
+        bounds, room = bounds[: number + 1], room[:number]
+        doctors, until = np.zeros(len(room), dtype=np.int64), np.zeros(len(room))
+        free = np.zeros((len(room), self.free.shape[1]))
+        _on_duty(self.points, self.hours, self.doctors, self.free, room, window_end, doctors, until, free)
+        patients = np.zeros(len(rows), dtype=PATIENT)
+        _draw(self.points, self.tables, granted, rows, patients)
+        begin, end, back = rows["begun"].copy(), np.zeros(len(rows)), np.zeros(len(rows))
         status = np.zeros(len(rows), dtype=np.int64)
-        place = np.ascontiguousarray(rows["time"])
-        key = np.ascontiguousarray(rows["key"])
-        serve(bounds, doctors, free, until, place, priority, key, *columns, begin, end, back, status)
-        self.free[room, : free.shape[1]] = free
-        return self._outcome(rows, visit, begin, end, back, status)
-
-    def _line_up(self, rows: Rows) -> NDArray[np.int64]:
-        """Order by service point, place in line, id; ties in place are rare and cost a second sort only then."""
-        point, time = rows["point"].astype(np.uint64), rows["time"]
-        early = time.min()
-        packed = (point << _PLACE_BITS) | ((time - early) * _FINE).astype(np.uint64)
-        order = np.argsort(packed)
-        packed = packed[order]
-        if np.any(packed[1:] == packed[:-1]):
-            order = np.lexsort((rows["key"], time, rows["point"]))
-        return order
-
-    def _doctors(self, room: NDArray[np.int64], window_end: float) -> tuple[NDArray[np.int64], Floats, Floats]:
-        """Doctors on duty, when each is free, and until when starts may be settled, per room."""
-        pattern = self.pattern[room % self.points]
-        half = int((window_end - 1e-6) // HALF_DAY)
-        doctors = np.maximum(np.ceil(self.doctors[room] * self.openings.size[pattern, half] - 1e-9), 1).astype(np.int64)
-        opens = self.openings.opens[pattern, half][:, None]
-        free = np.ascontiguousarray(np.maximum(self.free[room, : int(doctors.max())], opens))
-        stays_open = self.openings.admits_at(pattern, window_end)
-        # overtime goes on until the next session, whose patients then stand in the same queue
-        overtime = np.where(self.openings.size[pattern, half + 1] > 0, self.openings.opens[pattern, half + 1], NOWHERE)
-        return doctors, free, np.where(stays_open, window_end, overtime)
-
-    def _columns(self, rows: Rows, point: NDArray[np.int64], visit: Keys) -> list[Floats]:
-        """Patience, first look, turnaround and second look of each patient (back with results: the second alone)."""
-        world, condition = rows["world"].astype(np.int64), rows["condition"].astype(np.int64)
-        length = consultation(self.care, visit, world, self.column[point])
-        again = rows["stage"] == SECOND_LOOK
-        second = length * self.care.second_look[world]
-        wait = np.where(again, NOWHERE, patience(self.care, visit, world))
-        exam = np.where(again, 0.0, exam_turnaround(self.care, visit, world, condition, self.level[point]))
-        return [wait, np.where(again, second, length), exam, second]
-
-    def _outcome(
-        self, rows: Rows, visit: Keys, begin: Floats, end: Floats, back: Floats, status: NDArray[np.int64]
-    ) -> Seen:
-        fresh = rows["stage"] != SECOND_LOOK
-        first = np.where(fresh, begin, rows["begun"])
-        over = (status == DONE) | (status == LEFT)
-        carried = take(rows, np.flatnonzero(~over))
-        again = (status == AT_EXAM) | (status == WAITING_AGAIN)
-        if len(carried):
-            results = again[~over]
-            carried["begun"] = np.where(results, begin[~over], carried["begun"])
-            carried["wanted"] = np.where(results, carried["time"], carried["wanted"])
-            carried["time"] = np.where(results, back[~over], carried["time"])
-            carried["stage"] = np.where(results, SECOND_LOOK, carried["stage"])
-        done = np.flatnonzero(over)
-        return Seen(take(rows, done), status[done] == LEFT, first[done], end[done], visit[done], carried)
+        serve(bounds, doctors, free, until, patients, begin, end, back, status)
+        self.free[room] = free
+        _carry(rows, begin, back, status)
+        return Seen(begin, end, status)
 
 
-def priority_of(rows: Rows, care: Care, emergency: bool, has_priority: NDArray[np.bool_]) -> NDArray[np.int64]:
+class Seen(NamedTuple):
+    """When each patient of a window was first seen, when the visit was over, and what became of the patient."""
+
+    begin: Floats
+    end: Floats
+    status: NDArray[np.int64]
+
+
+def line_up(rows: Rows) -> Rows:
+    """The same rows by service point, place in line, id."""
+    return take(rows, in_order(rows["point"], rows["time"], rows["key"]))
+
+
+@kernel
+def visit_key(who: Any, level: int) -> np.uint64:
+    """The key of a visit: (episode, level, occurrence at that level)."""
+    occurrence = (int(who["seen"]) >> (4 * level)) & 15
+    return streams.child_of(who["key"], (level << 8) + occurrence + 1000)
+
+
+@kernel
+def priority_of(who: Any, tables: CareTables, emergency: bool, granted: bool) -> int:
     """Class in the queue: triage in an emergency department, elsewhere the patient's class if the policy grants it."""
-    world = rows["world"].astype(np.int64)
     if emergency:
-        return triage(care, np.ascontiguousarray(rows["key"]), world)
-    return np.where(has_priority[world], rows["cls"], 2).astype(np.int64)
+        return care.triage(tables, who["key"], int(who["world"]))
+    return int(who["cls"]) if granted else LAST
+
+
+@kernel
+def _rooms(rows: Any, bounds: Any, room: Any) -> int:
+    """Fill in the first row of each waiting room, and the number of rows; and which rooms. Returns how many."""
+    number = 0
+    for i in range(len(rows)):
+        if number == 0 or rows[i]["point"] != room[number - 1]:
+            bounds[number], room[number] = i, rows[i]["point"]
+            number += 1
+    bounds[number] = len(rows)
+    return number
+
+
+@kernel
+def _on_duty(
+    points: Any, hours: Any, doctors: Any, free: Any, room: Any, window_end: float, on_duty: Any, until: Any, busy: Any
+) -> None:
+    """Fill in doctors on duty, until when starts may be settled, and when each doctor is free."""
+    half = half_day_at(window_end - 1e-6)
+    for r in range(len(room)):
+        pattern = points[room[r] % len(points)]["pattern"]
+        session, following = hours[pattern, half], hours[pattern, half + 1]
+        on_duty[r] = max(int(np.ceil(doctors[room[r]] * session["size"] - 1e-9)), 1)
+        for d in range(free.shape[1]):
+            busy[r, d] = max(free[room[r], d], session["opens"])
+        if admits_at(hours, pattern, window_end):
+            until[r] = window_end
+        else:  # overtime goes on until the next session, whose patients then stand in the same queue
+            until[r] = following["opens"] if following["size"] > 0 else NOWHERE
+
+
+@kernel
+def _draw(points: Any, tables: CareTables, granted: Any, rows: Any, patients: Any) -> None:
+    """Class, patience, first look, turnaround and second look of each patient (back with results: the second alone)."""
+    for i in range(len(rows)):
+        who, patient = rows[i], patients[i]
+        point = points[int(who["point"]) % len(points)]
+        world, level = int(who["world"]), point["level"]
+        visit = visit_key(who, level)
+        length = care.consultation(tables, visit, world, EMERGENCY_COLUMN if point["emergency"] else level)
+        patient["cls"] = priority_of(who, tables, point["emergency"], granted[world])
+        patient["place"], patient["key"] = who["time"], who["key"]
+        patient["second"] = length * tables.worlds[world]["second_look"]
+        if who["stage"] == SECOND_LOOK:
+            patient["patience"], patient["first"], patient["exam"] = NOWHERE, patient["second"], 0.0
+        else:
+            patient["patience"], patient["first"] = care.patience(tables, visit, world), length
+            patient["exam"] = care.exam_turnaround(tables, visit, world, int(who["condition"]), level)
+
+
+@kernel
+def _carry(rows: Any, begin: Any, back: Any, status: Any) -> None:
+    """First looks of those back with results; who is at an exam, or waits with results, goes on with them."""
+    for i in range(len(rows)):
+        who = rows[i]
+        if who["stage"] == SECOND_LOOK:
+            begin[i] = who["begun"]
+        elif status[i] == AT_EXAM or status[i] == WAITING_AGAIN:
+            who["begun"], who["wanted"] = begin[i], who["time"]
+            who["time"], who["stage"] = back[i], SECOND_LOOK

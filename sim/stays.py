@@ -8,13 +8,13 @@ blocked, and the patient leaves at the earlier of a step-down bed and the end of
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import inf
 from typing import Any, NamedTuple
 
 import simpy
 from simpy.events import EventPriority
 
 from sim.beds import STEP_DOWN, BedPool
-from sim.records import Leg
 from sim.timetable import DAY
 
 RELEASES, REQUESTS, OPENINGS = EventPriority(0), EventPriority(1), EventPriority(2)
@@ -35,9 +35,7 @@ class Course(NamedTuple):
     minutes: float
     """Total stay from admission to the end of recovery."""
     acute: float
-    """Minutes of the acute phase."""
-    may_step_down: bool
-    """Whether the recovery could go on at a lower level."""
+    """Minutes of the acute phase; without end where the recovery could not go on at a lower level."""
     proposal: float
     """Number in (0, 1): the doctor proposes a step down where it is below the share in force."""
     consent: float
@@ -54,8 +52,8 @@ class Hospital:
         self.pools = pools
         self.first_minute, self.last_minute = (hour * 60.0 for hour in discharge_hours)
         self.release_after = 24.0 * 60
-        self.legs: list[Leg] = []
-        """Legs ended since the ledger was last written."""
+        self.legs: list[tuple[float, ...]] = []
+        """Legs ended since the ledger was last written, each in the order of `records.LEG`."""
         self.goes_down: Callable[[Course], bool]
         """Whether a stay whose acute phase ends steps down, by the rules in force."""
         self.downstream: Callable[[Course, int], list[int]]
@@ -72,28 +70,39 @@ class Hospital:
             return minute - within + DAY + self.first_minute
         return minute
 
-    def freed(self, pool: BedPool, bed: int) -> None:
+    def freed(self, pool: BedPool, bed: int, now: float) -> None:
         """A bed is empty: hold it or give it to the next; a held one is released later if it stays empty."""
-        if pool.leave(bed, self.env.now):
+        if pool.leave(bed, now):
             self.watch(pool)
         pool.serve()
 
     def watch(self, pool: BedPool) -> None:
         """Come back when the bed held now would be released."""
-        since = self.env.now
-        timer = simpy.Event(self.env)
-        timer._ok, timer._value = True, None
-        assert timer.callbacks is not None
-        timer.callbacks.append(lambda _: self._release(pool, since))
-        self.env.schedule(timer, RELEASES, self.release_after)
+        self.env.schedule(Release(self.env, pool), RELEASES, self.release_after)
 
-    def _release(self, pool: BedPool, since: float) -> None:
-        if pool.release_held(since):
-            pool.serve()
+
+class Release(simpy.Event):
+    """The hour at which a bed held since now is released, if it is still empty."""
+
+    def __init__(self, env: simpy.Environment, pool: BedPool) -> None:
+        self.env, self.pool, self.since = env, pool, env.now
+        self._ok, self._value = True, None
+        self.callbacks = [Release.act]
+
+    def act(self) -> None:
+        """The hour has come."""
+        if self.pool.release_held(self.since):
+            self.pool.serve()
 
 
 class Stay(simpy.Event):
     """A patient on the way to a bed, in it, and home."""
+
+    # an attribute first set long after `__init__` would turn each stay into a dictionary, slow and large; slots do not
+    __slots__ = (
+        "_ok", "_value", "admitted", "bed", "blocked_from", "callbacks", "came_from", "course", "due", "entry", "env",
+        "first_admitted", "home_at", "hoped_for", "hospital", "phase", "pool", "rank", "requested",
+    )  # fmt: skip
 
     def __init__(self, hospital: Hospital, course: Course, ward: int, entry: int, rank: int, when: float) -> None:
         self.env = hospital.env
@@ -106,11 +115,10 @@ class Stay(simpy.Event):
         self.hoped_for: BedPool | None = None
         self.came_from = -1
         self.callbacks = ACTS
-        self._at(when, REQUESTS)
+        self._at(when, REQUESTS, self.env.now)
 
-    def _at(self, minute: float, priority: EventPriority) -> None:
+    def _at(self, minute: float, priority: EventPriority, now: float) -> None:
         """Act next at this minute; an older date still in the queue is then stale and passes without effect."""
-        now = self.env.now
         delay = minute - now if minute > now else 0.0
         self.due = now + delay  # as SimPy will reckon it: it may miss `minute` by a rounding error
         self.env.schedule(self, priority, delay)
@@ -118,27 +126,28 @@ class Stay(simpy.Event):
     def act(self) -> None:
         """The date has come."""
         self.callbacks = ACTS  # SimPy takes them away when an event comes up; this one comes up again
-        if self.env.now < self.due:
+        now, phase = self.env.now, self.phase
+        if now < self.due:
             return
-        phase, self.due = self.phase, float("inf")
-        if phase in (RECOVERS, BLOCKED):
-            self._go_home()
+        self.due = inf
+        if phase >= BLOCKED:
+            self._go_home(now)
         elif phase == ASKS:
-            self._ask()
+            self._ask(now)
         elif phase == ACUTE:
-            self._look_downstream()
+            self._look_downstream(now)
         else:
             self._give_up()
 
-    def _ask(self) -> None:
+    def _ask(self, now: float) -> None:
         bed = self.pool.bed_for(self.entry)
         if bed is not None:
-            self.bed_granted(self.pool, bed)
+            self._admit(bed, now)
             return
         self.phase = WAITS
         self.pool.wait(self)
-        if self.course.patience < float("inf"):
-            self._at(self.requested + self.course.patience, REQUESTS)
+        if self.course.patience < inf:
+            self._at(self.requested + self.course.patience, REQUESTS, now)
 
     def _give_up(self) -> None:
         self.pool.give_up(self)
@@ -147,75 +156,73 @@ class Stay(simpy.Event):
     def bed_granted(self, pool: BedPool, bed: int) -> None:
         """A bed is free now: admission, or the step down for which this patient was waiting."""
         if self.phase >= ACUTE:
-            self._step_down(pool, bed)
-            return
-        pool.take(bed)
-        course, now = self.course, self.env.now
+            self._step_down(pool, bed, self.env.now)
+        else:
+            self._admit(bed, self.env.now)
+
+    def _admit(self, bed: int, now: float) -> None:
+        self.pool.take(bed)
         self.bed, self.admitted, self.first_admitted = bed, now, now
-        self.home_at = self.hospital.discharge_at(now + course.minutes)
-        if course.may_step_down and now + course.acute < self.home_at:
+        self.home_at = home_at = self.hospital.discharge_at(now + self.course.minutes)
+        if (ready := now + self.course.acute) < home_at:
             self.phase = ACUTE
-            self._at(now + course.acute, RELEASES)
+            self._at(ready, RELEASES, now)
         else:
             self.phase = RECOVERS
-            self._at(self.home_at, RELEASES)
+            self._at(home_at, RELEASES, now)
 
-    def _look_downstream(self) -> None:
+    def _look_downstream(self, now: float) -> None:
         if self.hospital.goes_down(self.course):
             pools = [self.hospital.pools[w] for w in self.hospital.downstream(self.course, self.pool.number)]
             for pool in pools:
                 bed = pool.bed_for(STEP_DOWN)
                 if bed is not None:
-                    self._step_down(pool, bed)
+                    self._step_down(pool, bed, now)
                     return
             if pools:
-                self._block(pools[0])
+                self._block(pools[0], now)
         if self.phase == ACUTE:
             self.phase = RECOVERS
-        self._at(self.home_at, RELEASES)
+        self._at(self.home_at, RELEASES, now)
 
-    def _block(self, pool: BedPool) -> None:
+    def _block(self, pool: BedPool, now: float) -> None:
         """Ready to step down, but no bed is free: wait for one in the bed that is therefore blocked."""
         self.phase = BLOCKED
-        self.blocked_from = self.env.now
+        self.blocked_from = now
         self.hoped_for, self.rank = pool, REFERRED_RANK
         pool.wait(self)
 
-    def _step_down(self, pool: BedPool, bed: int) -> None:
+    def _step_down(self, pool: BedPool, bed: int, now: float) -> None:
         """Take the next bed, then free the old one; whose recovery ends this very minute goes home instead."""
-        if self.env.now >= self.home_at:
-            self.hoped_for, self.due = None, float("inf")
-            self._go_home()
+        if now >= self.home_at:
+            self.hoped_for, self.due = None, inf
+            self._go_home(now)
             return
         pool.take(bed)
         old, old_bed = self.pool, self.bed
-        self._end_blocking()
-        self._write_leg(to_step_down=True)
+        self._leave(now, to_step_down=True)
         self.pool, self.bed, self.entry, self.came_from = pool, bed, STEP_DOWN, old.number
-        self.requested = self.admitted = self.env.now
+        self.requested = self.admitted = now
         self.hoped_for = None
         self.phase = RECOVERS
-        self._at(self.home_at, RELEASES)
-        self.hospital.freed(old, old_bed)
+        self._at(self.home_at, RELEASES, now)
+        self.hospital.freed(old, old_bed, now)
 
-    def _end_blocking(self) -> None:
-        if self.phase == BLOCKED:
-            self.pool.blocked_minutes += self.env.now - self.blocked_from
-
-    def _go_home(self) -> None:
-        self._end_blocking()
+    def _go_home(self, now: float) -> None:
         if self.hoped_for is not None:
             self.hoped_for.give_up(self)
-        self._write_leg(to_step_down=False)
-        self.hospital.freed(self.pool, self.bed)
+        self._leave(now, to_step_down=False)
+        self.hospital.freed(self.pool, self.bed, now)
 
-    def _write_leg(self, to_step_down: bool) -> None:
+    def _leave(self, now: float, to_step_down: bool) -> None:
+        """Write down the leg that ends, in the order of `records.LEG`."""
+        if self.phase == BLOCKED:
+            self.pool.blocked_minutes += now - self.blocked_from
         c = self.course
-        leg = Leg(
-            c.world, c.key, c.person, c.condition, self.pool.number, self.entry,
-            self.requested, self.admitted, self.env.now, self.first_admitted, to_step_down, self.came_from,
-        )  # fmt: skip
-        self.hospital.legs.append(leg)
+        self.hospital.legs.append((
+            c.world, c.key, c.person, c.condition, self.pool.number, self.entry, self.came_from,
+            self.requested, self.admitted, now, self.first_admitted, to_step_down,
+        ))  # fmt: skip
 
 
 ACTS: list[Callable[[Any], None]] = [Stay.act]

@@ -11,6 +11,7 @@ the tests.
 
 from __future__ import annotations
 
+import math
 from enum import IntEnum
 from functools import lru_cache
 from hashlib import blake2b
@@ -19,14 +20,19 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtri
 
+from sim.kernels import kernel
+
 Keys = NDArray[np.uint64]
 Floats = NDArray[np.float64]
 
 GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+CELL = 14
+"""Bits of a cell: a table this long stays in the processor's cache."""
 _M1, _M2 = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
-_S8, _S12, _S27, _S30, _S31, _S48 = (np.uint64(n) for n in (8, 12, 27, 30, 31, 48))
-TABLE = 1 << 16
-"""Cells of a quantile table: a law is looked up by the first 16 bits of a number."""
+_S8, _S12, _S27, _S30, _S31, _CELL_ABOVE = (np.uint64(n) for n in (8, 12, 27, 30, 31, 64 - CELL))
+_ONE = np.uint64(1)
+TABLE = 1 << CELL
+"""Cells of a quantile table: a law is looked up by the first bits of a number."""
 
 _GOLDEN, _ALL_BITS, _CELL_BITS = int(GOLDEN), (1 << 64) - 1, np.uint64(TABLE - 1)
 _TO_UNIT = 2.0**-52
@@ -81,6 +87,44 @@ def mix(x: Keys) -> Keys:
     return x ^ (x >> _S31)
 
 
+@kernel
+def mixed(x: np.uint64) -> np.uint64:
+    """`mix` of one number."""
+    x = (x ^ (x >> _S30)) * _M1
+    x = (x ^ (x >> _S27)) * _M2
+    return x ^ (x >> _S31)
+
+
+@kernel
+def child_of(key: np.uint64, index: int) -> np.uint64:
+    """`child` of one key."""
+    return mixed(mixed(np.uint64(key) + (np.uint64(index) + _ONE) * GOLDEN))
+
+
+@kernel
+def bits_of(key: np.uint64, purpose: int, index: int) -> np.uint64:
+    """`bits` of one key."""
+    return mixed(np.uint64(key) + ((np.uint64(index) << _S8) + np.uint64(purpose)) * GOLDEN)
+
+
+@kernel
+def uniform_of(key: np.uint64, purpose: int, index: int) -> float:
+    """`uniform` of one key."""
+    return (float(bits_of(key, purpose, index) >> _S12) + 0.5) * _TO_UNIT
+
+
+@kernel
+def cell_of(key: np.uint64, purpose: int, index: int) -> int:
+    """`cell` of one key."""
+    return int(bits_of(key, purpose, index) >> _CELL_ABOVE)
+
+
+@kernel
+def lognormal_of(quantile: float, sigma: float) -> float:
+    """A number of a lognormal law with mean 1 from a quantile of the normal law; `sigma`: spread of the logarithm."""
+    return math.exp(sigma * quantile - sigma * sigma / 2.0)
+
+
 def key(*parts: int | str) -> np.uint64:
     """A key from names and numbers (seed, replication, "demand", ...), stable on every machine and for ever."""
     text = "\x1f".join(f"{type(p).__name__}:{p}" for p in parts)
@@ -106,14 +150,14 @@ def uniform(keys: Keys, purpose: int, index: ArrayLike = 0) -> Floats:
 
 
 def cell(keys: Keys, purpose: int, index: ArrayLike = 0) -> NDArray[np.int64]:
-    """The cell of a quantile table for each key: the first 16 bits of the same number."""
-    return (bits(keys, purpose, index) >> _S48).astype(np.int64)
+    """The cell of a quantile table for each key: the first bits of the same number."""
+    return (bits(keys, purpose, index) >> _CELL_ABOVE).astype(np.int64)
 
 
-def cells(keys: Keys, purpose: int, number: int) -> list[NDArray[np.int64]]:
-    """Several independent cells for each key, four from each 64-bit number."""
-    parts = [bits(keys, purpose, i) for i in range((number + 3) // 4)]
-    return [((parts[i // 4] >> np.uint64(48 - 16 * (i % 4))) & _CELL_BITS).astype(np.int64) for i in range(number)]
+@kernel
+def quarter_of(key: np.uint64, purpose: int, nth: int) -> int:
+    """The nth of several independent cells of one key, four from each 64-bit number."""
+    return int((bits_of(key, purpose, nth >> 2) >> np.uint64(64 - CELL - 16 * (nth & 3))) & _CELL_BITS)
 
 
 def _midpoints() -> Floats:
@@ -124,6 +168,11 @@ def _midpoints() -> Floats:
 def normal_table() -> Floats:
     """Quantiles of the standard normal law, shape (TABLE,)."""
     return np.asarray(ndtri(_midpoints()))
+
+
+def sigma(cv: ArrayLike) -> Floats:
+    """Spread of the logarithm of a lognormal law, from its coefficient of variation."""
+    return np.asarray(np.sqrt(np.log1p(np.square(np.asarray(cv, dtype=float)))))
 
 
 def lognormal(cells: NDArray[np.int64], cv: ArrayLike) -> Floats:

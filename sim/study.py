@@ -27,7 +27,7 @@ from sim.execution import Progress, Simulate, Task
 from sim.model import Case
 from sim.readers import reader
 from sim.results import Results, Tasks, provenance, write_file, write_frame, write_yaml
-from sim.schema import InputError, Problem, shown
+from sim.schema import Failure, InputError, Problem, shown
 
 MARK = "tiercare.txt"
 """A file by which a folder is known as the output of a study."""
@@ -41,7 +41,7 @@ FAILED = "failed.txt"
 """Why tasks failed, and where in the code."""
 
 
-class InUse(Exception):
+class InUse(Failure):
     """Another study is running in the folder."""
 
 
@@ -75,7 +75,7 @@ def report(folder: Path) -> Results:
     results = Results.open(folder)
     reader("measures")(results)
     reader("report")(results)
-    return Results.open(folder)
+    return results
 
 
 def cases(config: Config) -> dict[str, Case]:

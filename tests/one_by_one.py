@@ -23,18 +23,27 @@ import numpy as np
 import pandas as pd
 import simpy
 
-from sim import beds, contacts, referral, streams
+from sim import beds, contacts, referral
 from sim.care import consultation, exam_turnaround, patience
-from sim.choice import DOOR_OF_LEVEL, DOORS, HOSPITAL_DOORS, OUTSIDE_DOOR
-from sim.contacts import EXTRA, HELD_SLOT, OPEN_SLOT, OTHER, REFERRED, REFERRED_CONTRACTED, WALK_IN, Rows
+from sim.choice import (
+    DOOR_OF_LEVEL,
+    DOORS,
+    HOSPITAL_DOORS,
+    OUTSIDE_DOOR,
+    best_door,
+    cell_of,
+    first_door,
+    point_behind,
+)
+from sim.contacts import EXTRA, HELD_SLOT, OPEN_SLOT, OTHER, REFERRED, REFERRED_CONTRACTED, WALK_IN
 from sim.demand import CHUNK, settle_truth
 from sim.journey import MOST_VISITS
 from sim.model import Case, Model
 from sim.network import EMERGENCY, Level
 from sim.records import KINDS
-from sim.sessions import priority_of, visit_keys
-from sim.streams import Purpose
-from sim.timetable import DAY, HALF_DAY, Openings
+from sim.sessions import priority_of, visit_key
+from sim.streams import Purpose, child_of, uniform_of
+from sim.timetable import DAY, HALF_DAY, hours, present_from
 
 ENDS, STARTS, CLOCK, ARRIVALS = 0, 1, 2, 3
 """Order at one instant (R18): ends, starts of those waiting, the clock, then arrivals by id (ARRIVALS + id)."""
@@ -42,8 +51,11 @@ ENDS, STARTS, CLOCK, ARRIVALS = 0, 1, 2, 3
 OUTSIDE = -1
 """The service point of those who leave the area."""
 
-WORLD = np.zeros(1, dtype=np.int64)
-"""The one replication, as decisions want it: an array of length one."""
+WORLD = 0
+"""The one replication, as decisions want it."""
+
+Contact = Any
+"""A patient: one row of dtype contacts.CONTACT, which is changed as the patient goes along."""
 
 Story = Generator[simpy.Event, Any, Any]
 
@@ -69,7 +81,7 @@ class Visit(NamedTuple):
     """A visit that is over."""
 
     point: int
-    key: streams.Keys
+    key: np.uint64
     place: float
     """Place in line."""
     end: float
@@ -133,7 +145,7 @@ class ServicePoint:
 class Request:
     """Somebody asks for an appointment."""
 
-    who: Rows
+    who: Contact
     point: int
     minute: float
     answer: simpy.Event
@@ -146,7 +158,8 @@ class Town(Model):
     def __init__(self, case: Case, replication: int) -> None:
         super().__init__(case, [replication])
         net, pop = self.network, self.population
-        self.openings = Openings(self.timetable, net.patterns)
+        self.hours = hours(self.timetable, net.patterns)
+        self.figures = self.care.tables()
         self.points = [ServicePoint(self.env) for _ in net.points]
         self.has, self.panel = self.capacities[0], self.demands[0].panel
         # the last entry stands for non-residents, whose number is -1
@@ -160,7 +173,7 @@ class Town(Model):
     def run(self, progress: Any = None) -> None:
         """Run to the horizon."""
         self._put_in_force(0)
-        self.choice.renew(self.waits)
+        self.renew_choice()
         self.books = {p: self._book(p) for p, point in enumerate(self.network.points) if point.bookable}
         self.env.process(self.clock())
         for p, point in enumerate(self.points):
@@ -170,9 +183,9 @@ class Town(Model):
 
     # ---------------------------------------------------------------- the patient
 
-    def patient(self, who: Rows) -> Story:
+    def patient(self, who: Contact) -> Story:
         """One episode, from the need to its end: a door, the way in, the consultation, and what comes of it."""
-        minute = float(who["time"][0])
+        minute = float(who["time"])
         yield self.until(minute)
         plan: Plan | None = self.first_door(who, minute)
         while plan is not None:
@@ -188,14 +201,14 @@ class Town(Model):
             else:
                 return
 
-    def come_in(self, who: Rows, plan: Plan | None) -> Story:
+    def come_in(self, who: Contact, plan: Plan | None) -> Story:
         """By appointment or walking in, one door after the other: the place in line, None = in vain."""
         while plan is not None and plan.point != OUTSIDE:
             point, minute, books = plan
             who["point"] = point
             if not books:
                 place = self.present_from(who, point, minute)
-                yield self.until(place, ARRIVALS + int(who["key"][0]))
+                yield self.until(place, ARRIVALS + int(who["key"]))
                 if self.admits(who, point):
                     return place
                 minute = place  # turned away: asks for an appointment
@@ -206,31 +219,30 @@ class Town(Model):
                 return (yield from self.keep(who, *appointment))
             plan = self.next_door(who, point, minute)
         if plan is not None and who["admit"]:
-            self._stay_outside(who, np.array([plan.minute]))
+            self._stay_outside(np.array([who]), np.array([plan.minute]))
         return None
 
-    def keep(self, who: Rows, minute: float, how: int) -> Story:
+    def keep(self, who: Contact, minute: float, how: int) -> Story:
         """Keep an appointment a little early or late, or stay away; nobody comes after the last admission."""
-        luck = streams.child(who["key"], who["seen"].astype(np.uint64) + np.uint64(7))
-        if streams.uniform(luck, Purpose.NO_SHOW)[0] < self.choice.no_show[0]:
+        luck = np.uint64(child_of(who["key"], int(who["seen"]) + 7))
+        if uniform_of(luck, Purpose.NO_SHOW, 0) < self.choice.no_show[WORLD]:
             return None
         who["entry"] = how
-        last = self.openings.closes[self.pattern(int(who["point"][0])), int(minute // HALF_DAY)] - 1.0
-        arrival = minute + float(streams.uniform(luck, Purpose.PUNCTUALITY)[0]) * 30.0 - 20.0
+        last = float(self.hours["closes"][self.pattern(int(who["point"])), int(minute // HALF_DAY)]) - 1.0
+        arrival = minute + uniform_of(luck, Purpose.PUNCTUALITY, 0) * 30.0 - 20.0
         place = max(min(arrival, last), minute)
-        yield self.until(place, ARRIVALS + int(who["key"][0]))
+        yield self.until(place, ARRIVALS + int(who["key"]))
         return place
 
-    def consult(self, who: Rows, place: float) -> Story:
+    def consult(self, who: Contact, place: float) -> Story:
         """Wait, be seen, go for the exam and come back into the same queue with the results (R4), or lose patience."""
-        point, key = int(who["point"][0]), int(who["key"][0])
-        room, level = self.points[point], self.network.level[[self.facility(point)]]
-        visit = visit_keys(who, level)
-        column = np.array([len(Level)]) if self.is_emergency(point) else level
-        look = float(consultation(self.care, visit, WORLD, column)[0])
-        exam = float(exam_turnaround(self.care, visit, WORLD, who["condition"].astype(np.int64), level)[0])
-        rank = int(priority_of(who, self.care, self.is_emergency(point), self.rules_now.priority)[0])
-        gone = place + float(patience(self.care, visit, WORLD)[0])
+        point, key = int(who["point"]), int(who["key"])
+        room, level, emergency = self.points[point], self.level(point), self.is_emergency(point)
+        visit = np.uint64(visit_key(who, level))
+        look = consultation(self.figures, visit, WORLD, len(Level) if emergency else level)
+        exam = exam_turnaround(self.figures, visit, WORLD, int(who["condition"]), level)
+        rank = priority_of(who, self.figures, emergency, self.rules_now["priority"])
+        gone = place + patience(self.figures, visit, WORLD)
 
         turn = room.line_up(rank, place, key)
         yield turn | self.until(gone, CLOCK)
@@ -244,41 +256,36 @@ class Town(Model):
             room.release(end)
             yield self.until(end + exam, ARRIVALS + key)
             last = yield room.line_up(rank, end + exam, key)
-            end = last + look * float(self.care.second_look[0])
+            end = last + look * float(self.care.second_look[WORLD])
         over = self.write_down(who, Visit(point, visit, place, end, self.window_end(room, last), False), begin)
         yield self.until(end, ENDS)
         room.release(end)
         return over
 
-    def what_next(self, who: Rows, visit: Visit) -> Plan | None:
+    def what_next(self, who: Contact, visit: Visit) -> Plan | None:
         """What comes of being seen: home, back another day, a bed, or up, by the formal channel or alone."""
-        net, facility = self.network, self.facility(visit.point)
-        who["seen"] += np.uint32(1 << 4 * int(net.level[facility]))
+        facility = self.facility(visit.point)
+        who["seen"] = int(who["seen"]) + (1 << 4 * self.level(visit.point))
         who["origin"] = -1
-        ward = net.ward_at[facility, self.department(who)]
-        beyond = who["need"] > net.capability[facility, who["condition"]]
-        beyond |= (who["admit"] == 1) & (ward < 0)
-        if beyond[0] and self.is_emergency(visit.point):
+        if self.able(who, facility):
+            return self.treated(who, visit)
+        if self.is_emergency(visit.point):
             return self.transferred(who, visit)
-        channel = (net.group[[facility]] >= 0) & ~net.is_lead[[facility]] & (who["person"] >= 0)
-        outcome = int(referral.up(self.rules_now.up, visit.key, WORLD, beyond, channel)[0])
+        outcome = referral.up(self.rules_now, visit.key, self.has_channel(facility) and who["person"] >= 0)
         if outcome == referral.FORMAL:
             return self.referred(who, visit)
         if outcome in (referral.SELF, referral.DECLINED):
             return self.goes_alone(who, visit)
-        if outcome == referral.TREATED and who["admit"]:
-            entry = [beds.EMERGENCY] if self.is_emergency(visit.point) else who["cls"].astype(np.int64) + 1
-            self._ask_for_bed(who, ward, np.asarray(entry), np.array([visit.end]))
-        elif outcome in (referral.TREATED, referral.STAYS) and not who["admit"]:
+        if outcome == referral.STAYS and not who["admit"]:
             return self.asked_back(who, visit)
         return None
 
     # ---------------------------------------------------------------- doors
 
-    def first_door(self, who: Rows, minute: float) -> Plan:
+    def first_door(self, who: Contact, minute: float) -> Plan:
         """A non-resident's declared hospital, a long-term patient's usual place, or a door chosen now."""
         if who["person"] < 0 and who["origin"] >= 0:
-            point = self.point_of(who, int(who["origin"][0]))
+            point = self.point_of(who, int(who["origin"]))
             who["origin"] = -1
         elif (point := self.usual_place(who, minute)) < 0:
             point = self.choose(who, self.untried(who) if who["doors"] else None)
@@ -286,38 +293,43 @@ class Town(Model):
                 self.panel.usual[who["panel"]] = point
         return Plan(point, minute, self.would_book(who, point))
 
-    def usual_place(self, who: Rows, minute: float) -> int:
+    def usual_place(self, who: Contact, minute: float) -> int:
         """-1 = none yet, or a year's re-choice has come."""
         if who["panel"] < 0 or who["doors"]:
             return -1
-        panel, row, year = self.panel, who["panel"], int(minute // (365 * DAY))
-        due = streams.uniform(panel.key[row], Purpose.RECHOICE, year) < self.choice.rechoice[0]
+        panel, row, year = self.panel, int(who["panel"]), int(minute // (365 * DAY))
+        due = uniform_of(panel.key[row], Purpose.RECHOICE, year) < self.choice.rechoice[WORLD]
         again = due and panel.chosen_in[row] != year
         panel.chosen_in[row] = year
-        return -1 if again else int(panel.usual[row][0])
+        return -1 if again else int(panel.usual[row])
 
-    def choose(self, who: Rows, allowed: set[int] | None) -> int:
-        """The best door of all, with persuasion, or of those allowed, without; then the facility."""
-        person = who["person"]
-        cell = self.choice.cell(who, self.trait[person], self.rules_now.contracted[0, person])
-        if allowed is None:
-            door = self.choice.persuaded(who, cell, self.choice.door(who, cell), self.rules_now.adherence)
+    def choose(self, who: Contact, allowed: set[int] | None) -> int:
+        """The best door of all, emergencies apart with persuasion, or of those allowed; then the facility."""
+        person, condition = int(who["person"]), int(who["condition"])
+        contracted = self.journey.town.people.contracted[WORLD, person]
+        utility = self.choices.utility[cell_of(self.choices, WORLD, self.trait[person], contracted, condition)]
+        if allowed is None and not self.choice.is_emergency[condition]:
+            door = first_door(utility, self.choices.gumbel, who["key"], self.rules_now["adherence"])
         else:
-            door = self.choice.door(who, cell, np.array([[d in allowed for d in range(len(DOORS))]]))
-        door = np.where(door < 0, OUTSIDE_DOOR, door)
-        return int(self.choice.point(who, door, self.area[person], self.station[person])[0])
+            free = set(range(len(DOORS))) if allowed is None else allowed
+            door = best_door(utility, self.choices.gumbel, who["key"], sum(1 << d for d in free))
+        if door in (-1, OUTSIDE_DOOR):
+            return OUTSIDE
+        column = self.choices.conditions[condition]["column"]
+        area, station = self.area[person], self.station[person]
+        return int(point_behind(self.choices, who["key"], door, WORLD, column, area, station))
 
-    def untried(self, who: Rows) -> set[int]:
+    def untried(self, who: Contact) -> set[int]:
         """All doors but that of the facility that could not help."""
-        return set(range(len(DOORS))) - {int(DOOR_OF_LEVEL[self.network.level[who["origin"]]][0])}
+        return set(range(len(DOORS))) - {int(DOOR_OF_LEVEL[self.network.level[who["origin"]]])}
 
-    def tries_again(self, who: Rows, point: int) -> bool:
+    def tries_again(self, who: Contact, point: int) -> bool:
         """Whether there is patience for one more door after this one."""
         who["origin"] = self.facility(point)
         who["doors"] += 1
-        return bool(who["doors"] < self.choice.doors_tried[0] and who["person"] >= 0)
+        return bool(who["doors"] < self.choice.doors_tried[WORLD] and who["person"] >= 0)
 
-    def next_door(self, who: Rows, point: int, minute: float) -> Plan | None:
+    def next_door(self, who: Contact, point: int, minute: float) -> Plan | None:
         """Refused: the next door is asked in the same settlement (R5); at last the emergency department, or nothing."""
         if self.tries_again(who, point):
             allowed = self.untried(who)
@@ -332,19 +344,18 @@ class Town(Model):
         who["doors"], who["origin"] = 0, -1
         return Plan(emergency, self.env.now, False)
 
-    def would_book(self, who: Rows, point: int) -> bool:
+    def would_book(self, who: Contact, point: int) -> bool:
         """Whether the patient asks for an appointment there: by habit, and whenever care is planned."""
-        luck = streams.uniform(who["key"], Purpose.DOOR_BOOKS, self.network.point_number[[point]])
-        habit = luck < self.choice.books[0]
+        luck = uniform_of(who["key"], Purpose.DOOR_BOOKS, self.network.point_number[point])
         planned = who["chronic"] == 1 or who["cls"] < OTHER or who["doors"] > 0
-        return point in self.books and bool(habit or planned)
+        return point in self.books and bool(planned or luck < self.choice.books[WORLD])
 
-    def present_from(self, who: Rows, point: int, minute: float) -> float:
+    def present_from(self, who: Contact, point: int, minute: float) -> float:
         """When a walk-in can be in line: at once, or soon after the next opening."""
-        late = streams.uniform(who["key"], Purpose.PUNCTUALITY)
-        return float(self.openings.present_from(np.array([self.pattern(point)]), np.array([minute]), late)[0])
+        late = uniform_of(who["key"], Purpose.PUNCTUALITY, 0)
+        return float(present_from(self.hours, self.pattern(point), minute, late))
 
-    def admits(self, who: Rows, point: int) -> bool:
+    def admits(self, who: Contact, point: int) -> bool:
         """Where one books, a walk-in takes what is free on arrival, then an extra place, else is turned away (R6)."""
         who["entry"] = WALK_IN
         if point in self.books:
@@ -361,21 +372,30 @@ class Town(Model):
 
     # ---------------------------------------------------------------- after the visit
 
-    def referred(self, who: Rows, visit: Visit) -> Plan:
+    def treated(self, who: Contact, visit: Visit) -> Plan | None:
+        """The place gives what is needed: home or back another day, or a bed."""
+        if not who["admit"]:
+            return self.asked_back(who, visit)
+        ward = self.network.ward_at[self.facility(visit.point), self.department(who)]
+        entry = beds.EMERGENCY if self.is_emergency(visit.point) else int(who["cls"]) + 1
+        self._ask_for_bed(np.array([who]), np.array([ward]), np.array([entry]), np.array([visit.end]))
+        return None
+
+    def referred(self, who: Contact, visit: Visit) -> Plan:
         """The platform asks a hospital of the group, after its delay; the patient is under way meanwhile."""
         facility = self.facility(visit.point)
         target = int(self.network.lead_of_group[self.network.group[facility]])
         member = self.member_hospital(who, facility)
-        prefers_lead = streams.uniform(visit.key, Purpose.UP_CHOICE) < self.rules_now.up.to_lead[0]
+        prefers_lead = uniform_of(visit.key, Purpose.UP_CHOICE, 0) < self.rules_now["to_lead"]
         if who["need"] <= 3 and member not in (None, facility) and not prefers_lead:
             target = int(member)
-        contracted = self.rules_now.contracted[0, who["person"]]
-        who["cls"] = np.where(contracted, REFERRED_CONTRACTED, REFERRED)
+        contracted = self.journey.town.people.contracted[WORLD, who["person"]]
+        who["cls"] = REFERRED_CONTRACTED if contracted else REFERRED
         who["origin"], who["doors"] = facility, 0
-        delay = float(self.rules_now.up.delay_days[0]) * DAY
+        delay = float(self.rules_now["delay_days"]) * DAY
         return self.onward(who, visit, self.point_of(who, target), visit.end + max(delay, self.travel(who, target)))
 
-    def member_hospital(self, who: Rows, facility: int) -> int | None:
+    def member_hospital(self, who: Contact, facility: int) -> int | None:
         """The group's first member hospital able to give secondary care for this condition."""
         net, department = self.network, self.department(who)
         members = (net.group == net.group[facility]) & ~net.is_lead & (net.level >= Level.secondary)
@@ -385,7 +405,7 @@ class Town(Model):
                 return int(f)
         return None
 
-    def goes_alone(self, who: Rows, visit: Visit) -> Plan:
+    def goes_alone(self, who: Contact, visit: Visit) -> Plan:
         """Self-referral: a hospital of the patient's choice if it is able to help, else the lead's, else outside."""
         who["doors"] = 0
         point = self.choose(who, set(HOSPITAL_DOORS) - ({HOSPITAL_DOORS[0]} if who["need"] > 3 else set()))
@@ -396,7 +416,7 @@ class Town(Model):
         target = self.network.outside if point == OUTSIDE else self.facility(point)
         return self.onward(who, visit, point, visit.end + self.travel(who, target))
 
-    def transferred(self, who: Rows, visit: Visit) -> Plan:
+    def transferred(self, who: Contact, visit: Visit) -> Plan:
         """An emergency beyond the department goes on to the lead hospital's, or out of the area."""
         facility = self.facility(visit.point)
         point = OUTSIDE if self.lead in (-1, facility) else int(self.network.emergency_point[self.lead])
@@ -405,19 +425,19 @@ class Town(Model):
             return Plan(OUTSIDE, visit.end, False)
         return self.onward(who, visit, point, visit.end + self.travel(who, self.lead))
 
-    def asked_back(self, who: Rows, visit: Visit) -> Plan | None:
+    def asked_back(self, who: Contact, visit: Visit) -> Plan | None:
         """Some of those treated come back to the same place, by appointment where there are any."""
-        asked = streams.uniform(visit.key, Purpose.FOLLOW_UP) < self.care.follow_up[0, who["condition"]]
-        visits = sum(int(who["seen"][0]) >> 4 * level & 15 for level in range(6))
+        asked = uniform_of(visit.key, Purpose.FOLLOW_UP, 0) < self.care.follow_up[WORLD, who["condition"]]
+        visits = sum(int(who["seen"]) >> 4 * level & 15 for level in range(6))
         if not asked or visits >= MOST_VISITS or self.is_emergency(visit.point):
             return None
-        spread = 0.8 + 0.4 * streams.uniform(visit.key, Purpose.FOLLOW_UP_TIME)
-        minute = visit.end + float((self.care.follow_up_minutes[0, who["condition"]] * spread)[0])
+        spread = 0.8 + 0.4 * uniform_of(visit.key, Purpose.FOLLOW_UP_TIME, 0)
+        minute = visit.end + float(self.care.follow_up_minutes[WORLD, who["condition"]]) * spread
         if visit.point in self.books:
             return Plan(visit.point, minute, True)
         return Plan(visit.point, max(minute, visit.window_end), False)
 
-    def onward(self, who: Rows, visit: Visit, point: int, minute: float) -> Plan:
+    def onward(self, who: Contact, visit: Visit, point: int, minute: float) -> Plan:
         """Within a half-day patients go only to higher layers; who goes back waits for the next window (R3)."""
         books = self.would_book(who, point)
         back = point != OUTSIDE and self.network.points[point].layer <= self.network.points[visit.point].layer
@@ -430,7 +450,7 @@ class Town(Model):
 
     # ---------------------------------------------------------------- appointments
 
-    def ask(self, who: Rows, point: int, minute: float) -> simpy.Event:
+    def ask(self, who: Contact, point: int, minute: float) -> simpy.Event:
         """Ask for an appointment; the answer comes at the end of the half-day."""
         request = Request(who, point, minute, self.env.event())
         self.requests.append(request)
@@ -446,12 +466,12 @@ class Town(Model):
 
     def turn(self, request: Request) -> tuple[int, float, int]:
         """Place of a request in the order of settlement."""
-        cls = int(request.who["cls"][0]) if self.rules_now.priority[0] else OTHER
-        return cls, request.minute, int(request.who["key"][0])
+        cls = int(request.who["cls"]) if self.rules_now["priority"] else OTHER
+        return cls, request.minute, int(request.who["key"])
 
     def grant(self, request: Request) -> tuple[float, int] | None:
         """The first session with a place, held ones first for those entitled; None = none within patience."""
-        patience_days = float(self.choice.patience_days[0])
+        patience_days = float(self.choice.patience_days[WORLD])
         now = int(self.env.now // HALF_DAY)
         earliest = max(now, int(request.minute // HALF_DAY))
         latest = min(now + 2 * int(self.choice_specs[0].booking_days.value), earliest + round(2 * patience_days))
@@ -467,8 +487,8 @@ class Town(Model):
 
     def take_slot(self, request: Request, session: Session) -> int | None:
         """Held slots are for formally referred patients before their first visit at the hospital."""
-        who, level = request.who, int(self.network.level[self.facility(request.point)])
-        entitled = who["cls"] < OTHER and int(who["seen"][0]) >> 4 * level & 15 == 0
+        who = request.who
+        entitled = who["cls"] < OTHER and int(who["seen"]) >> 4 * self.level(request.point) & 15 == 0
         if entitled and session.held:
             session.held -= 1
             return HELD_SLOT
@@ -479,8 +499,8 @@ class Town(Model):
 
     def appointed(self, point: int, half: int) -> float:
         """Appointments follow each other through the session in the order in which they are given."""
-        session, pattern = self.books[point][half], self.pattern(point)
-        opens, closes = self.openings.opens[pattern, half], self.openings.closes[pattern, half]
+        session, today = self.books[point][half], self.hours[self.pattern(point), half]
+        opens, closes = today["opens"], today["closes"]
         session.given += 1
         return float(opens + (session.given - 0.5) / session.offered * (closes - opens))
 
@@ -490,7 +510,7 @@ class Town(Model):
         for half, in_force in enumerate(self._shares_by_half_day(point)):
             if in_force != share:
                 share, owed = in_force, Fraction(0)
-            size = self.openings.size[self.pattern(point), half]
+            size = self.hours["size"][self.pattern(point), half]
             slots = round(self.has.slots[point] * size)
             owed += share * slots
             held = math.floor(owed)
@@ -528,35 +548,44 @@ class Town(Model):
         if day > 0 and self.timetable.weekday[day] == 0:
             self.waits.renew(*(self.week[x][None, :] for x in ("days", "requests", "minutes", "visits")))
             self._forget_week()
-            self.choice.renew(self.waits)
+            self.renew_choice()
         for book in self.books.values():
-            for session in book[2 * day : 2 * (day + int(self.rules_now.release_days[0])) + 2]:
+            for session in book[2 * day : 2 * (day + int(self.journey.release_days[WORLD])) + 2]:
                 session.open, session.held = session.open + session.held, 0
         if day % CHUNK == 0:
             needs = self.demands[0].chunk(day // CHUNK)
-            settle_truth(needs, self.care)
-            for i in range(len(needs)):
-                self.env.process(self.patient(needs[i : i + 1]))
+            settle_truth(needs, self.figures.conditions)
+            for who in needs:
+                self.env.process(self.patient(who))
+
+    def renew_choice(self) -> None:
+        """The tables of choice follow the perceived waits."""
+        self.choice.renew(self.waits)
+        self.choices = self.choice.tables()
 
     def keep_hours(self, number: int, point: ServicePoint) -> Story:
         """Doctors come for every session; an emergency department is open for ever."""
-        hours, pattern = self.openings, self.pattern(number)
-        opens, closes, size = hours.opens[pattern], hours.closes[pattern], hours.size[pattern]
-        for half in np.flatnonzero(size[: 2 * self.timetable.days]):
-            yield self.until(opens[half], CLOCK)
-            doctors = max(math.ceil(self.has.doctors[number] * size[half] - 1e-9), 1)
-            point.open(doctors, math.inf if self.is_emergency(number) else closes[half], opens[half])
+        for session in self.hours[self.pattern(number), : 2 * self.timetable.days]:
+            if session["size"] > 0:
+                opens, closes = float(session["opens"]), float(session["closes"])
+                yield self.until(opens, CLOCK)
+                doctors = max(math.ceil(self.has.doctors[number] * session["size"] - 1e-9), 1)
+                point.open(doctors, math.inf if self.is_emergency(number) else closes, opens)
 
     # ---------------------------------------------------------------- what is known
 
     @property
     def rules_now(self) -> Any:
-        """The rules of the day."""
-        return self.journey.rules
+        """The rules of the day: a row of adherence, priority and the fields of referral.UpRules."""
+        return self.journey.town.people.worlds[WORLD]
 
     def facility(self, point: int) -> int:
         """Facility of a service point."""
         return self.network.points[point].facility
+
+    def level(self, point: int) -> int:
+        """Level of the facility of a service point."""
+        return int(self.network.level[self.facility(point)])
 
     def pattern(self, point: int) -> int:
         """Opening pattern of a service point."""
@@ -566,24 +595,28 @@ class Town(Model):
         """Whether a service point is an emergency department."""
         return self.network.points[point].department == EMERGENCY
 
-    def department(self, who: Rows) -> Any:
+    def has_channel(self, facility: int) -> bool:
+        """A formal channel leads up from every institution of a group but its lead hospital."""
+        return bool(self.network.group[facility] >= 0 and not self.network.is_lead[facility])
+
+    def department(self, who: Contact) -> int:
         """Department of the patient's condition."""
-        return self.choice.department[who["condition"]]
+        return int(self.choice.department[who["condition"]])
 
-    def travel(self, who: Rows, facility: int) -> float:
+    def travel(self, who: Contact, facility: int) -> float:
         """Minutes from home."""
-        return float(self.has.travel[self.area[who["person"]], facility][0])
+        return float(self.has.travel[self.area[who["person"]], facility])
 
-    def able(self, who: Rows, facility: int) -> bool:
+    def able(self, who: Contact, facility: int) -> bool:
         """Whether a facility can give what the episode needs, the bed included."""
         bed = not who["admit"] or self.network.ward_at[facility, self.department(who)] >= 0
         return bool(self.network.capability[facility, who["condition"]] >= who["need"] and bed)
 
-    def point_of(self, who: Rows, facility: int) -> int:
+    def point_of(self, who: Contact, facility: int) -> int:
         """The service point of a facility that takes the patient's condition."""
-        clinic = int(self.network.clinic_point[facility, self.department(who)][0])
+        clinic = int(self.network.clinic_point[facility, self.department(who)])
         emergency = int(self.network.emergency_point[facility])
-        urgent = self.choice.is_emergency[who["condition"]][0] and emergency >= 0
+        urgent = self.choice.is_emergency[who["condition"]] and emergency >= 0
         return emergency if urgent or clinic < 0 else clinic
 
     # ---------------------------------------------------------------- writing down
@@ -591,16 +624,16 @@ class Town(Model):
     def _forget_week(self) -> None:
         self.week = {x: np.zeros(len(self.points), dtype=np.int64) for x in ("days", "requests", "minutes", "visits")}
 
-    def write_down(self, who: Rows, visit: Visit, begin: float | None) -> Visit:
+    def write_down(self, who: Contact, visit: Visit, begin: float | None) -> Visit:
         """The row of a visit whose last look begins, or whose patient leaves, now."""
         wait = (visit.end if begin is None else begin) - visit.place
         self.week["minutes"][visit.point] += round(wait)
         self.week["visits"][visit.point] += 1
         facility = self.network.facilities[self.facility(visit.point)]
         self.visits.append({
-            "episode": who["key"][0], "facility": facility.id, "point": visit.point,
-            "kind": KINDS[int(self.is_emergency(visit.point))], "cls": contacts.CLASSES[int(who["cls"][0])],
-            "entry": contacts.WAYS_IN[int(who["entry"][0])], "time": visit.place, "begin": begin, "end": visit.end,
+            "episode": who["key"], "facility": facility.id, "point": visit.point,
+            "kind": KINDS[int(self.is_emergency(visit.point))], "cls": contacts.CLASSES[who["cls"]],
+            "entry": contacts.WAYS_IN[who["entry"]], "time": visit.place, "begin": begin, "end": visit.end,
             "left": visit.left,
         })  # fmt: skip
         return visit

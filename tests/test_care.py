@@ -10,25 +10,40 @@ from scipy.stats import binom
 
 import towns
 from sim import care
-from sim.care import LEVELS, Care, CareSpec
+from sim.care import LEVELS, Care, CareSpec, CareTables
 from sim.network import Level
 from sim.schema import InputError
 from sim.streams import child, key
 
 MANY = 100_000
 KEYS = child(key(3, "episodes"), np.arange(MANY))
-WORLD = np.zeros(MANY, dtype=np.int64)
 SURE = 1e-6
 
 
-def figures(worlds: int = 1, **more: Any) -> Care:
+PLAIN, SEVERE = 0, 1
+
+
+def figures(worlds: int = 1, **more: Any) -> CareTables:
     """Two conditions, alphabetically: plain and severe."""
     conditions = {
         "plain": towns.condition("minor", exam=0.3),
         "severe": towns.condition("severe", (0.8, 0.5, 0.25), exam=0.6, admission=0.4),
     }
     exam_at = {level: towns.said(0.5 if level in ("secondary", "tertiary") else 0.0) for level in LEVELS[:-1]}
-    return Care.of([towns.care(conditions, **{"exam_at": exam_at, **more})] * worlds, ["plain", "severe"])
+    return Care.of([towns.care(conditions, **{"exam_at": exam_at, **more})] * worlds, ["plain", "severe"]).tables()
+
+
+def truths(
+    tables: CareTables, condition: int, keys: np.ndarray[Any, Any] = KEYS, world: int = 0
+) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+    """Levels of care needed, and whether a bed is, of so many episodes."""
+    need, admit = zip(*(care.truth(tables.conditions[world, condition], k) for k in keys), strict=True)
+    return np.array(need), np.array(admit)
+
+
+def each(decision: Any, tables: CareTables, *more: int) -> np.ndarray[Any, Any]:
+    """What a decision says of every visit."""
+    return np.array([decision(tables, k, 0, *more) for k in KEYS])
 
 
 def about(found: np.ndarray[Any, Any], share: float) -> bool:
@@ -38,7 +53,7 @@ def about(found: np.ndarray[Any, Any], share: float) -> bool:
 
 
 def test_needs_go_up_as_the_chances_say() -> None:
-    need, admit = care.truth(figures(), KEYS, WORLD, WORLD + 1)
+    need, admit = truths(figures(), SEVERE)
     assert about(admit, 0.4)
     free = need[~admit]
     for level, share in ((1, 0.2), (2, 0.8 * 0.5), (3, 0.8 * 0.5 * 0.75), (4, 0.8 * 0.5 * 0.25)):
@@ -48,15 +63,15 @@ def test_needs_go_up_as_the_chances_say() -> None:
 
 
 def test_a_plain_condition_needs_nothing() -> None:
-    need, admit = care.truth(figures(), KEYS, WORLD, WORLD)
+    need, admit = truths(figures(), PLAIN)
     assert set(need.tolist()) == {1}
     assert not admit.any()
 
 
 def test_the_truth_of_an_episode_is_its_own() -> None:
     order = np.random.default_rng(5).permutation(MANY)
-    need, admit = care.truth(figures(), KEYS, WORLD, WORLD + 1)
-    need_too, admit_too = care.truth(figures(2), KEYS[order], WORLD + 1, WORLD + 1)
+    need, admit = truths(figures(), SEVERE)
+    need_too, admit_too = truths(figures(2), SEVERE, KEYS[order], world=1)
     assert np.array_equal(need[order], need_too)
     assert np.array_equal(admit[order], admit_too)
 
@@ -66,29 +81,32 @@ def test_consultations_have_the_mean_of_their_level(law: str, spread: float) -> 
     minutes = {level: towns.said(5.0 + i) for i, level in enumerate(LEVELS[:-1])}
     f = figures(consultation_law=law, consultation_minutes=minutes, emergency_minutes=20.0)
     for column, mean in ((int(Level.centre), 7.0), (int(Level.tertiary), 10.0), (len(LEVELS), 20.0)):
-        lengths = care.consultation(f, KEYS, WORLD, WORLD + column)
+        lengths = each(care.consultation, f, column)
         assert lengths.mean() == pytest.approx(mean, rel=0.02)
         assert lengths.std() / lengths.mean() == pytest.approx(spread, rel=0.03)
         assert lengths.min() > 0
 
 
 def test_without_spread_every_consultation_is_the_mean() -> None:
-    assert set(np.round(care.consultation(figures(consultation_cv=0.0), KEYS[:50], WORLD[:50], WORLD[:50]), 9)) == {
-        10.0
-    }
+    f = figures(consultation_cv=0.0)
+    assert {round(care.consultation(f, k, 0, 0), 9) for k in KEYS[:50]} == {10.0}
 
 
 def test_the_same_uniform_gives_the_same_place_in_the_law_at_every_level() -> None:
     """R12: a long talker talks long everywhere."""
     minutes = {level: towns.said(5.0 + i) for i, level in enumerate(LEVELS[:-1])}
-    one, other = (care.consultation(figures(consultation_minutes=minutes), KEYS, WORLD, WORLD + c) for c in (0, 5))
+    one, other = (each(care.consultation, figures(consultation_minutes=minutes), c) for c in (0, 5))
     assert other / one == pytest.approx(np.full(MANY, 2.0))
 
 
 def test_exams_happen_at_hospitals_as_often_as_said() -> None:
     f = figures()
-    for condition, level, share in ((0, Level.tertiary, 0.15), (1, Level.secondary, 0.3), (1, Level.centre, 0.0)):
-        turnaround = care.exam_turnaround(f, KEYS, WORLD, WORLD + condition, WORLD + int(level))
+    for condition, level, share in (
+        (PLAIN, Level.tertiary, 0.15),
+        (SEVERE, Level.secondary, 0.3),
+        (SEVERE, Level.centre, 0.0),
+    ):
+        turnaround = each(care.exam_turnaround, f, condition, int(level))
         assert about(turnaround > 0, share)
         if share:
             assert turnaround[turnaround > 0].mean() == pytest.approx(40.0, rel=0.02)
@@ -96,16 +114,15 @@ def test_exams_happen_at_hospitals_as_often_as_said() -> None:
 
 def test_triage_and_patience() -> None:
     f = figures(triage=[0.1, 0.2, 0.3, 0.4], waiting_patience=60.0)
-    level = care.triage(f, KEYS, WORLD)
+    level = np.array([care.triage(f, k, 0) for k in KEYS])
     assert all(about(level == k, share) for k, share in enumerate((0.1, 0.2, 0.3, 0.4)))
-    assert care.patience(f, KEYS, WORLD).mean() == pytest.approx(60.0, rel=0.02)
+    assert each(care.patience, f).mean() == pytest.approx(60.0, rel=0.02)
 
 
 def test_each_replication_has_its_own_figures() -> None:
     conditions = {"plain": towns.condition("minor")}
-    both = Care.of([towns.care(conditions, emergency_minutes=m) for m in (10.0, 20.0)], ["plain"])
-    alike = KEYS[:10]
-    lengths = [care.consultation(both, alike, np.full(10, w), np.full(10, len(LEVELS))) for w in (0, 1)]
+    both = Care.of([towns.care(conditions, emergency_minutes=m) for m in (10.0, 20.0)], ["plain"]).tables()
+    lengths = np.array([[care.consultation(both, k, w, len(LEVELS)) for k in KEYS[:10]] for w in (0, 1)])
     assert lengths[1] / lengths[0] == pytest.approx(np.full(10, 2.0))
 
 

@@ -10,8 +10,17 @@ import pytest
 from scipy.stats import binom
 
 import towns
-from sim import contacts
-from sim.choice import DOORS, GRASSROOTS_DOORS, KINDS, OUTSIDE_DOOR, ChoiceSpec, PerceivedWaits
+from sim import choice, contacts, doors
+from sim.choice import (
+    ALL_DOORS,
+    DOORS,
+    GRASSROOTS_DOORS,
+    HOSPITAL_DOORS,
+    KINDS,
+    OUTSIDE_DOOR,
+    ChoiceSpec,
+    PerceivedWaits,
+)
 from sim.contacts import Rows
 from sim.model import Model
 from sim.network import Level
@@ -40,10 +49,12 @@ MONEY = {
 }
 
 
-def model(doors: dict[str, Any] | None = None, wanted: dict[str, float] | None = None) -> Model:
+def model(
+    figures: dict[str, Any] | None = None, wanted: dict[str, float] | None = None, facilities: Any = None
+) -> Model:
     """The group town with these shares, one replication."""
-    case = towns.group_town(7)
-    return Model(replace(case, choice=towns.choice(wanted or WANTED, **{**MONEY, **(doors or {})})), [0])
+    case = towns.group_town(7, facilities=facilities)
+    return Model(replace(case, choice=towns.choice(wanted or WANTED, **{**MONEY, **(figures or {})})), [0])
 
 
 def people(m: Model, condition: str = "cold", number: int = MANY) -> Rows:
@@ -55,15 +66,34 @@ def people(m: Model, condition: str = "cold", number: int = MANY) -> Rows:
     return rows
 
 
-def doors_of(m: Model, rows: Rows, allowed: Any = None) -> np.ndarray[Any, Any]:
-    """The doors they choose."""
-    return m.choice.door(rows, cells(m, rows), allowed)
+def doors_of(m: Model, rows: Rows, allowed: Any = ALL_DOORS, contracted: bool | None = None) -> np.ndarray[Any, Any]:
+    """The doors they choose; `allowed`: as bits, for all alike or for each."""
+    tables = m.choice.tables()
+    each = zip(rows["key"], cells(m, rows, contracted), np.broadcast_to(allowed, len(rows)), strict=True)
+    return np.array([choice.best_door(tables.utility[cell], tables.gumbel, k, int(bits)) for k, cell, bits in each])
 
 
-def cells(m: Model, rows: Rows) -> np.ndarray[Any, Any]:
-    """Where they stand in the tables of utility."""
-    contracted = m.population.contracts(m.population.spec, None)
-    return m.choice.cell(rows, m.population.trait[rows["person"]], contracted[rows["person"]])
+def cells(m: Model, rows: Rows, contracted: bool | None = None) -> list[int]:
+    """Where they stand in the tables of utility; `contracted`: as surveyed unless said."""
+    tables, person = m.choice.tables(), rows["person"]
+    signed = m.population.contracts(m.population.spec, None)[person] if contracted is None else [contracted] * len(rows)
+    each = zip(m.population.trait[person].tolist(), signed, rows["condition"].tolist(), strict=True)
+    return [choice.cell_of(tables, 0, trait, bool(yes), condition) for trait, yes, condition in each]
+
+
+def points_behind(m: Model, rows: Rows, door: Any) -> np.ndarray[Any, Any]:
+    """Where they go; `door`: for all alike or for each."""
+    tables, person = m.choice.tables(), rows["person"]
+    column = tables.conditions["column"][rows["condition"]]
+    each = zip(
+        rows["key"],
+        np.broadcast_to(door, len(rows)).tolist(),
+        column.tolist(),
+        m.population.area[person].tolist(),
+        m.population.station[person].tolist(),
+        strict=True,
+    )
+    return np.array([choice.point_behind(tables, k, d, 0, c, area, station) for k, d, c, area, station in each])
 
 
 def expected_shares(m: Model, condition: str) -> np.ndarray[Any, Any]:
@@ -116,19 +146,16 @@ def test_a_refused_patient_takes_the_next_best_door() -> None:
     m = model()
     rows = people(m, number=500)
     first = doors_of(m, rows)
-    allowed = np.ones((500, len(DOORS)), dtype=bool)
-    allowed[np.arange(500), first] = False
-    second = doors_of(m, rows, allowed)
+    second = doors_of(m, rows, ALL_DOORS & ~(1 << first))
     assert (second != first).all()
     for other in range(len(DOORS)):  # the second is better than every door but the first
-        pair = np.zeros_like(allowed)
-        pair[np.arange(500), second] = pair[:, other] = True
+        pair = 1 << second | 1 << other
         assert (doors_of(m, rows, pair) == second)[first != other].all()
 
 
 def test_no_door_allowed_is_no_door() -> None:
     m = model()
-    assert (doors_of(m, people(m, number=5), np.zeros((5, len(DOORS)), dtype=bool)) == -1).all()
+    assert (doors_of(m, people(m, number=5), 0) == -1).all()
 
 
 # ---------------------------------------------------------------------------------------------------------- persuasion
@@ -136,9 +163,10 @@ def test_no_door_allowed_is_no_door() -> None:
 
 def persuaded(m: Model, rows: Rows, adherence: float) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
     """Doors before and after the advice."""
-    cell = cells(m, rows)
-    door = m.choice.door(rows, cell)
-    return door, m.choice.persuaded(rows, cell, door, np.array([adherence]))
+    tables = m.choice.tables()
+    each = zip(rows["key"], cells(m, rows), strict=True)
+    after = [choice.first_door(tables.utility[cell], tables.gumbel, k, adherence) for k, cell in each]
+    return doors_of(m, rows), np.array(after)
 
 
 @pytest.mark.parametrize("adherence", [0.0, 0.3, 1.0])
@@ -162,15 +190,31 @@ def test_more_adherence_moves_more_and_brings_nobody_back() -> None:
     assert set(high[changed].tolist()) <= set(GRASSROOTS_DOORS)
 
 
+def first_points(m: Model, rows: Rows, adherence: float) -> np.ndarray[Any, Any]:
+    """Where they go first under this advice."""
+    m._put_in_force(0)
+    place, people, tables = m.journey.town.place, m.journey.town.people, m.choice.tables()
+    people.worlds["adherence"] = adherence
+    return np.array([doors.first_point(place, people, tables, who) for who in rows])
+
+
 def test_emergencies_and_those_who_were_refused_are_not_persuaded() -> None:
-    m = model()
-    before, after = persuaded(m, people(m, "urgent"), 1.0)
+    facilities = towns.group_facilities()
+    facilities[2]["emergency"] = {"doctors": towns.said(1)}  # a centre that takes emergencies: somewhere near to go to
+    m = model(facilities=facilities)
+    urgent = people(m, "urgent")
+    before, after = (first_points(m, urgent, adherence) for adherence in (0.0, 1.0))
     assert np.array_equal(before, after)
+    assert 0.1 < np.isin(doors_of(m, urgent), GRASSROOTS_DOORS).mean() < 0.9
     rows = people(m)
     rows["doors"][::2] = 1
-    before, after = persuaded(m, rows, 1.0)
+    before, after = (first_points(m, rows, adherence) for adherence in (0.0, 1.0))
     assert np.array_equal(before[::2], after[::2])
-    assert (after[1::2] <= max(GRASSROOTS_DOORS)).all()
+    advised = after[1::2]
+    assert (advised >= 0).all()
+    assert (m.network.level[m.network.point_facility[advised]] <= Level.sub_centre).all()
+    to_hospital = np.isin(doors_of(m, rows), HOSPITAL_DOORS)
+    assert np.array_equal((before != after)[1::2], to_hospital[1::2])
 
 
 # ------------------------------------------------------------------------------------------------------------ facility
@@ -179,32 +223,27 @@ def test_emergencies_and_those_who_were_refused_are_not_persuaded() -> None:
 def test_the_village_door_leads_to_the_home_station() -> None:
     m = model()
     rows = people(m, number=400)
-    area, station = m.population.area[rows["person"]], m.population.station[rows["person"]]
-    point = m.choice.point(rows, np.zeros(400, dtype=np.int64), area, station)
-    assert np.array_equal(point, station)
+    assert np.array_equal(points_behind(m, rows, 0), m.population.station[rows["person"]])
 
 
 def test_every_door_leads_to_a_facility_of_its_level() -> None:
     m = model()
     rows = people(m, "bone", 600)
     door = np.arange(600) % 3 + 2
-    area, station = m.population.area[rows["person"]], m.population.station[rows["person"]]
-    point = m.choice.point(rows, door, area, station)
+    point = points_behind(m, rows, door)
     level = m.network.level[m.network.point_facility[point]]
     assert np.array_equal(level, np.array([Level.centre, Level.secondary, Level.tertiary])[door - 2])
     surgery = [m.network.points[p].department for p in point[door == 4]]
     assert set(surgery) == {"surgery"}
-    outside = m.choice.point(rows, np.full(600, OUTSIDE_DOOR), area, station)
-    assert (outside == -1).all()
+    assert (points_behind(m, rows, OUTSIDE_DOOR) == -1).all()
 
 
 def test_the_nearer_centre_is_chosen_more_often_and_less_so_when_all_alike() -> None:
-    def share_of_own_centre(doors: dict[str, Any]) -> float:
-        m = model(doors)
+    def share_of_own_centre(figures: dict[str, Any]) -> float:
+        m = model(figures)
         rows = people(m)
-        area, station = m.population.area[rows["person"]], m.population.station[rows["person"]]
-        point = m.choice.point(rows, np.full(MANY, 2), area, station)
-        return float((m.network.area[m.network.point_facility[point]] == area).mean())
+        own = m.population.area[rows["person"]]
+        return float((m.network.area[m.network.point_facility[points_behind(m, rows, 2)]] == own).mean())
 
     assert share_of_own_centre({"yuan_per_travel_hour": 0.0}) == pytest.approx(0.5, abs=0.02)
     far, alike = share_of_own_centre({}), share_of_own_centre({"nest": 0.2})
@@ -243,11 +282,7 @@ def test_a_wait_that_is_believed_in_drives_patients_away() -> None:
 def test_a_contract_in_use_leads_to_the_grassroots() -> None:
     m = model()
     rows = people(m)
-    trait = m.population.trait[rows["person"]]
-    shares = [
-        np.isin(m.choice.door(rows, m.choice.cell(rows, trait, np.full(MANY, signed))), GRASSROOTS_DOORS).mean()
-        for signed in (False, True)
-    ]
+    shares = [np.isin(doors_of(m, rows, contracted=signed), GRASSROOTS_DOORS).mean() for signed in (False, True)]
     assert shares[1] > shares[0] + 0.05
 
 

@@ -227,6 +227,14 @@ def test_an_unknown_verb_is_wrong_input(capsys: pytest.CaptureFixture[str], word
     assert exit_.value.code == WRONG_INPUT
 
 
+@pytest.mark.parametrize("words", [["--help"], ["--version"], ["rnu"], ["list", "levers"]])
+def test_help_and_mistakes_do_not_wait_for_the_simulation(words: list[str]) -> None:
+    done = subprocess.run([sys.executable, "-X", "importtime", "-m", "sim", *words], capture_output=True, text=True)
+    imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines() if line.startswith("import time:")}
+    assert "argparse" in imported
+    assert not imported & {"numpy", "scipy", "pandas", "pyarrow", "hydra", "matplotlib", "numba", "simpy", "loky"}
+
+
 # --------------------------------------------------------------------------------------------------------- interrupted
 
 

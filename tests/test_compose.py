@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from hydra.core.global_hydra import GlobalHydra
 
+from sim import compose
 from sim.compose import Config, check, load, shelves, studies
 from sim.schema import InputError
 
@@ -103,6 +104,34 @@ def test_the_user_s_own_study_stands_beside_those_of_the_program(folder: Path) -
     assert {"mine", "example"} <= set(studies())
     assert load("mine").study.title_zh == "我的"
     assert shelves().scenarios == [folder / "scenarios", SHIPPED / "scenarios"]
+
+
+@pytest.mark.parametrize(
+    "orders",
+    [
+        ["study=example"],
+        ["study=zhongwei", "seed=7"],
+        ["study=zhongwei", "network=example", "demand=china"],
+        ["study=example", "network.facilities.0.count=3", "referral.new=1"],
+        ["study=example", "+network.new={a: 1}", "report.benchmarks=[]", "horizon.to=2024-11-30"],
+    ],
+)
+def test_documents_composed_by_name_say_the_same_in_the_same_order(orders: list[str]) -> None:
+    found = shelves()
+    understood = compose._understood(orders, found)
+    by_name, in_full = compose._by_name(understood, found), compose._in_full(understood, found)
+    assert by_name is not None
+    assert by_name.pop("hydra")["runtime"]["choices"] == in_full.pop("hydra")["runtime"]["choices"]
+    assert dumps(by_name) == dumps(in_full)
+
+
+@pytest.mark.parametrize(
+    "text", ["# @package elsewhere\na: 1", "a: [1", "- 1", "defaults: [nowhere]", "a: {b: 1, b: 2}"]
+)
+def test_what_only_hydra_can_tell_is_composed_in_full(folder: Path, text: str) -> None:
+    write(folder, text + "\n" + "# long enough to go by name\n" * 50, "network/odd")
+    found = shelves()
+    assert compose._by_name(compose._understood(["study=example", "network=odd"], found), found) is None
 
 
 def test_loading_leaves_nothing_of_hydra_behind() -> None:

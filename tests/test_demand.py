@@ -11,8 +11,9 @@ from scipy import stats
 
 import sim
 import towns
+from sim.care import Care, truth
 from sim.contacts import Rows, join
-from sim.demand import CHUNK, Demand, DemandSpec, expected_rates
+from sim.demand import CHUNK, Demand, DemandSpec, expected_rates, settle_truth
 from sim.network import Network
 from sim.population import Population
 from sim.schema import InputError
@@ -131,6 +132,23 @@ def test_chunks_hold_their_own_days_alone() -> None:
 
 def test_replications_are_other_luck() -> None:
     assert not np.isin(year(demand(), 2)["key"], year(demand(replication=1), 2)["key"]).any()
+
+
+@pytest.mark.parametrize("world", [0, 1])
+def test_every_need_gets_the_truth_of_its_own_condition_and_replication(world: int) -> None:
+    mild, grave = (
+        {"cold": towns.condition("minor"), "sugar": towns.condition("chronic", (beyond, 0.0, 0.0)),
+         "lung": towns.condition("moderate", (0.7, 0.6, 0.4), admission=beyond / 2)}
+        for beyond in (0.3, 0.9)
+    )  # fmt: skip
+    figures = Care.of([towns.care(mild), towns.care(grave)], NET.conditions).tables()
+    rows = demand().chunk(0, world)
+    settle_truth(rows, figures.conditions)
+    assert {len(np.unique(of(rows, name)["need"])) for name in ("cold", "sugar", "lung")} == {1, 2, 4}
+    assert not of(rows, "cold")["admit"].any()
+    for row in rows:
+        need, admitted = truth(figures.conditions[world, int(row["condition"])], row["key"])
+        assert (row["need"], row["admit"]) == (need, admitted)
 
 
 # --------------------------------------------------------------------------------------------------- long-term patients

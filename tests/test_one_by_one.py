@@ -143,3 +143,33 @@ def test_a_crowded_emergency_department(window: int) -> None:
 def test_a_clinic_whose_slots_are_all_taken() -> None:
     visits = assert_same(towns.clinic_town(100.0, 10, places={"slots": 40, "extra": 2}, doors={"books": 0.8}))
     assert (visits["time"] % 720 > 719 - 60).any()  # the last appointments of a morning
+
+
+def test_visitors_from_elsewhere_and_emergencies_at_a_centre() -> None:
+    """Visitors have no contract and no formal channel; emergencies stay where they are whatever the advice."""
+    centre, stations = towns.group_facilities()[2], towns.group_facilities()[-2:]
+    hospitals = towns.group_facilities()[:2]
+    town = towns.group_town(
+        28,
+        settings=PLAN | {"first_contact.adherence": 0.8},
+        facilities=[*hospitals, centre | {"emergency": {"doctors": said(1)}}, *stations],
+    )
+    shares = town.choice.first_contact_urban.value | {"emergency": {"centre": 0.3, "secondary": 0.3, "tertiary": 0.4}}
+    inflow = {
+        "centre": {"per_year": said(1500.0), "conditions": {"cold": 1.0, "lung": 2.0, "urgent": 1.0}},
+        "lead": {"per_year": said(1000.0), "conditions": {"lung": 1.0, "bone": 1.0}},
+    }
+    visits = assert_same(
+        replace(
+            town,
+            choice=changed(town.choice, first_contact_urban=said(shares), first_contact_rural=said(shares)),
+            demand=changed(town.demand, inflow=inflow),
+        )
+    )
+    assert (visits["person"] < 0).mean() > 0.1
+    assert set(visits.loc[visits["kind"] == "emergency", "facility"]) == {"lead", "member", "centre"}
+
+
+def changed(spec: Any, **parts: Any) -> Any:
+    """The same facts but for these."""
+    return type(spec).model_validate(spec.model_dump(exclude_none=True) | parts)

@@ -10,29 +10,29 @@ import pytest
 from scipy.stats import binom
 
 import towns
-from sim import referral
+from sim import care, referral
+from sim.kernels import table
+from sim.model import Model
 from sim.referral import DECLINED, FORMAL, LAPSED, SELF, STAYS, TREATED, UpRules
 from sim.streams import child, key
 from sim.timetable import DAY
 
 MANY = 100_000
 VISITS = child(key(5, "visits"), np.arange(MANY))
-WORLD = np.zeros(MANY, dtype=np.int64)
-YES, NO = np.ones(MANY, dtype=bool), np.zeros(MANY, dtype=bool)
 SURE = 1e-6
 
 
+def in_force(*columns: list[float]) -> np.ndarray[Any, Any]:
+    """The rules of replications side by side, in the order of `UpRules`."""
+    return table(**vars(UpRules(*map(np.array, columns))))
+
+
 def outcomes(
-    beyond: np.ndarray[Any, Any] = YES,
-    possible: np.ndarray[Any, Any] = YES,
-    formal: float = 0.3,
-    accepted: float = 0.8,
-    arrive: float = 0.9,
-    advice: float = 0.6,
+    possible: bool = True, formal: float = 0.3, accepted: float = 0.8, arrive: float = 0.9, advice: float = 0.6
 ) -> np.ndarray[Any, Any]:
-    """What comes of so many visits."""
-    rules = UpRules(*(np.array([x]) for x in (formal, accepted, 1.0, arrive, advice, 0.5)))
-    return referral.up(rules, VISITS, WORLD, beyond, possible)
+    """What comes of so many visits that show a need of more."""
+    (rules,) = in_force([formal], [accepted], [1.0], [arrive], [advice], [0.5])
+    return np.array([referral.up(rules, visit, possible) for visit in VISITS])
 
 
 def about(found: np.ndarray[Any, Any], share: float) -> bool:
@@ -55,12 +55,8 @@ def test_outcomes_have_their_chances() -> None:
     assert all(about(found == outcome, chance) for outcome, chance in chances.items())
 
 
-def test_who_can_be_treated_here_is_treated_here() -> None:
-    assert set(outcomes(beyond=NO).tolist()) == {TREATED}
-
-
 def test_without_a_channel_nobody_is_referred_formally() -> None:
-    assert set(outcomes(possible=NO, formal=1.0).tolist()) == {SELF, STAYS}
+    assert set(outcomes(possible=False, formal=1.0).tolist()) == {SELF, STAYS}
 
 
 def test_a_wider_channel_takes_more_and_drops_nobody() -> None:
@@ -75,9 +71,9 @@ def test_more_acceptance_accepts_more_and_declines_nobody_anew() -> None:
 
 
 def test_each_replication_has_its_own_rules() -> None:
-    rules = UpRules(*(np.array(x) for x in ([0.0, 1.0], [1.0, 1.0], [0.0, 0.0], [1.0, 1.0], [1.0, 1.0], [0.5, 0.5])))
-    found = referral.up(rules, VISITS[:4], np.array([0, 1, 0, 1]), YES[:4], YES[:4])
-    assert found.tolist() == [SELF, FORMAL, SELF, FORMAL]
+    rules = in_force([0.0, 1.0], [1.0, 1.0], [0.0, 0.0], [1.0, 1.0], [1.0, 1.0], [0.5, 0.5])
+    found = [referral.up(rules[world], visit, True) for visit, world in zip(VISITS[:4], (0, 1, 0, 1), strict=True)]
+    assert found == [SELF, FORMAL, SELF, FORMAL]
 
 
 @pytest.mark.parametrize(
@@ -100,6 +96,24 @@ def tables(**settings: Any) -> dict[str, pd.DataFrame]:
 def six_weeks() -> dict[str, pd.DataFrame]:
     """Once for all tests below."""
     return tables()
+
+
+def test_who_can_be_treated_here_is_treated_here(six_weeks: dict[str, pd.DataFrame]) -> None:
+    """Nobody is sent up or goes on from a place that gives the care and the bed that are needed, and others are."""
+    model = Model(towns.group_town(42), [0])
+    net, figures = model.network, model.care.tables()
+
+    def is_able(episode: int, condition: str, facility: str) -> bool:
+        number, here = model.conditions.index(condition), net.facility_index(facility)
+        need, admitted = care.truth(figures.conditions[0, number], np.uint64(episode))
+        gives_a_bed = net.ward_at[here, model.choice.department[number]] >= 0
+        return bool(net.capability[here, number] >= need and (gives_a_bed or not admitted))
+
+    up, seen = six_weeks["referrals"].query("direction == 'up'"), six_weeks["visits"].query("not left")
+    assert len(up) > 100
+    assert not any(map(is_able, up["episode"], up["condition"], up["from_facility"]))
+    able = list(map(is_able, seen["episode"], seen["condition"], seen["facility"]))
+    assert 0.1 < np.mean(able) < 0.9
 
 
 def test_formal_referrals_lead_to_a_hospital_of_the_group_after_the_platform(
@@ -129,8 +143,6 @@ def test_formally_referred_patients_have_their_class_and_the_others_do_not(six_w
 
 
 def test_a_contract_decides_the_class_of_the_referred(six_weeks: dict[str, pd.DataFrame]) -> None:
-    from sim.model import Model
-
     model = Model(towns.group_town(42), [0])
     contracted = model.population.contracts(model.population.spec, None)
     referred = six_weeks["visits"].query("cls != 'other'")

@@ -11,10 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import towns
-from sim import sessions, slots
-from sim.care import LEVELS, Care
-from sim.contacts import OTHER, REFERRED_CONTRACTED, empty
-from sim.sessions import AT_EXAM, DONE, LEFT, WAITING, WAITING_AGAIN
+from sim import sessions
+from sim.care import LEVELS, Care, CareTables
+from sim.contacts import OTHER, REFERRED_CONTRACTED, Rows, empty
+from sim.kernels import Kernel
+from sim.sessions import AT_EXAM, DONE, LEFT, PATIENT, WAITING, WAITING_AGAIN
 
 
 @dataclass
@@ -111,22 +112,14 @@ def solve(
         row[: len(each)] = each
     limits = np.full(len(the_rooms), until)
 
-    def column(name: str, kind: type = float) -> np.ndarray[Any, Any]:
-        return np.array([getattr(p, name) for p in flat], dtype=kind)
-
-    given_columns = [
-        column("place"),
-        column("cls", np.int64),
-        column("key", np.uint64),
-        *map(column, ("patience", "service", "exam", "second")),
-    ]  # type: ignore[arg-type]
+    columns = [(p.cls, p.place, p.key, p.patience, p.service, p.exam, p.second) for p in flat]
     filled = {
         "begin": np.zeros(len(flat)),
         "end": np.zeros(len(flat)),
         "back": np.zeros(len(flat)),
         "status": np.zeros(len(flat), dtype=np.int64),
     }
-    (loop or sessions.serve)(bounds, doctors, free, limits, *given_columns, *filled.values())
+    (loop or sessions.serve)(bounds, doctors, free, limits, np.array(columns, dtype=PATIENT), *filled.values())
     return {name: values.tolist() for name, values in filled.items()}
 
 
@@ -180,15 +173,7 @@ def test_a_window_that_ends_settles_exactly_what_began_before_its_end(
 @given(rooms)
 def test_the_loop_does_the_same_whether_compiled_or_not(the_rooms: list[tuple[list[Patient], list[float]]]) -> None:
     lined_up(the_rooms)
-    assert solve(the_rooms, 9.0) == solve(the_rooms, 9.0, _pure)
-
-
-def _pure(*arguments: Any) -> None:
-    compiled, sessions._FAST = sessions._FAST, None
-    try:
-        sessions.serve(*arguments)
-    finally:
-        sessions._FAST = compiled
+    assert solve(the_rooms, 9.0) == solve(the_rooms, 9.0, sessions.serve.plain)
 
 
 def test_a_queue_by_hand() -> None:
@@ -233,10 +218,15 @@ def test_windows_of_any_length_give_the_same_visits_where_nothing_feeds_back(pla
 
 
 def test_numba_and_plain_python_give_the_same_town(monkeypatch: pytest.MonkeyPatch) -> None:
-    town = towns.group_town(10, settings=towns.PLAN)
+    """With all levers pulled, so that every kind of referral, appointment, departure and stay is among them."""
+    town = towns.group_town(28, settings=towns.PLAN, waiting_patience=20.0)
     compiled = towns.run(town)[0]
-    for room in (sessions, slots):
-        monkeypatch.setattr(room, "_FAST", None)
+    assert set(compiled["visits"]["entry"]) == {"walk_in", "open_slot", "held_slot", "extra"}
+    assert compiled["visits"]["left"].any()
+    assert set(compiled["visits"]["cls"]) == {"referred_contracted", "referred", "other"}
+    assert set(compiled["referrals"]["status"]) == {"completed", "declined", "lapsed"}
+    assert {"lead", "outside"} < set(compiled["stays"]["facility"])
+    monkeypatch.setattr(Kernel, "run", property(lambda self: self.plain))
     towns.assert_same(towns.run(town)[0], compiled)
 
 
@@ -260,19 +250,24 @@ def test_the_late_come_before_the_last_admission() -> None:
 # ----------------------------------------------------------------------------------------------------------- priority
 
 
-def _care() -> Care:
-    return Care.of([towns.care({"urgent": towns.condition("emergency")}, triage=[0.1, 0.2, 0.3, 0.4])], ["urgent"])
+def _care() -> CareTables:
+    conditions = {"urgent": towns.condition("emergency")}
+    return Care.of([towns.care(conditions, triage=[0.1, 0.2, 0.3, 0.4])], ["urgent"]).tables()
+
+
+def _priorities(rows: Rows, emergency: bool, granted: bool) -> list[int]:
+    tables = _care()
+    return [sessions.priority_of(who, tables, emergency, granted) for who in rows]
 
 
 def test_priority_is_triage_in_an_emergency_department_and_class_elsewhere_where_granted() -> None:
     rows = empty(4000)
     rows["key"] = np.arange(4000) * 2654435761
     rows["cls"] = np.arange(4000) % 3
-    triage = sessions.priority_of(rows, _care(), True, np.array([True]))
-    assert set(triage.tolist()) == {0, 1, 2, 3}
-    granted, not_granted = (sessions.priority_of(rows, _care(), False, np.array([yes])) for yes in (True, False))
-    assert granted.tolist() == rows["cls"].tolist()
-    assert set(not_granted.tolist()) == {OTHER}
+    assert set(_priorities(rows, True, True)) == {0, 1, 2, 3}
+    granted, not_granted = (_priorities(rows, False, yes) for yes in (True, False))
+    assert granted == rows["cls"].tolist()
+    assert set(not_granted) == {OTHER}
     assert REFERRED_CONTRACTED < OTHER
 
 
@@ -280,7 +275,6 @@ def test_a_visit_has_luck_of_its_own_by_level_and_occurrence() -> None:
     rows = empty(3)
     rows["key"] = 42
     rows["seen"] = [0, 1, 1 << 4]
-    level = np.zeros(3, dtype=np.int64)
-    keys = sessions.visit_keys(rows, level)
+    keys, above = ([int(sessions.visit_key(who, level)) for who in rows] for level in (0, 1))
     assert keys[0] == keys[2] != keys[1]  # a visit at level 1 does not count at level 0
-    assert len({*keys.tolist(), *sessions.visit_keys(rows, level + 1).tolist()}) == 4
+    assert len({*keys, *above}) == 4

@@ -12,37 +12,53 @@ from hypothesis import strategies as st
 
 import towns
 from sim.contacts import EXTRA, HELD_SLOT, OPEN_SLOT, WALK_IN
-from sim.slots import SlotBook, rank_within
-from sim.timetable import Openings, Timetable
+from sim.slots import SlotBook, admit_walk_in, appointment
+from sim.slots import book as book_one
+from sim.timetable import Timetable, hours
 
 ALL = np.array([True])
 
 
 def book(
-    slots: list[int], days_ahead: int = 3, lead: list[bool] | None = None, share: Fraction | None = None
+    slots: list[int],
+    days_ahead: int = 3,
+    lead: list[bool] | None = None,
+    share: Fraction | None = None,
+    extra: int = 0,
 ) -> SlotBook:
     """The book of some clinics open twice a day, with every half-day in its horizon on offer."""
     timetable = Timetable(towns.timetable(), date(2024, 1, 1), date(2024, 12, 31))
     applies = np.array(lead or [True] * len(slots))
+    patterns = np.zeros(len(slots), dtype=np.int64)
     one = SlotBook(
-        Openings(timetable, ["office"]),
-        np.zeros(len(slots), dtype=np.int64),
+        hours(timetable, ["office"]),
+        patterns,
         np.array([slots]),
+        np.full((1, len(slots)), extra),
         np.array([days_ahead]),
         applies,
     )
     for half_day in range(one.columns):
         one.offer(half_day, [share or Fraction(0)])
+    one.open_extra()
     return one
 
 
 def ask(
     one: SlotBook, rows: list[int], entitled: list[bool], earliest: int = 0, latest: int = 5
 ) -> tuple[list[int], list[int]]:
-    """Settle requests in this order: session of each (-1 = refused) and kind of slot."""
-    number = len(rows)
-    session, how = one.settle(np.array(rows), np.array(entitled), np.full(number, earliest), np.full(number, latest))
-    return session.tolist(), how.tolist()
+    """Book requests in this order: session of each (-1 = refused) and kind of slot."""
+    booked = [
+        book_one(one.slots, clinic, yes, earliest, latest, one.first)
+        for clinic, yes in zip(rows, entitled, strict=True)
+    ]
+    return [session for session, _ in booked], [how for _, how in booked]
+
+
+def minutes(one: SlotBook, half_day: int, number: int = 1) -> list[float]:
+    """The minutes of the next appointments of the first clinic in a half-day."""
+    session, today = one.slots[0, half_day - one.first], one.hours[one.pattern[0], half_day]
+    return [appointment(session, today) for _ in range(number)]
 
 
 @settings(max_examples=100, deadline=None, derandomize=True)
@@ -51,31 +67,31 @@ def test_after_any_number_of_sessions_the_held_slots_are_the_share_rounded_down(
     """R7: the rounding error is carried from session to session, so it never adds up."""
     one = book([slots], days_ahead=6, share=share)
     for sessions in range(1, one.columns + 1):
-        assert one.held[0, :sessions].sum() == int(share * slots * sessions)
-    assert (one.held + one.open == slots).all()
+        assert one.slots["held"][0, :sessions].sum() == int(share * slots * sessions)
+    assert (one.slots["held"] + one.slots["open"] == slots).all()
 
 
 def test_a_third_of_eight_slots_is_eight_in_three_sessions() -> None:
     one = book([8], share=Fraction(1, 3))
-    assert one.held[0, :6].tolist() == [2, 3, 3, 2, 3, 3]
+    assert one.slots["held"][0, :6].tolist() == [2, 3, 3, 2, 3, 3]
 
 
 def test_one_third_is_not_thirty_three_hundredths() -> None:
     exact, decimal = book([30], share=Fraction(1, 3)), book([30], share=Fraction("0.33"))
-    assert exact.held[0].tolist() == [10] * exact.columns
-    assert decimal.held[0].sum() < exact.held[0].sum()
+    assert exact.slots["held"][0].tolist() == [10] * exact.columns
+    assert decimal.slots["held"][0].sum() < exact.slots["held"][0].sum()
 
 
 def test_the_quota_applies_to_lead_hospitals_alone() -> None:
     one = book([12, 12], lead=[True, False], share=Fraction(1, 4))
-    assert one.held[:, 0].tolist() == [3, 0]
+    assert one.slots["held"][:, 0].tolist() == [3, 0]
 
 
 def test_a_new_share_applies_to_sessions_from_its_date_on() -> None:
     one = book([10], share=Fraction(0))
     one.close()
     one.offer(one.first + one.columns - 1, [Fraction(1, 2)])
-    assert one.held[0].tolist() == [0] * (one.columns - 1) + [5]
+    assert one.slots["held"][0].tolist() == [0] * (one.columns - 1) + [5]
 
 
 def test_the_entitled_take_held_slots_first_then_open_ones() -> None:
@@ -114,9 +130,7 @@ def test_booked_and_released_never_exceed_what_is_offered(
     booked = np.zeros((len(slots), one.columns), dtype=int)
     for number, (clinic, entitled, earliest, ahead) in enumerate(requests):
         row = clinic % len(slots)
-        session, how = one.settle(
-            np.array([row]), np.array([entitled]), np.array([earliest]), np.array([earliest + ahead])
-        )
+        session, how = ask(one, [row], [entitled], earliest, earliest + ahead)
         if session[0] >= 0:
             assert earliest <= session[0] <= earliest + ahead
             booked[row, session[0]] += 1
@@ -124,10 +138,11 @@ def test_booked_and_released_never_exceed_what_is_offered(
         if number % 7 == 0:
             one.release(number % one.columns, ALL)
     assert (booked <= np.array(slots)[:, None]).all()
-    assert (one.open >= 0).all()
-    assert (one.held >= 0).all()
-    assert (booked + one.open + one.held == np.array(slots)[:, None]).all()
-    used_held = one.held_at_first[:, 0] - one.released[:, 0] - one.held[:, 0]
+    assert (one.slots["open"] >= 0).all()
+    assert (one.slots["held"] >= 0).all()
+    assert (booked + one.slots["open"] + one.slots["held"] == np.array(slots)[:, None]).all()
+    first = one.slots[:, 0]
+    used_held = first["held_at_first"] - first["released"] - first["held"]
     ledger = one.close()
     assert (ledger["used_open"] + used_held == booked[:, 0]).all()
     assert (ledger["offered"] == slots).all()
@@ -135,38 +150,27 @@ def test_booked_and_released_never_exceed_what_is_offered(
 
 def test_appointments_follow_each_other_through_the_session() -> None:
     one = book([4])
-    minutes = one.minute(np.zeros(3, dtype=np.int64), np.zeros(3, dtype=np.int64))
-    assert minutes.tolist() == [510, 570, 630]  # 08:00 to 12:00 in four parts, the middle of each
-    assert one.minute(np.array([0]), np.array([0])).tolist() == [690]
-    assert one.minute(np.array([0]), np.array([1])).tolist() == [840 + 210 / 8]
+    assert minutes(one, 0, 3) == [510, 570, 630]  # 08:00 to 12:00 in four parts, the middle of each
+    assert minutes(one, 0) == [690]
+    assert minutes(one, 1) == [840 + 210 / 8]
 
 
 def test_walk_ins_take_what_is_free_then_extra_places_then_are_turned_away() -> None:
-    one = book([3])
+    one = book([3], extra=1)
     ask(one, [0], [False])
-    extra = np.array([1])
-    assert one.admit_walk_ins(np.zeros(5, dtype=np.int64), extra).tolist() == [
-        OPEN_SLOT,
-        OPEN_SLOT,
-        EXTRA,
-        WALK_IN,
-        WALK_IN,
-    ]
-    assert one.open[0, 0] == extra[0] == 0
+    admitted = [admit_walk_in(one.slots[0, 0], one.clinics[0]) for _ in range(5)]
+    assert admitted == [OPEN_SLOT, OPEN_SLOT, EXTRA, WALK_IN, WALK_IN]
+    assert one.slots["open"][0, 0] == one.clinics["extra"][0] == 0
     assert ask(one, [0], [False])[0] == [1]
 
 
 def test_half_a_session_has_half_the_slots() -> None:
     timetable = Timetable(towns.timetable(weekend=0.5), date(2024, 1, 6), date(2024, 1, 31))  # a Saturday
-    one = SlotBook(Openings(timetable, ["office"]), np.zeros(1, dtype=np.int64), np.array([[9]]), np.array([3]), ALL)
+    nine, none, pattern = np.array([[9]]), np.array([[0]]), np.zeros(1, dtype=np.int64)
+    one = SlotBook(hours(timetable, ["office"]), pattern, nine, none, np.array([3]), ALL)
     for half_day in range(one.columns):
         one.offer(half_day, [Fraction(0)])
-    assert one.offered[0, :6].tolist() == [4, 4, 4, 4, 9, 9]
-
-
-def test_rank_within_counts_each_group_in_order() -> None:
-    assert rank_within(np.array([5, 3, 5, 5, 3])).tolist() == [0, 0, 1, 2, 1]
-    assert rank_within(np.array([], dtype=np.int64)).tolist() == []
+    assert one.slots["offered"][0, :6].tolist() == [4, 4, 4, 4, 9, 9]
 
 
 @pytest.mark.parametrize("release", [0, 2])

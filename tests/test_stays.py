@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pytest
 import simpy
 
 from sim.beds import EMERGENCY, OTHER, REFERRED, STEP_DOWN, BedPool
-from sim.records import Leg
+from sim.records import LEG
 from sim.stays import Course, Hospital, Stay
 
 HOUR, DAY = 60.0, 1440.0
@@ -45,9 +46,7 @@ class House:
         ward: int = 0,
     ) -> Stay:
         """A request for a bed; `acute` makes the patient one who may step down."""
-        course = Course(
-            0, key, key, 0, 1, minutes, minutes if acute is None else acute, acute is not None, 0.5, 0.5, patience
-        )
+        course = Course(0, key, key, 0, 1, minutes, np.inf if acute is None else acute, 0.5, 0.5, patience)
         return Stay(self.hospital, course, ward, entry, 0 if entry == EMERGENCY else 3, when)
 
     def hold(self, share: str, hours: float = 24.0) -> None:
@@ -57,11 +56,11 @@ class House:
         for _ in range(pool.set_quota(Fraction(share), self.env.now)):
             self.hospital.watch(pool)
 
-    def run(self, until: float = 1e7) -> dict[int, list[Leg]]:
+    def run(self, until: float = 1e7) -> dict[int, list[Any]]:
         """Legs of each patient in order."""
         self.env.run(until=until)
-        legs: dict[int, list[Leg]] = {}
-        for leg in self.hospital.legs:
+        legs: dict[int, list[Any]] = {}
+        for leg in np.array(self.hospital.legs, dtype=LEG).view(np.recarray):
             legs.setdefault(leg.key, []).append(leg)
         return legs
 

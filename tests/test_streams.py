@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from functools import cache
+from typing import Any
+
 import numpy as np
 import pytest
 from scipy import stats
 
 from sim import streams
+from sim.kernels import Kernel
 from sim.streams import GOLDEN, TABLE, Purpose, bits, cell, child, key, lognormal, mix, uniform
 
 MANY = 200_000
@@ -45,6 +49,15 @@ def test_the_ends_of_the_range_are_never_reached(monkeypatch: pytest.MonkeyPatch
     for extreme in (0, (1 << 64) - 1):
         monkeypatch.setattr(streams, "bits", lambda keys, purpose, index=0, x=extreme: np.array([x], dtype=np.uint64))
         assert 0.0 < uniform(KEYS[:1], Purpose.TIME)[0] < 1.0
+        monkeypatch.setattr(streams, "bits_of", lambda key, purpose, index, x=extreme: np.uint64(x))
+        assert 0.0 < streams.uniform_of.plain(KEYS[0], Purpose.TIME, 0) < 1.0
+
+
+@cache
+def quarters(nth: int) -> np.ndarray[Any, Any]:
+    """The nth cell of every key."""
+    purpose = int(Purpose.DOOR_LEVEL)  # numba takes its time over members of an enumeration
+    return np.array([streams.quarter_of(k, purpose, nth) for k in KEYS])
 
 
 def test_neighbours_purposes_and_indices_are_independent() -> None:
@@ -53,8 +66,8 @@ def test_neighbours_purposes_and_indices_are_independent() -> None:
         (uniform(KEYS, Purpose.STAY), uniform(KEYS, Purpose.CONSENT)),
         (uniform(KEYS, Purpose.DOOR_LEVEL, 0), uniform(KEYS, Purpose.DOOR_LEVEL, 1)),
         (uniform(KEYS, Purpose.STAY), uniform(child(KEYS, 0), Purpose.STAY)),
-        tuple(c / TABLE for c in streams.cells(KEYS, Purpose.DOOR_LEVEL, 5)[:2]),
-        tuple(c / TABLE for c in streams.cells(KEYS, Purpose.DOOR_LEVEL, 5)[3:]),
+        (quarters(0) / TABLE, quarters(1) / TABLE),
+        (quarters(3) / TABLE, quarters(4) / TABLE),
         (
             uniform(child(key(1, 0, "people"), np.arange(MANY)), 1),
             uniform(child(key(1, 1, "people"), np.arange(MANY)), 1),
@@ -138,9 +151,53 @@ def test_exponential_and_gumbel_tables_are_quantiles() -> None:
 
 
 def test_several_cells_of_a_key_are_uniform_each() -> None:
-    for numbers in streams.cells(KEYS, Purpose.DOOR_LEVEL, 6):
-        assert stats.chisquare(np.bincount(numbers >> 6, minlength=1024)).pvalue > ALPHA
+    for nth in range(6):
+        counts = np.bincount(quarters(nth) * 1024 // TABLE, minlength=1024)
+        assert stats.chisquare(counts).pvalue > ALPHA
 
 
 def test_a_cell_is_the_top_of_the_same_number() -> None:
     assert np.array_equal(cell(KEYS, Purpose.STAY), (uniform(KEYS, Purpose.STAY) * TABLE).astype(int))
+
+
+# ------------------------------------------------------------------------------------------------------ one at a time
+
+
+SOME = np.concatenate([KEYS[:500], np.array([0, 1, 2**63, 2**64 - 1], dtype=np.uint64)])
+DRAWS = [(purpose, index) for purpose in (Purpose.PERSON, Purpose.USES_CONTRACT, 255) for index in (0, 7, 2**32 - 1)]
+
+
+@pytest.fixture(params=["compiled", "plain"])
+def one_at_a_time(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Scalar functions as machine code and as they are written."""
+    if request.param == "plain":
+        monkeypatch.setattr(Kernel, "run", property(lambda self: self.plain))
+
+
+@pytest.mark.usefixtures("one_at_a_time")
+def test_a_number_drawn_for_one_is_the_number_drawn_for_all() -> None:
+    assert [int(streams.mixed(k)) for k in SOME] == mix(SOME).tolist()
+    for index in (0, 7, 2**32 - 1):
+        assert [int(streams.child_of(k, index)) for k in SOME] == child(SOME, index).tolist()
+    for purpose, index in DRAWS:
+        assert [int(streams.bits_of(k, purpose, index)) for k in SOME] == bits(SOME, purpose, index).tolist()
+        assert [streams.uniform_of(k, purpose, index) for k in SOME] == uniform(SOME, purpose, index).tolist()
+        assert [streams.cell_of(k, purpose, index) for k in SOME] == cell(SOME, purpose, index).tolist()
+
+
+@pytest.mark.usefixtures("one_at_a_time")
+@pytest.mark.parametrize("nth", range(9))
+def test_a_quarter_is_the_top_of_the_nth_part_of_the_numbers_of_a_key(nth: int) -> None:
+    whole = bits(SOME, Purpose.DOOR_LEVEL, nth // 4).astype(">u8").view(">u2").reshape(-1, 4)
+    found = [streams.quarter_of(k, Purpose.DOOR_LEVEL, nth) for k in SOME]
+    assert found == (whole[:, nth % 4].astype(int) * TABLE >> 16).tolist()
+
+
+@pytest.mark.usefixtures("one_at_a_time")
+@pytest.mark.parametrize("cv", [0.0, 0.5, 1.0])
+def test_a_length_for_one_is_that_for_all(cv: float) -> None:
+    """Up to rounding: arrays take exponentials several at once."""
+    cells = np.arange(0, TABLE, 97)
+    quantiles, spread = streams.normal_table()[cells], float(streams.sigma(cv))
+    found = [streams.lognormal_of(q, spread) for q in quantiles]
+    assert found == pytest.approx(lognormal(cells, cv).tolist(), rel=1e-14)

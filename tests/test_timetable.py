@@ -11,7 +11,7 @@ import pytest
 import sim
 import towns
 from sim.schema import InputError
-from sim.timetable import DAY, HALF_DAY, Openings, Timetable, TimetableSpec
+from sim.timetable import DAY, HALF_DAY, Timetable, TimetableSpec, admits_at, hours, present_from
 
 
 @pytest.fixture(scope="module")
@@ -91,12 +91,15 @@ def test_the_next_opening_skips_closed_days() -> None:
     friday, monday = 2 * run.day_of(date(2024, 1, 5)), 2 * run.day_of(date(2024, 1, 8))
     assert office.following[friday + 1] == friday + 1
     assert office.following[friday + 2 : monday].tolist() == [monday] * (monday - friday - 2)
-    opens = Openings(run, ["office"])
-    zero = np.zeros(4, dtype=np.int64)
-    times = np.array(
-        [friday * HALF_DAY + 500, friday * HALF_DAY + 725, (friday + 1) * HALF_DAY + 331, friday * HALF_DAY + 400]
-    )
-    found = opens.present_from(zero, times, np.array([0.0, 0.0, 0.5, 0.25]))
+    opens = hours(run, ["office"])
+    times = [
+        friday * HALF_DAY + 500,
+        friday * HALF_DAY + 725,
+        (friday + 1) * HALF_DAY + 331,
+        friday * HALF_DAY + 400,
+    ]
+    late = [0.0, 0.0, 0.5, 0.25]
+    found = [present_from(opens, 0, minute, luck) for minute, luck in zip(times, late, strict=True)]
     assert found[0] == times[0]  # open now
     assert found[1] == friday * HALF_DAY + 840  # at lunch
     assert found[2] == monday * HALF_DAY + 480 + 45  # after the last admission on Friday
@@ -105,12 +108,11 @@ def test_the_next_opening_skips_closed_days() -> None:
 
 def test_round_the_clock_never_closes() -> None:
     run = of(towns.timetable(), date(2024, 1, 1), date(2024, 1, 10))
-    openings = Openings(run, ["round_the_clock", "office"])
-    both = np.array([0, 1])
-    assert openings.admits_at(both, 540.0).tolist() == [True, True]
-    assert openings.admits_at(both, 720.0).tolist() == [True, False]
-    assert openings.admits_at(both, 1380.0).tolist() == [True, False]
-    assert (openings.size[0] == 1).all()
+    both = hours(run, ["round_the_clock", "office"])
+    assert [admits_at(both, pattern, 540.0) for pattern in (0, 1)] == [True, True]
+    assert [admits_at(both, pattern, 720.0) for pattern in (0, 1)] == [True, False]
+    assert [admits_at(both, pattern, 1380.0) for pattern in (0, 1)] == [True, False]
+    assert (both["size"][0] == 1).all()
 
 
 def test_a_clinic_open_in_the_afternoon_alone() -> None:

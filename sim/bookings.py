@@ -1,0 +1,157 @@
+"""Appointments: requests of a half-day answered at its end, one after the other (R5).
+
+The order is class, minute of request, episode; whoever is refused asks at the next door in the next round of the same
+settlement.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sim import slots, streams
+from sim.choice import HOSPITAL_DOORS
+from sim.contacts import HELD_SLOT, OPEN_SLOT, OTHER, VISIT, Rows, in_order, take
+from sim.doors import (
+    ASKS,
+    HOME,
+    LATER,
+    OUTSIDE,
+    Place,
+    Told,
+    Town,
+    channel_of,
+    choose,
+    give_up,
+    tell,
+    tries_again,
+    untried,
+    walk,
+)
+from sim.kernels import kernel
+from sim.network import LAYERS
+from sim.records import LAPSED, MOST_DAYS, Counts, month_of
+from sim.streams import Purpose
+from sim.timetable import day_at, half_day_at
+
+ALL_HOSPITALS = sum(1 << door for door in HOSPITAL_DOORS)
+EARLY, SPREAD = 20.0, 30.0
+"""Patients come from 20 minutes before their appointment to 10 minutes after it."""
+
+
+def in_turn(rows: Rows, priority: NDArray[np.bool_]) -> Rows:
+    """The same rows in the order of settlement; `priority`: whether classes count, per replication."""
+    rank = np.where(priority[rows["world"]], rows["cls"], OTHER)
+    return take(rows, in_order(rank, rows["time"], rows["key"]))
+
+
+@kernel
+def settle(town: Town, rows: Rows, first: int, now: float, piles: Any, told: Told) -> None:
+    """One round: answer requests in their order; those refused who ask at another door are told to by the pile ASKS.
+
+    `first`: the first half-day that can be booked, which begins `now`.
+    """
+    for i in range(len(rows)):
+        who = rows[i]
+        world, clinic = town.people.worlds[int(who["world"])], town.service[int(who["point"])]["clinic"]
+        earliest = max(first, half_day_at(who["wanted"]))
+        latest = min(first + 2 * world["days_ahead"], earliest + world["patience_half_days"])
+        entitled = _is_entitled(town.place, who)
+        half_day, how = slots.book(town.pages.slots, clinic, entitled, earliest, latest, first)
+        _write_request(town.counts, town.service, town.place.points, who, half_day, how, world["patience_days"])
+        if half_day < 0:
+            piles[i] = _refused(town, who, now, told)
+            continue
+        session = town.pages.slots[clinic, half_day - first]
+        hours = town.hours[town.pages.clinics[clinic]["pattern"], half_day]
+        piles[i] = _appointed(town.counts, town.place.points, who, session, hours, how, world["no_show"], told)
+
+
+@kernel
+def _is_entitled(place: Place, who: Any) -> bool:
+    """Held slots are for formally referred patients on their first visit at the hospital."""
+    level = place.points[int(who["point"]) % len(place.points)]["level"]
+    return who["cls"] < OTHER and (int(who["seen"]) >> (4 * level)) & 15 == 0
+
+
+@kernel
+def _write_request(
+    counts: Counts, service: Any, points: Any, who: Any, half_day: int, how: int, patience_days: int
+) -> None:
+    world, cls, point = int(who["world"]), int(who["cls"]), int(who["point"])
+    month, facility = month_of(counts, who["time"]), points[point % len(points)]["facility"]
+    here = counts.bookings[world, month, facility, cls]
+    here["requests"] += 1
+    days = patience_days
+    if half_day < 0:
+        here["refused"] += 1
+    else:
+        days = max(half_day // 2 - day_at(who["wanted"]), 0)
+        counts.booking_days[world, month, facility, cls, min(days, MOST_DAYS)]["patients"] += 1
+    if how == OPEN_SLOT:
+        here["booked_open"] += 1
+    elif how == HELD_SLOT:
+        here["booked_held"] += 1
+        if half_day < 2 * counts.daily.shape[1]:
+            counts.slots[world, counts.month[half_day // 2], point % len(points)]["used_held"] += 1
+    service[point]["days"] += days
+    service[point]["requests"] += 1
+
+
+@kernel
+def _appointed(
+    counts: Counts, points: Any, who: Any, session: Any, hours: Any, how: int, no_show: float, told: Told
+) -> int:
+    """The minute of the appointment; some come a bit early or late, none after the last admission, some never."""
+    minute = slots.appointment(session, hours)
+    last = max(hours["closes"] - 1.0, minute)
+    luck = streams.child_of(who["key"], int(who["seen"]) + 7)
+    arrival = minute + streams.uniform_of(luck, Purpose.PUNCTUALITY, 0) * SPREAD - EARLY
+    who["time"] = min(max(arrival, minute), last)
+    who["kind"], who["entry"] = VISIT, how
+    if streams.uniform_of(luck, Purpose.NO_SHOW, 0) >= no_show:
+        return LATER
+    facility = points[int(who["point"]) % len(points)]["facility"]
+    counts.bookings[int(who["world"]), month_of(counts, minute), facility, int(who["cls"])]["no_shows"] += 1
+    _lose_referral(facility, who, told)
+    return HOME
+
+
+@kernel
+def _lose_referral(facility: int, who: Any, told: Told) -> None:
+    """A referral that ends before the patient is seen: no place within patience, or the patient did not come."""
+    if who["origin"] >= 0 and who["doors"] == 0:
+        tell(told, who, facility, channel_of(who), LAPSED)
+
+
+@kernel
+def _refused(town: Town, who: Any, now: float, told: Told) -> int:
+    """No appointment within patience: another door; the next hospital is asked in the same settlement."""
+    points = town.place.points
+    _lose_referral(points[int(who["point"]) % len(points)]["facility"], who, told)
+    if not tries_again(points, town.people.worlds, who):
+        return _no_door_left(town, who, now)
+    allowed = untried(town.place.facilities, who)
+    if who["need"] > 2 and who["seen"] > 0:
+        allowed &= ALL_HOSPITALS
+    point = choose(town.people, town.tables, who, allowed, False)
+    if point < 0:
+        return OUTSIDE
+    who["point"] = int(who["world"]) * len(points) + point
+    if points[point]["bookable"]:
+        return ASKS
+    who["time"] = now
+    return walk(points[point], town.hours, who, now, LAYERS)
+
+
+@kernel
+def _no_door_left(town: Town, who: Any, now: float) -> int:
+    """The emergency department of the hospital that refused takes those who need a hospital; others go without."""
+    emergency = town.place.emergency_point[int(who["origin"])]
+    if who["need"] <= 2 or emergency < 0:
+        return give_up(town.counts, who)
+    who["time"], who["doors"], who["origin"] = now, 0, -1
+    who["point"] = int(who["world"]) * len(town.place.points) + emergency
+    return walk(town.place.points[emergency], town.hours, who, now, LAYERS)

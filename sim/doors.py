@@ -1,0 +1,282 @@
+"""Where to, and in by which way: the door a patient takes, told one contact at a time.
+
+Decisions are taken in the rooms below; here they become a service point, a way in and a pile: where the contact waits
+for what comes next. A `Town` is all that these steps read and count, of all replications of a batch.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sim import choice, streams
+from sim.choice import ALL_DOORS, DOOR_OF_LEVEL, OUTSIDE_DOOR, Choice, Tables
+from sim.contacts import OTHER, REQUEST, VISIT, WALK_IN
+from sim.demand import Panel
+from sim.kernels import kernel, table
+from sim.network import EMERGENCY_LAYER, LAYERS, Level, Network
+from sim.population import Population
+from sim.records import FORMAL_CHANNEL, SELF_CHANNEL, Counts, Ledger, month_of
+from sim.slots import Pages
+from sim.streams import Floats, Purpose
+from sim.timetable import DAY, present_from
+
+ASKS, LATER, NEXT_WINDOW, OUTSIDE, BED, HOME = range(LAYERS, LAYERS + 6)
+"""Piles: the numbers of the layers stand for their waiting rooms in this window; then those who ask for an appointment
+in this half-day, who come later, who stay on in the building, leave the area, need a bed, or are done."""
+PILES = LAYERS + 6
+
+YEAR = 365 * DAY
+
+
+class Place(NamedTuple):
+    """The network as rows; F facilities, P service points, C conditions; nothing of it changes during a run."""
+
+    points: NDArray[Any]
+    """Rows of facility, layer, bookable, number, pattern, level, emergency; (P,)."""
+    facilities: NDArray[Any]
+    """Rows of level, has_channel (a formal channel leads up), lead (of the group, -1 = none), facility_class and
+    minutes_row (of records); (F + 1,)."""
+    offers: NDArray[Any]
+    """What a facility has for a condition: capability (level of care), ward, point (the service point that takes it),
+    member (a hospital of the group, not the lead, able to give secondary care), -1 = none; (F + 1, C)."""
+    emergency_point: NDArray[np.int64]
+    """Emergency department of each facility, -1 = none; the last: of no facility; (F + 1,)."""
+    travel: Floats
+    """Minutes from area to facility, (W, areas, F + 1)."""
+    lead: int
+    """Lead hospital of the first group, -1 = none."""
+
+    @classmethod
+    def of(cls, network: Network, choice: Choice, ledger: Ledger, travel: Floats) -> Place:
+        """The network as this choice and this ledger see it."""
+        net, department = network, choice.department
+        leads = np.append(net.lead_of_group, -1)
+        # a formal channel leads up from every institution of a group but its lead hospital
+        channel = (net.group >= 0) & ~net.is_lead
+        clinic = np.append(net.clinic_point, np.full((1, len(net.departments)), -1), axis=0)[:, department]
+        emergency = np.append(net.emergency_point, -1)
+        urgent = (clinic < 0) | (choice.is_emergency & (emergency >= 0)[:, None])
+        return cls(
+            table(
+                facility=net.point_facility, layer=net.point_layer, bookable=net.point_bookable,
+                number=net.point_number, pattern=net.point_pattern, level=net.level[net.point_facility],
+                emergency=net.point_layer >= EMERGENCY_LAYER,
+            ),
+            table(
+                level=net.level, has_channel=channel, lead=leads[net.group], facility_class=ledger.facility_class,
+                minutes_row=ledger.minutes_row,
+            ),
+            table(
+                capability=net.capability, ward=net.ward_at[:, department],
+                point=np.where(urgent, emergency[:, None], clinic), member=_members(net, department)[net.group],
+            ),
+            emergency, travel, int(leads[0]),
+        )  # fmt: skip
+
+
+def _members(net: Network, department: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The first member hospital (not the lead) able to give secondary care for (group, condition); the last row: -1."""
+    found = np.full((len(net.groups) + 1, len(department)), -1, dtype=np.int64)
+    for f in np.flatnonzero((net.group[:-1] >= 0) & (net.level[:-1] >= Level.secondary) & ~net.is_lead[:-1])[::-1]:
+        able = (net.clinic_point[f, department] >= 0) & (net.ward_at[f, department] >= 0) & (net.capability[f] >= 3)
+        found[net.group[f], able] = f
+    return found
+
+
+class People(NamedTuple):
+    """Residents and their habits; the last entry stands for non-residents, whose number is -1."""
+
+    residents: NDArray[Any]
+    """Rows of area, trait, station; (residents + 1,)."""
+    contracted: NDArray[np.bool_]
+    """Whether a contract is in use, (W, residents + 1)."""
+    usual: NDArray[Any]
+    """Long-term patients: rows of key, point (usual service point, -1 = to be chosen) and chosen_in (year of the run
+    in which it was last chosen, -1 = never)."""
+    worlds: NDArray[Any]
+    """Habits and the rules in force of each replication: rows of the columns of `Choice.habits` and of the levers
+    (adherence, priority and those of referral.UpRules); (W,)."""
+
+    @classmethod
+    def of(cls, population: Population, panel: Panel, choice: Choice) -> People:
+        """Before any rule is in force."""
+        pop = population
+        columns = (np.append(pop.area, 0), np.append(pop.trait, 0), np.append(pop.station, -1))
+        area, trait, station = (c.astype(np.int32) for c in columns)
+        everybody = table(area=area, trait=trait, station=station)
+        usual = table(key=panel.key, point=panel.usual.astype(np.int64), chosen_in=panel.chosen_in.astype(np.int64))
+        nobody = np.zeros((choice.worlds, population.size + 1), dtype=bool)
+        return cls(everybody, nobody, usual, table(**choice.habits()))
+
+
+class Town(NamedTuple):
+    """All that a patient's steps read, and the tables in which they are counted."""
+
+    place: Place
+    people: People
+    tables: Tables
+    conditions: NDArray[Any]
+    """Of care.CareTables."""
+    hours: NDArray[Any]
+    """Rows of the timetable, (patterns, half-days)."""
+    pages: Pages
+    service: NDArray[Any]
+    """Service points of each replication: rows of clinic (row in the appointment book) and of what this week's
+    patients have waited: days, requests, minutes, visits; (W x P,)."""
+    counts: Counts
+
+
+# ----------------------------------------------------------------------------------------------------------- which door
+
+
+@kernel
+def first_point(place: Place, people: People, tables: Tables, who: Any) -> int:
+    """Inflow goes where it was declared, a long-term patient to the usual place, the others choose; -1 = outside."""
+    if who["person"] < 0 and who["origin"] >= 0:
+        declared = int(who["origin"])
+        who["origin"] = -1
+        return place.offers[declared, int(who["condition"])]["point"]
+    point = _usual(people, who)
+    if point < 0:
+        persuadable = not tables.conditions[int(who["condition"])]["is_emergency"]
+        point = choose(people, tables, who, untried(place.facilities, who), persuadable)
+        if who["panel"] >= 0 and who["doors"] == 0 and point >= 0:
+            people.usual[int(who["panel"])]["point"] = point
+    return point
+
+
+@kernel
+def _usual(people: People, who: Any) -> int:
+    """Usual place of a long-term patient, -1 where it is to be chosen: at first, and when re-choice falls due."""
+    if who["panel"] < 0 or who["doors"] > 0:
+        return -1
+    patient = people.usual[int(who["panel"])]
+    year = math.floor(who["time"] / YEAR)
+    luck = streams.uniform_of(patient["key"], Purpose.RECHOICE, year)
+    again = patient["chosen_in"] != year and luck < people.worlds[int(who["world"])]["rechoice"]
+    patient["chosen_in"] = year
+    return -1 if again else patient["point"]
+
+
+@kernel
+def untried(facilities: Any, who: Any) -> int:
+    """All doors but that of the facility that could not help, as bits."""
+    if who["doors"] == 0 or who["origin"] < 0:
+        return ALL_DOORS
+    return ALL_DOORS & ~(1 << DOOR_OF_LEVEL[facilities[int(who["origin"])]["level"]])
+
+
+@kernel
+def choose(people: People, tables: Tables, who: Any, allowed: int, persuadable: bool) -> int:
+    """Door by the tables among those allowed, with persuasion on the first try; then the facility; -1 = outside."""
+    world, person, condition = int(who["world"]), int(who["person"]), int(who["condition"])
+    resident = people.residents[person]
+    cell = choice.cell_of(tables, world, resident["trait"], people.contracted[world, person], condition)
+    if persuadable and who["doors"] == 0:
+        door = choice.first_door(tables.utility[cell], tables.gumbel, who["key"], people.worlds[world]["adherence"])
+    else:
+        door = choice.best_door(tables.utility[cell], tables.gumbel, who["key"], allowed)
+    if door < 0:
+        door = OUTSIDE_DOOR
+    column = tables.conditions[condition]["column"]
+    return choice.point_behind(tables, who["key"], door, world, column, resident["area"], resident["station"])
+
+
+# --------------------------------------------------------------------------------------------------------- through it
+
+
+@kernel
+def through(points: Any, worlds: Any, hours: Any, who: Any, point: int, window_end: float, layer: int) -> int:
+    """Through the door: outside at once, by appointment, or to the waiting room; `layer`: where the patient is now."""
+    if point < 0:
+        return OUTSIDE
+    world = int(who["world"])
+    who["point"] = world * len(points) + point
+    if points[point]["bookable"]:
+        luck = streams.uniform_of(who["key"], Purpose.DOOR_BOOKS, points[point]["number"])
+        planned = who["chronic"] == 1 or who["cls"] < OTHER or who["doors"] > 0
+        if planned or luck < worlds[world]["books"]:
+            return ask(who, window_end)
+    return walk(points[point], hours, who, window_end, layer)
+
+
+@kernel
+def ask(who: Any, window_end: float) -> int:
+    """Ask for an appointment from the minute of `time`."""
+    who["kind"], who["wanted"] = REQUEST, who["time"]
+    return ASKS if who["time"] < window_end else LATER
+
+
+@kernel
+def walk(point: Any, hours: Any, who: Any, window_end: float, layer: int) -> int:
+    """Present at once or after the next opening; who does not go to a higher layer joins the next window (R3).
+
+    `point`: the row of the service point.
+    """
+    back = point["layer"] <= layer
+    minute = max(who["time"], window_end) if back else who["time"]
+    late = streams.uniform_of(who["key"], Purpose.PUNCTUALITY, 0)
+    who["time"] = present_from(hours, point["pattern"], minute, late)
+    who["kind"], who["entry"] = VISIT, WALK_IN
+    return LATER if back or who["time"] >= window_end else point["layer"]
+
+
+@kernel
+def minutes_to(place: Place, people: People, who: Any, facility: int) -> float:
+    """Minutes of travel from home."""
+    return place.travel[int(who["world"]), people.residents[int(who["person"])]["area"], facility]
+
+
+@kernel
+def tries_again(points: Any, worlds: Any, who: Any) -> bool:
+    """This door was in vain: whether there is patience for another."""
+    who["origin"] = points[int(who["point"]) % len(points)]["facility"]
+    who["doors"] = int(who["doors"]) + 1
+    return int(who["doors"]) < worlds[int(who["world"])]["doors_tried"] and who["person"] >= 0
+
+
+# ------------------------------------------------------------------------------------------------------- in the books
+
+
+class Told(NamedTuple):
+    """Steps of referrals, as they are told during one stroke."""
+
+    rows: Any
+    """Rows of dtype records.REFERRAL, with room for all."""
+    number: NDArray[np.int64]
+    """How many have been told, (1,)."""
+
+
+@kernel
+def tell(told: Told, who: Any, to: int, channel: int, status: int) -> None:
+    """A step of a referral from the contact's origin."""
+    row = told.rows[told.number[0]]
+    told.number[0] += 1
+    row["key"], row["time"], row["person"], row["condition"] = who["key"], who["time"], who["person"], who["condition"]
+    row["world"], row["origin"], row["to"] = who["world"], who["origin"], to
+    row["channel"], row["status"] = channel, status
+
+
+@kernel
+def channel_of(who: Any) -> int:
+    """The channel by which a patient who is on the way was sent."""
+    return FORMAL_CHANNEL if who["cls"] < OTHER else SELF_CHANNEL
+
+
+@kernel
+def count_need(counts: Counts, who: Any) -> None:
+    """A new need."""
+    month = month_of(counts, who["time"])
+    counts.needs[int(who["world"]), month, int(who["condition"]), int(who["person"] >= 0)]["needs"] += 1
+
+
+@kernel
+def give_up(counts: Counts, who: Any) -> int:
+    """No door is left: the need stays unmet."""
+    month = month_of(counts, who["time"])
+    counts.needs[int(who["world"]), month, int(who["condition"]), int(who["person"] >= 0)]["unmet"] += 1
+    return HOME

@@ -1,0 +1,118 @@
+"""Contacts in piles and in order: nobody is lost, nobody passed over; the diary hands everybody out once."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from sim.contacts import CONTACT, OTHER, Diary, Rows, deal, empty, in_order, join, take
+from sim.kernels import Kernel
+
+PILES = 5
+
+
+def crowd(number: int) -> Rows:
+    """So many contacts, each told from the others by every column."""
+    rows = empty(number)
+    for name in CONTACT.names or ():
+        rows[name] = (np.arange(number) * 7 + len(name)) % 251
+    rows["key"] = np.arange(number)
+    return rows
+
+
+def test_nothing_is_known_of_an_empty_contact() -> None:
+    row = empty(3)[1]
+    known = {"cls": OTHER, "person": -1, "point": -1, "origin": -1, "panel": -1}
+    assert {name: row[name] for name in CONTACT.names or ()} == dict.fromkeys(CONTACT.names or (), 0) | known
+
+
+# -------------------------------------------------------------------------------------------------------------- piles
+
+piles = st.lists(st.integers(0, PILES - 1), max_size=60).map(lambda p: np.array(p, dtype=np.int64))
+
+
+@settings(max_examples=200, deadline=None, derandomize=True)
+@given(piles)
+def test_everybody_is_dealt_to_the_pile_named_in_the_order_of_the_row(pile: NDArray[np.int64]) -> None:
+    rows = crowd(len(pile))
+    dealt = deal(rows, pile, PILES)
+    assert len(dealt) == PILES
+    for number, part in enumerate(dealt):
+        assert np.array_equal(part, rows[pile == number])
+    assert np.array_equal(rows, crowd(len(pile)))  # the row itself stays as it was
+
+
+@settings(max_examples=100, deadline=None, derandomize=True)
+@given(piles)
+def test_dealing_is_the_same_whether_compiled_or_not(pile: NDArray[np.int64]) -> None:
+    rows = crowd(len(pile))
+    compiled = deal(rows, pile, PILES)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Kernel, "run", property(lambda self: self.plain))
+        plain = deal(rows, pile, PILES)
+    for one, other in zip(compiled, plain, strict=True):
+        assert np.array_equal(one, other)
+
+
+def test_taking_and_joining_move_whole_contacts() -> None:
+    rows = crowd(40)
+    some = np.array([3, 1, 4, 1, 5, 39])
+    assert np.array_equal(take(rows, some), rows[some])
+    odd = rows["key"] % 2 == 1
+    assert np.array_equal(take(rows, odd), rows[odd])
+    assert np.array_equal(join([rows[:7], empty(0), rows[7:9], rows[9:]]), rows)
+    assert len(join([])) == len(join([empty(0)])) == 0
+
+
+# -------------------------------------------------------------------------------------------------------------- order
+
+# few values, so that many are equal; some minutes are too close to be told apart by the packed number
+minutes = st.one_of(st.integers(0, 3).map(float), st.integers(0, 40).map(lambda n: 600_000.0 + n * 2.0**-23))
+queues = st.lists(st.tuples(st.integers(0, 3) | st.just((1 << 20) - 1), minutes), max_size=40)
+
+
+@settings(max_examples=300, deadline=None, derandomize=True)
+@given(queues)
+def test_contacts_stand_by_group_then_time_then_key(queue: list[tuple[int, float]]) -> None:
+    key = [(n * 7919 + 13) % 1009 for n in range(len(queue))]
+    wanted = sorted(range(len(queue)), key=lambda i: (*queue[i], key[i]))
+    group, time = (np.array([q[part] for q in queue], dtype=kind) for part, kind in ((0, np.int64), (1, float)))
+    assert in_order(group, time, np.array(key, dtype=np.uint64)).tolist() == wanted
+
+
+def test_keys_above_half_their_range_stand_last() -> None:
+    key = np.array([2**64 - 1, 1, 2**63], dtype=np.uint64)
+    assert in_order(np.zeros(3, dtype=np.int64), np.zeros(3), key).tolist() == [1, 2, 0]
+
+
+# -------------------------------------------------------------------------------------------------------------- diary
+
+
+def test_the_diary_hands_everybody_out_once_in_the_window_of_their_time_and_not_before() -> None:
+    rows = crowd(100)
+    rows["time"] = np.arange(100) * 61.0 % 1000.0
+    diary = Diary(10, 100.0)
+    diary.push(take(rows, np.arange(60)), 3)
+    diary.push(take(rows, np.arange(60, 100)), 0)
+    diary.hand_on(crowd(2), 9)
+    found = [join(diary.due(window)) for window in range(10)]
+    assert sum(map(len, found)) == 102
+    first, second = rows[:60], rows[60:]
+    for window, there in enumerate(found):
+        late = np.maximum(first["time"] // 100.0, 3) == window
+        at_once = second["time"] // 100.0 == window
+        expected = [first[late], second[at_once], *([crowd(2)] if window == 9 else [])]
+        assert np.array_equal(there, np.concatenate(expected))
+        assert diary.due(window) == []
+
+
+def test_the_diary_forgets_what_lies_beyond_its_last_page() -> None:
+    rows = crowd(2)
+    rows["time"] = [150.0, 300.0]
+    diary = Diary(2, 100.0)
+    diary.push(rows, 0)
+    diary.hand_on(rows, 2)
+    assert [len(join(diary.due(window))) for window in range(2)] == [0, 1]
