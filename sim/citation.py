@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
 from fractions import Fraction
+from functools import lru_cache
 from math import sqrt
 from typing import Any, Generic, Literal, TypeVar
 
@@ -325,12 +326,21 @@ def _luck(seed: int, path: str, replication: int) -> float:
     # only who draws needs numpy and scipy, which take half a second to load
     import numpy as np
 
-    from sim.streams import bits, child, key, uniform
+    from sim.streams import key, uniform
 
     block, place = divmod(replication, BLOCK)
-    order = np.argsort(bits(child(key(seed, "assumption", path, block), np.arange(BLOCK)), 0))
     jitter = uniform(np.array([key(seed, "within", path, replication)]), 0)[0]
-    return float((order[place] + jitter) / BLOCK)
+    return float((_order(seed, path, block)[place] + jitter) / BLOCK)
+
+
+@lru_cache(maxsize=4096)
+def _order(seed: int, path: str, block: int) -> list[int]:
+    """Which twentieth each replication of a block draws from."""
+    import numpy as np
+
+    from sim.streams import bits, child, key
+
+    return list(np.argsort(bits(child(key(seed, "assumption", path, block), np.arange(BLOCK)), 0)).tolist())
 
 
 def triangular(luck: float, limits: list[float], mode: float) -> float:

@@ -8,6 +8,7 @@ settle, and the report says so before it prints a mean.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -102,7 +103,7 @@ class Forecast:
             mine = (lookup == i) & (self.choice.is_emergency == emergency)
             here = visits[point.facility, mine]
             column = len(Level) if emergency else facility.level
-            sessions, minutes = self._open(point.pattern) * YEAR / self.timetable.days
+            sessions, minutes = self._open[point.pattern] * YEAR / self.timetable.days
             if point.bookable:
                 offered, capacity = here.sum(), self.capacities.slots[i] * sessions
             else:
@@ -113,12 +114,16 @@ class Forecast:
             rows.append((name, facility.id, resource, float(offered), float(capacity)))
         return rows
 
-    def _open(self, pattern: str) -> Floats:
-        """Full sessions and open minutes of a pattern over the horizon."""
-        opening, half_days = self.timetable.opening(pattern), int(self.timetable.horizon // HALF_DAY)
-        size = opening.size[:half_days]
-        minutes = size * (opening.closes - opening.opens)[:half_days]
-        return np.array([size.sum(), minutes.sum()])
+    @cached_property
+    def _open(self) -> dict[str, Floats]:
+        """Full sessions and open minutes of each pattern over the horizon."""
+        half_days, found = int(self.timetable.horizon // HALF_DAY), {}
+        for pattern in self.network.patterns:
+            opening = self.timetable.opening(pattern)
+            size = opening.size[:half_days]
+            minutes = size * (opening.closes - opening.opens)[:half_days]
+            found[pattern] = np.array([size.sum(), minutes.sum()])
+        return found
 
     def _wards(self, flow: Floats) -> list[tuple[str, str, str, float, float]]:
         """Own admissions only: who steps down comes on top."""

@@ -98,8 +98,10 @@ class Model:
         care_specs = [case.drawn("care", r) for r in replications]
         self.care = Care.of(care_specs, self.conditions)
         self.outside_stay = np.array([s.outside_stay_days.value for s in care_specs]) * DAY
-        self.capacities = [self.network.capacities(case.drawn("network", r)) for r in replications]
-        self.outside_wait = np.array([case.drawn("network", r).outside.wait_days.value for r in replications]) * DAY
+        networks = [case.drawn("network", r) for r in replications]
+        self.capacities = [self.network.capacities(n) for n in networks]
+        self.outside_wait = np.array([n.outside.wait_days.value for n in networks]) * DAY
+        self.demand_specs = [case.drawn("demand", r) for r in replications]
         self.policies = [case.drawn("policy", r) for r in replications]
         self.referral_specs = [case.drawn("referral", r) for r in replications]
         self.population_specs = [case.drawn("population", r) for r in replications]
@@ -115,17 +117,17 @@ class Model:
         conditions = self.case.care.conditions
         kinds = [conditions[c].kind for c in self.conditions]
         departments = [conditions[c].department for c in self.conditions]
-        weights = np.array([self._expected_needs(w, r) for w, r in enumerate(self.replications)])
+        weights = np.array([self._expected_needs(w) for w in range(self.worlds)])
         self.expected_needs = weights
         self.choice = Choice(self.choice_specs, self.network, self.capacities, kinds, departments, weights)
         half_life = np.array([s.wait_half_life_weeks.value for s in self.choice_specs])
         self.waits = PerceivedWaits.none(self.worlds, len(self.network.points), half_life)
         self.choice.renew(self.waits)
 
-    def _expected_needs(self, world: int, replication: int) -> NDArray[np.float64]:
+    def _expected_needs(self, world: int) -> NDArray[np.float64]:
         """First contacts a year by stratum of choice, contract and condition, with contracts as surveyed."""
         pop, spec = self.population, self.population_specs[world]
-        rate = expected_rates(self.case.drawn("demand", replication), self.conditions)  # (conditions, ages)
+        rate = expected_rates(self.demand_specs[world], self.conditions)  # (conditions, ages)
         people = np.bincount(pop.trait, minlength=pop.traits).astype(float)
         contracted = np.bincount(pop.trait, weights=pop.contracts(spec, None), minlength=pop.traits)
         age = np.arange(pop.traits) // 2 % len(AGES)
@@ -138,7 +140,7 @@ class Model:
         self.demands = []
         for w, r in enumerate(self.replications):
             timetable = Timetable(case.drawn("timetable", r), case.warmup_from, case.to)
-            spec = case.drawn("demand", r)
+            spec = self.demand_specs[w]
             self.demands.append(Demand(spec, self.population, factors[w], timetable, self.network, case.seed, r))
         self.panel_first = np.cumsum([0, *(len(d.panel.person) for d in self.demands)])
         """First row of each replication among the long-term patients of all."""
