@@ -47,6 +47,8 @@ class BedPool:
         """Waiting list by rank: emergency, referred contracted, referred, others."""
         self.waiting = 0
         """Patients on the waiting list."""
+        self.entitled = 0
+        """Those among them who may take a held bed."""
         self.used_held = self.borrowed = self.released = 0
         self.blocked_minutes = 0.0
 
@@ -115,11 +117,13 @@ class BedPool:
         """Join the waiting list."""
         self.lists[who.rank].append(who)
         self.waiting += 1
+        self.entitled += who.entry < OTHER
 
     def give_up(self, who: Waiting) -> None:
         """Leave the waiting list."""
         self.lists[who.rank].remove(who)
         self.waiting -= 1
+        self.entitled -= who.entry < OTHER
 
     def serve(self) -> None:
         """Give beds to those waiting, highest rank first, as long as somebody can have one.
@@ -132,7 +136,7 @@ class BedPool:
             who.bed_granted(self, bed)
 
     def _next(self) -> tuple[Waiting, int] | None:
-        if not self.free and not self.held:
+        if not self.free and not (self.held and self.entitled):
             return None
         for line in self.lists:
             for who in line:

@@ -201,15 +201,17 @@ class Care:
     def tables(self) -> CareTables:
         """What kernels read."""
         more = {f"beyond_{level}": self.beyond[:, :, level - 1] for level in (1, 2, 3)}
+        more |= {name: getattr(self, name) for name in ("stay_minutes", "step_down", "recovery")}
         return CareTables(
             table(
-                admission=self.admission, follow_up=self.follow_up, follow_up_minutes=self.follow_up_minutes, **more
+                admission=self.admission, follow_up=self.follow_up, follow_up_minutes=self.follow_up_minutes,
+                stay_sigma=streams.sigma(self.stay_cv), **more
             ),
             table(
                 sigma=self.consultation_sigma, second_look=self.second_look, patience=self.patience,
-                exam_minutes=self.exam_minutes,
+                exam_minutes=self.exam_minutes, bed_patience=self.bed_patience,
             ),
-            self.exam, self.minutes, self.triage,
+            self.exam, self.minutes, self.triage, self.stay_at,
             streams.exponential_table() if self.exponential else streams.normal_table(), streams.normal_table(),
             self.exponential,
         )  # fmt: skip
@@ -219,15 +221,18 @@ class CareTables(NamedTuple):
     """The figures of care as kernels read them."""
 
     conditions: NDArray[Any]
-    """Rows of admission, follow_up, follow_up_minutes, beyond_1, beyond_2, beyond_3; (W, C)."""
+    """Rows of admission, follow_up, follow_up_minutes, stay_minutes, stay_sigma (spread of the logarithm), step_down,
+    recovery, beyond_1, beyond_2, beyond_3; (W, C)."""
     worlds: NDArray[Any]
-    """Rows of sigma (spread of consultations), second_look, patience, exam_minutes; (W,)."""
+    """Rows of sigma (spread of consultations), second_look, patience, exam_minutes, bed_patience; (W,)."""
     exam: Floats
     """(W, C, L)."""
     minutes: Floats
     """(W, L + 1)."""
     triage: Floats
     """(W, 4)."""
+    stay_at: Floats
+    """(W, L)."""
     law: Floats
     """Quantiles of consultations, (streams.TABLE,): of the exponential law, or of the normal law of their logarithm."""
     normal: Floats
@@ -280,3 +285,37 @@ def triage(tables: CareTables, key: np.uint64, world: int) -> int:
     while level < TRIAGE_LEVELS - 1 and u >= tables.triage[world, level]:
         level += 1
     return level
+
+
+STAY = np.dtype(
+    [
+        ("world", "i8"), ("key", "u8"), ("person", "i8"), ("condition", "i8"), ("need", "i8"), ("minutes", "f8"),
+        ("acute", "f8"), ("proposal", "f8"), ("consent", "f8"), ("patience", "f8"),
+    ]
+)  # fmt: skip
+"""What is true of a stay before it begins, in the order of `stays.Course`."""
+
+
+@kernel
+def draw_stays(tables: CareTables, rows: Any, level: Any, emergency: Any, stays: Any) -> None:
+    """Fill rows of STAY for contacts who need a bed, from the episode's own numbers.
+
+    `level`: of the institution; `emergency`: admitted by an emergency department, so they wait as long as it takes.
+    """
+    for i in range(len(rows)):
+        who, stay = rows[i], stays[i]
+        key, world = who["key"], int(who["world"])
+        condition = tables.conditions[world, int(who["condition"])]
+        quantile = tables.normal[streams.cell_of(key, Purpose.STAY, 0)]
+        mean = condition["stay_minutes"] * tables.stay_at[world, level[i]]
+        stay["world"], stay["key"], stay["person"] = world, key, who["person"]
+        stay["condition"], stay["need"] = who["condition"], who["need"]
+        stay["minutes"] = mean * streams.lognormal_of(quantile, condition["stay_sigma"])
+        eligible = streams.uniform_of(key, Purpose.STEP_ELIGIBLE, 0) < condition["step_down"]
+        may_step_down = eligible and who["person"] >= 0 and level[i] >= Level.secondary
+        stay["acute"] = stay["minutes"] * (1.0 - condition["recovery"]) if may_step_down else np.inf
+        stay["proposal"] = streams.uniform_of(key, Purpose.PROPOSAL, 0)
+        stay["consent"] = streams.uniform_of(key, Purpose.CONSENT, 0)
+        quantile = tables.normal[streams.cell_of(key, Purpose.BED_PATIENCE, 0)]
+        patience = streams.lognormal_of(quantile, HALF_CV) * tables.worlds[world]["bed_patience"]
+        stay["patience"] = np.inf if emergency[i] else patience

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from sim import beds, contacts, referral, streams, timetable
 from sim.beds import BedPool
-from sim.care import Care, CareSpec
+from sim.care import STAY, Care, CareSpec, draw_stays
 from sim.choice import Choice, ChoiceSpec, PerceivedWaits
 from sim.citation import draw
 from sim.contacts import Rows
@@ -97,6 +97,7 @@ class Model:
         self.conditions = self.network.conditions
         care_specs = [case.drawn("care", r) for r in replications]
         self.care = Care.of(care_specs, self.conditions)
+        self.care_tables = self.care.tables()
         self.outside_stay = np.array([s.outside_stay_days.value for s in care_specs]) * DAY
         networks = [case.drawn("network", r) for r in replications]
         self.capacities = [self.network.capacities(n) for n in networks]
@@ -326,20 +327,10 @@ class Model:
 
     def _courses(self, rows: Rows, ward: NDArray[np.int64], entry: NDArray[np.int64]) -> list[Course]:
         """What is true of each stay, from the episode's own numbers."""
-        key = np.ascontiguousarray(rows["key"])
-        world, condition = rows["world"].astype(np.int64), rows["condition"].astype(np.int64)
         level = self.network.level[self.ledger.ward_facility[ward]]
-        mean = self.care.stay_minutes[world, condition] * self.care.stay_at[world, level]
-        minutes = mean * streams.lognormal(streams.cell(key, Purpose.STAY), self.care.stay_cv[world, condition])
-        may = streams.uniform(key, Purpose.STEP_ELIGIBLE) < self.care.step_down[world, condition]
-        may &= (rows["person"] >= 0) & (level >= Level.secondary)
-        acute = np.where(may, minutes * (1.0 - self.care.recovery[world, condition]), np.inf)
-        proposal, consent = streams.uniform(key, Purpose.PROPOSAL), streams.uniform(key, Purpose.CONSENT)
-        patience = streams.lognormal(streams.cell(key, Purpose.BED_PATIENCE), 0.5) * self.care.bed_patience[world]
-        patience[entry == beds.EMERGENCY] = np.inf
-        person, need = rows["person"], rows["need"]
-        columns = (world, key, person, condition, need, minutes, acute, proposal, consent, patience)
-        return list(map(Course._make, zip(*(c.tolist() for c in columns), strict=True)))
+        stays = np.empty(len(rows), dtype=STAY)
+        draw_stays(self.care_tables, rows, level, entry == beds.EMERGENCY, stays)
+        return list(map(Course._make, stays.tolist()))
 
     def _goes_down(self, course: Course) -> bool:
         rules = self.rules[course.world].down_referral
