@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from sim import slots, streams
 from sim.choice import HOSPITAL_DOORS
-from sim.contacts import HELD_SLOT, OPEN_SLOT, OTHER, VISIT, Rows, in_order, take
+from sim.contacts import HELD_SLOT, OPEN_SLOT, OTHER, VISIT, Rows, in_order
 from sim.doors import (
     ASKS,
     HOME,
@@ -43,8 +43,8 @@ EARLY, SPREAD = 20.0, 30.0
 
 def in_turn(rows: Rows, priority: NDArray[np.bool_]) -> Rows:
     """The same rows in the order of settlement; `priority`: whether classes count, per replication."""
-    rank = np.where(priority[rows["world"]], rows["cls"], OTHER)
-    return take(rows, in_order(rank, rows["time"], rows["key"]))
+    rank = np.where(priority[rows["world"]], rows["cls"], OTHER).astype(np.int64)
+    return in_order(rows, rank, OTHER + 1)
 
 
 @kernel

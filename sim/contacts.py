@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim.kernels import kernel
-from sim.streams import Floats
 
 NEED, REQUEST, VISIT = 0, 1, 2
 """What a contact is: a need without a door, a request for an appointment, presence at a service point."""
@@ -56,8 +55,6 @@ CONTACT = np.dtype(
 WORDS = CONTACT.itemsize // 8
 assert CONTACT.itemsize % 8 == 0
 
-_GROUP_ABOVE, _FINE = np.uint64(44), float(1 << 20)
-
 Rows = NDArray[Any]
 """Structured array with dtype CONTACT, shape (contacts,)."""
 
@@ -87,34 +84,49 @@ def join(parts: list[Rows]) -> Rows:
     return np.concatenate([p.view(np.uint64) for p in parts]).view(CONTACT)
 
 
-def in_order(group: NDArray[Any], time: Floats, key: NDArray[np.uint64]) -> NDArray[np.int64]:
-    """Order by group (below 2**20), time, key; ties in time are rare and cost a second sort only then."""
-    packed = np.empty(len(time), dtype=np.uint64)
-    _pack(group, time, packed)
-    order = np.argsort(packed)
-    return np.lexsort((key, time, group)) if _has_ties(packed, order) else order
+def in_order(rows: Rows, group: NDArray[np.int64], groups: int) -> Rows:
+    """The same rows by group (from 0 to `groups` - 1), then time, then key."""
+    edges, order = np.zeros(groups + 1, dtype=np.int64), np.empty(len(rows), dtype=np.int64)
+    _order(rows, group, edges, order)
+    return take(rows, order)
 
 
 @kernel
-def _pack(group: Any, time: Any, packed: Any) -> None:
-    """Time below the group's number, in 2**-20 minutes from the earliest, to sort by both at once."""
-    earliest = np.inf
-    for i in range(len(time)):
-        earliest = min(earliest, time[i])
-    for i in range(len(time)):
-        packed[i] = (np.uint64(group[i]) << _GROUP_ABOVE) | np.uint64((time[i] - earliest) * _FINE)
+def _order(rows: Any, group: Any, edges: Any, order: Any) -> None:
+    """Counting sort by group, then Shell's sort inside each: groups are short, and nothing need be allocated."""
+    for i in range(len(group)):
+        edges[group[i] + 1] += 1
+    for g in range(1, len(edges)):
+        edges[g] += edges[g - 1]
+    for i in range(len(group)):  # afterwards `edges[g]` is where the next group begins
+        order[edges[group[i]]] = i
+        edges[group[i]] += 1
+    first = 0
+    for g in range(len(edges) - 1):
+        _sort(rows, order, first, edges[g])
+        first = edges[g]
 
 
 @kernel
-def _has_ties(packed: Any, order: Any) -> bool:
-    for i in range(1, len(order)):  # noqa: SIM110  (compiled)
-        if packed[order[i]] == packed[order[i - 1]]:
-            return True
-    return False
+def _sort(rows: Any, order: Any, first: int, last: int) -> None:
+    """Put `order[first:last]` into the order of time and key (gaps of Ciura 2001)."""
+    for gap in (1750, 701, 301, 132, 57, 23, 10, 4, 1):
+        for i in range(first + gap, last):
+            this = order[i]
+            who, j = rows[this], i
+            while j >= first + gap and _is_before(who, rows[order[j - gap]]):
+                order[j] = order[j - gap]
+                j -= gap
+            order[j] = this
+
+
+@kernel
+def _is_before(one: Any, other: Any) -> bool:
+    return one["time"] < other["time"] or (one["time"] == other["time"] and one["key"] < other["key"])
 
 
 def deal(rows: Rows, pile: NDArray[np.int64], piles: int) -> list[Rows]:
-    """The rows of each pile, in their order; `pile`: the number of each row's, from 0 to `piles` - 1."""
+    """The rows of each pile, in their order; `pile`: the number of each row's. Those from `piles` on are left out."""
     return deal_all([(rows, pile)], piles)
 
 
@@ -133,15 +145,17 @@ def deal_all(parts: list[tuple[Rows, NDArray[np.int64]]], piles: int) -> list[Ro
 @kernel
 def _count(pile: Any, edges: Any) -> None:
     for i in range(len(pile)):
-        edges[pile[i] + 1] += 1
+        if pile[i] < len(edges) - 1:
+            edges[pile[i] + 1] += 1
 
 
 @kernel
 def _deal(rows: Any, pile: Any, place: Any, dealt: Any) -> None:
     """Put each row at the next place of its pile."""
     for i in range(len(pile)):
-        dealt[place[pile[i]]] = rows[i]
-        place[pile[i]] += 1
+        if pile[i] < len(place) - 1:
+            dealt[place[pile[i]]] = rows[i]
+            place[pile[i]] += 1
 
 
 class Diary:
@@ -158,10 +172,11 @@ class Diary:
         """
         if not len(rows):
             return
-        page = np.clip(rows["time"] // self.window, not_before, len(self.pages)).astype(np.int64)
+        page = np.clip((rows["time"] / self.window).astype(np.int64), not_before, len(self.pages))
         first = int(page.min())
-        for number, piece in enumerate(deal(rows, page - first, int(page.max()) - first + 1), first):
-            if len(piece) and number < len(self.pages):
+        last = min(int(page.max()), len(self.pages) - 1)
+        for number, piece in enumerate(deal(rows, page - first, max(last - first + 1, 0)), first):
+            if len(piece):
                 self.pages[number].append(piece)
 
     def hand_on(self, rows: Rows, window: int) -> None:

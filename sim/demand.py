@@ -8,6 +8,7 @@ interval.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import Any
@@ -224,14 +225,10 @@ class Demand:
 
     def _follow_ups(self, start: float, passed: NDArray[Any], world: int, first_panel: int) -> Rows:
         """Follow-ups due in these days: the interval decides the week, the weekly profile the day and minute."""
-        panel = self.panel
-        first = np.maximum(np.ceil((start - panel.phase) / panel.interval), 0.0)
-        beyond = np.maximum(np.ceil((start + CHUNK * DAY - panel.phase) / panel.interval), 0.0)
-        number = (beyond - first).astype(np.int64)
+        first, number = np.empty((2, len(self.patients)), dtype=np.int64)
+        _count_follow_ups(self.patients, start, first, number)
         rows = np.zeros(int(number.sum()), dtype=CONTACT)
-        _write_follow_ups(
-            rows, world, first_panel, self.patients, first.astype(np.int64), number, self.profile_of, passed, start
-        )
+        _write_follow_ups(rows, world, first_panel, self.patients, first, number, self.profile_of, passed, start)
         return rows
 
 
@@ -258,6 +255,15 @@ def _write_episodes(
             who["time"] = start + moment_of(passed[cell["profile"]], streams.uniform_of(key, Purpose.TIME, 0))
             who["condition"], who["origin"] = cell["condition"], cell["facility"]
             who["person"] = cell["first"] + int(streams.uniform_of(key, Purpose.PERSON, 0) * cell["size"])
+
+
+@kernel
+def _count_follow_ups(patients: Any, start: float, first: Any, number: Any) -> None:
+    """Fill in each patient's first follow-up of these days, and how many there are."""
+    for p in range(len(patients)):
+        phase, interval = patients[p]["phase"], patients[p]["interval"]
+        first[p] = max(math.ceil((start - phase) / interval), 0)
+        number[p] = max(math.ceil((start + CHUNK * DAY - phase) / interval), 0) - first[p]
 
 
 @kernel

@@ -26,8 +26,9 @@ from sim.timetable import DAY, present_from
 
 ASKS, LATER, NEXT_WINDOW, OUTSIDE, BED, HOME = range(LAYERS, LAYERS + 6)
 """Piles: the numbers of the layers stand for their waiting rooms in this window; then those who ask for an appointment
-in this half-day, who come later, who stay on in the building, leave the area, need a bed, or are done."""
-PILES = LAYERS + 6
+in this half-day, who come later, who stay on in the building, who leave the area, who need a bed. HOME is none of them:
+who is done waits for nothing."""
+PILES = HOME
 
 YEAR = 365 * DAY
 

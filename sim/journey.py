@@ -31,6 +31,7 @@ from sim.contacts import (
     Diary,
     Rows,
     deal,
+    in_order,
     join,
     take,
 )
@@ -71,7 +72,7 @@ from sim.records import (
     month_of,
     write_visit,
 )
-from sim.sessions import DONE, LEFT, Rooms, Seen, line_up, visit_key
+from sim.sessions import DONE, LEFT, Rooms, Seen, visit_key
 from sim.slots import Pages, SlotBook
 from sim.streams import Floats, Purpose
 from sim.timetable import DAY, HALF_DAY, Timetable
@@ -168,7 +169,8 @@ class Journey:
         rows = self._pick_up(layer)
         if not len(rows):
             return
-        rows = self._admit_walk_ins(line_up(rows), layer)
+        points = rows["point"].astype(np.int64)
+        rows = self._admit_walk_ins(in_order(rows, points, self.worlds * self.points), layer)
         if not len(rows):
             return
         town = self.town
@@ -210,7 +212,6 @@ class Journey:
                 self.stay_outside(take(leaving, admitted), leaving["time"][admitted])
         self.diary.push(self._pick_up(LATER), self.number + 1)
         self.diary.hand_on(self._pick_up(NEXT_WINDOW), self.number + 1)
-        self.waiting[HOME].clear()
         if self.told:
             self.ledger.add_referrals(np.concatenate([t.view(np.uint64) for t in self.told]).view(REFERRAL))
             self.told.clear()
@@ -303,7 +304,7 @@ def admit_walk_ins(
 ) -> int:
     """In a bookable clinic a walk-in takes what is free, then an extra place, then asks for an appointment (R6).
 
-    Rows come in the order of `line_up`; fills the piles of those turned away and returns their number.
+    Rows come by service point, place in line, id; fills the piles of those turned away and returns their number.
     """
     away = 0
     for i in range(len(rows)):

@@ -182,7 +182,7 @@ class Model:
         self.legs_outside: list[tuple[Any, ...]] = []
         """Stays outside the area since the ledger was last written, as rows of LEG."""
         wards = self.network.wards
-        self.hospital_facilities = np.flatnonzero(self.network.level[:-1] >= Level.secondary).tolist()
+        self.other_wards: dict[tuple[int, int, int], list[int]] = {}
         self.step_down_wards = self._step_down_wards()
         self.under_bed_quota = np.array([bool(self.network.is_lead[x.facility]) for x in wards], dtype=bool)
 
@@ -309,7 +309,7 @@ class Model:
         for w, demand in enumerate(self.demands):
             rows = demand.chunk(chunk, w, int(self.panel_first[w]))
             settle_truth(rows, self.journey.town.conditions)
-            parts.append((rows, (rows["time"] // self.timetable.window).astype(np.int64) - chunk * windows))
+            parts.append((rows, (rows["time"] / self.timetable.window).astype(np.int64) - chunk * windows))
         self.chunk = contacts.deal_all(parts, windows)
 
     # ---------------------------------------------------------------- beds
@@ -348,16 +348,22 @@ class Model:
         facility = self.network.wards[stay.pool.number].facility
         self._count_leaver(course.world, now, facility, stay.entry)
         pools = self.hospitals[course.world].pools
-        department = self.choice.department[course.condition]
-        able = self.network.capability[:, course.condition] >= course.need
-        elsewhere = [f for f in self.hospital_facilities if f != facility and able[f]]
-        wards = [int(self.network.ward_at[f, department]) for f in elsewhere]
-        others = [n for n in wards if n >= 0 and pools[n].free > 0]
+        others = [n for n in self._other_wards(facility, course.condition, course.need) if pools[n].free > 0]
         if others:
             best = max(others, key=lambda n: (pools[n].free, -n))
             Stay(self.hospitals[course.world], course, best, stay.entry, stay.rank, now)
         else:
             self._leave_area(course, now)
+
+    def _other_wards(self, facility: int, condition: int, need: int) -> list[int]:
+        """Wards of other hospitals that can take such a patient."""
+        asked = facility, condition, need
+        if asked not in self.other_wards:
+            net, department = self.network, self.choice.department[condition]
+            hospitals = np.flatnonzero((net.level[:-1] >= Level.secondary) & (net.capability[:-1, condition] >= need))
+            wards = net.ward_at[hospitals[hospitals != facility], department]
+            self.other_wards[asked] = wards[wards >= 0].tolist()
+        return self.other_wards[asked]
 
     def _count_leaver(self, world: int, now: float, facility: int, entry: int) -> None:
         month = self.ledger.month(np.array([now]))

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from sim import care, streams
 from sim.care import Care, CareTables
-from sim.contacts import SECOND_LOOK, Rows, in_order, take
+from sim.contacts import SECOND_LOOK, Rows
 from sim.kernels import allocating_kernel, kernel
 from sim.network import Level
 from sim.streams import Floats
@@ -125,9 +125,10 @@ class Rooms:
         self.free = np.full((doctors.size, int(doctors.max(initial=1))), -NOWHERE)
 
     def see(self, rows: Rows, granted: NDArray[np.bool_], window_end: float) -> Seen:
-        """Solve one window for these patients, in the order of `line_up`; `granted`: whether classes count, (W,).
+        """Solve one window for these patients, who come by service point, place in line, id.
 
-        Rows of those who wait for results, or with them, are made ready for the next window.
+        `granted`: whether classes count, (W,). Rows of those who wait for results, or with them, are made ready for the
+        next window.
         """
         bounds, room = np.empty(len(rows) + 1, dtype=np.int64), np.empty(len(rows), dtype=np.int64)
         number = _rooms(rows, bounds, room)
@@ -151,11 +152,6 @@ class Seen(NamedTuple):
     begin: Floats
     end: Floats
     status: NDArray[np.int64]
-
-
-def line_up(rows: Rows) -> Rows:
-    """The same rows by service point, place in line, id."""
-    return take(rows, in_order(rows["point"], rows["time"], rows["key"]))
 
 
 @kernel

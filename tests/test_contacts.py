@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -69,23 +71,36 @@ def test_taking_and_joining_move_whole_contacts() -> None:
 
 # -------------------------------------------------------------------------------------------------------------- order
 
-# few values, so that many are equal; some minutes are too close to be told apart by the packed number
+# few values, so that many are equal; some differ in the last bits alone
 minutes = st.one_of(st.integers(0, 3).map(float), st.integers(0, 40).map(lambda n: 600_000.0 + n * 2.0**-23))
-queues = st.lists(st.tuples(st.integers(0, 3) | st.just((1 << 20) - 1), minutes), max_size=40)
+queues = st.lists(st.tuples(st.integers(0, 3), minutes), max_size=40)
+
+
+def standing(group: Any, time: Any, key: Any) -> list[int]:
+    """Keys of such contacts in their order, of five groups."""
+    rows = empty(len(key))
+    rows["time"], rows["key"] = time, key
+    return in_order(rows, np.asarray(group, dtype=np.int64), 5)["key"].tolist()
 
 
 @settings(max_examples=300, deadline=None, derandomize=True)
 @given(queues)
 def test_contacts_stand_by_group_then_time_then_key(queue: list[tuple[int, float]]) -> None:
     key = [(n * 7919 + 13) % 1009 for n in range(len(queue))]
-    wanted = sorted(range(len(queue)), key=lambda i: (*queue[i], key[i]))
-    group, time = (np.array([q[part] for q in queue], dtype=kind) for part, kind in ((0, np.int64), (1, float)))
-    assert in_order(group, time, np.array(key, dtype=np.uint64)).tolist() == wanted
+    wanted = sorted((*place, k) for place, k in zip(queue, key, strict=True))
+    group, time = ([place[part] for place in queue] for part in (0, 1))
+    assert standing(group, time, key) == [k for *_, k in wanted]
+
+
+def test_long_queues_stand_in_order_too() -> None:
+    """Longer than every gap of the sort."""
+    luck = np.random.default_rng(11)
+    group, time, key = luck.integers(0, 5, 20_000), luck.integers(0, 700, 20_000) * 1.0, luck.permutation(20_000)
+    assert standing(group, time, key) == key[np.lexsort((key, time, group))].tolist()
 
 
 def test_keys_above_half_their_range_stand_last() -> None:
-    key = np.array([2**64 - 1, 1, 2**63], dtype=np.uint64)
-    assert in_order(np.zeros(3, dtype=np.int64), np.zeros(3), key).tolist() == [1, 2, 0]
+    assert standing([0, 0, 0], [0.0, 0.0, 0.0], [2**64 - 1, 1, 2**63]) == [1, 2**63, 2**64 - 1]
 
 
 # -------------------------------------------------------------------------------------------------------------- diary
