@@ -157,6 +157,20 @@ def simulate_pack(pack: Pack, store: Tasks, simulate: Simulate, tick: Tick) -> N
         store.save(keys[replication], tables)
 
 
+def rehearse(case: Any, simulate: Simulate) -> None:
+    """Simulate a short case in a process of its own, so that kernels are compiled and the compiler's memory is gone.
+
+    Should it fail, so will the study, which then tells why.
+    """
+    from loky import ProcessPoolExecutor
+
+    pool = ProcessPoolExecutor(1, env=ONE_THREAD, initializer=_leave_interrupts_to_the_parent)
+    try:
+        wait([pool.submit(simulate, case, [0], None)])
+    finally:
+        _dismiss(pool, at_once=True)
+
+
 class _Shift:
     """The work of one run: packs that wait, packs in hand, and who has them in hand."""
 

@@ -14,13 +14,15 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
+from datetime import timedelta
 from json import dumps
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from sim import execution, model
+from sim import execution, kernels, model
 from sim.citation import citations
 from sim.compose import Config
 from sim.execution import Progress, Simulate, Task
@@ -39,6 +41,10 @@ everything else is written anew by each command.
 
 FAILED = "failed.txt"
 """Why tasks failed, and where in the code."""
+
+
+REHEARSAL = timedelta(days=7)
+"""Enough for every kernel to be called."""
 
 
 class InUse(Failure):
@@ -62,6 +68,9 @@ def _finish(
     folder: Path, config: Config, study: Mapping[str, Case], simulate: Simulate, progress: Progress | None
 ) -> list[Task]:
     (folder / FAILED).unlink(missing_ok=True)
+    if simulate is model.simulate and kernels.is_compiled() and not kernels.is_prepared():
+        first = next(iter(study.values()))
+        execution.rehearse(replace(first, to=min(first.to, first.warmup_from + REHEARSAL)), simulate)
     try:
         store = Tasks(folder / "tasks")
         return execution.run(study, config.replications, config.execution, store, simulate, progress)

@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 
 from sim.compose import ExecutionSpec
-from sim.execution import LIVES, Failed, Progress, Simulate, Task, run
+from sim.execution import LIVES, Failed, Progress, Simulate, Task, rehearse, run
 from sim.results import Tasks, task_keys
 
 Tables = dict[int, dict[str, pd.DataFrame]]
@@ -202,3 +202,19 @@ def test_an_interruption_keeps_what_is_finished(tmp_path: Path) -> None:
     _, heard = go(tmp_path)
     assert heard.lines[0] == "2 of 8 tasks are finished already."
     assert not list(tmp_path.glob(".*"))
+
+
+# ------------------------------------------------------------------------------------------------------------ rehearsal
+
+
+def rehearsed(case: Case, replications: list[int], tick: Tick | None = None) -> Tables:
+    """Leaves a trace of the process that ran it, then fails."""
+    assert (replications, tick) == ([0], None)
+    Path(case.trouble).write_text(str(os.getpid()), "utf-8")
+    raise ZeroDivisionError
+
+
+def test_a_rehearsal_runs_in_a_process_of_its_own_and_troubles_nobody(tmp_path: Path) -> None:
+    trace = tmp_path / "trace"
+    rehearse(Case(1, str(trace)), rehearsed)
+    assert int(trace.read_text("utf-8")) != os.getpid()
