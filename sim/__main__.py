@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
@@ -49,13 +50,18 @@ def main(words: Sequence[str] | None = None) -> int:
     from sim.schema import Failure, InputError
 
     try:
-        return int(choice.verb(choice))
+        code = int(choice.verb(choice))
+        sys.stdout.flush()
+        return code
     except InputError as error:
         print(error, file=sys.stderr)
         return WRONG_INPUT
     except Failure as error:
         print(error, file=sys.stderr)
         return FAILED
+    except BrokenPipeError:  # whoever reads has heard enough: `tiercare list levers | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return DONE
     except OSError as error:
         print(f"{error.filename or 'A file'}: {error.strerror or error}", file=sys.stderr)
         return FAILED

@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
-from scipy.special import pdtr, pdtrik
 
 from sim import care, contacts, streams
 from sim.citation import Figure, Figures
@@ -311,6 +310,8 @@ def moment_of(passed: Any, share: float) -> float:
 
 def _poisson(u: Floats, mean: Floats) -> NDArray[np.int64]:
     """Quantiles: the smallest k with P(N <= k) >= u. (`scipy.stats.poisson.ppf`, a second's import less)"""
+    from scipy.special import pdtr, pdtrik  # a third of a second, for those who simulate
+
     k = np.ceil(pdtrik(u, mean))
     below = np.maximum(k - 1, 0)
     return np.asarray(np.where(pdtr(below, mean) >= u, below, k).astype(np.int64))

@@ -18,7 +18,6 @@ from hashlib import blake2b
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import ndtri
 
 from sim.kernels import kernel
 
@@ -167,6 +166,8 @@ def _midpoints() -> Floats:
 @lru_cache(maxsize=1)
 def normal_table() -> Floats:
     """Quantiles of the standard normal law, shape (TABLE,)."""
+    from scipy.special import ndtri  # a third of a second, for those who simulate
+
     return np.asarray(ndtri(_midpoints()))
 
 

@@ -263,3 +263,13 @@ def test_numbers_in_the_tables_are_numbers(done: Path) -> None:
     indicators = pd.read_csv(done / "indicators.csv")
     assert indicators["value"].isin([float("inf"), float("-inf")]).sum() == 0
     assert indicators.duplicated(["scenario", "replication", "period", "indicator", "scope", "variant"]).sum() == 0
+
+
+def test_a_reader_who_has_heard_enough_is_no_error() -> None:
+    told = subprocess.Popen(
+        [sys.executable, "-m", "sim", "list", "levers"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    assert told.stdout
+    assert told.stderr
+    told.stdout.close()
+    assert (told.stderr.read(), told.wait()) == (b"", DONE)
