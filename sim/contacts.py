@@ -86,43 +86,53 @@ def join(parts: list[Rows]) -> Rows:
 
 def in_order(rows: Rows, group: NDArray[np.int64], groups: int) -> Rows:
     """The same rows by group (from 0 to `groups` - 1), then time, then key."""
-    edges, order = np.zeros(groups + 1, dtype=np.int64), np.empty(len(rows), dtype=np.int64)
-    _order(rows, group, edges, order)
+    spans = 1 + 4 * len(rows) // groups
+    span, order, time = group * spans, np.empty(len(rows), dtype=np.int64), np.empty(len(rows))
+    _add_span(rows, spans, span)
+    _order(rows, span, np.zeros(groups * spans + 1, dtype=np.int64), order, time)
     return take(rows, order)
 
 
 @kernel
-def _order(rows: Any, group: Any, edges: Any, order: Any) -> None:
-    """Counting sort by group, then Shell's sort inside each: groups are short, and nothing need be allocated."""
+def _add_span(rows: Any, spans: int, span: Any) -> None:
+    """Add the span of time, of so many equal ones, in which each contact falls."""
+    first, last = np.inf, -np.inf
+    for i in range(len(rows)):
+        first, last = min(first, rows[i]["time"]), max(last, rows[i]["time"])
+    scale = spans / (last - first) if last > first else 0.0
+    for i in range(len(rows)):
+        span[i] += min(int((rows[i]["time"] - first) * scale), spans - 1)
+
+
+@kernel
+def _order(rows: Any, group: Any, edges: Any, order: Any, time: Any) -> None:
+    """Counting sort by group, then Shell's sort inside each: nothing need be allocated, and groups are short."""
     for i in range(len(group)):
         edges[group[i] + 1] += 1
     for g in range(1, len(edges)):
         edges[g] += edges[g - 1]
     for i in range(len(group)):  # afterwards `edges[g]` is where the next group begins
-        order[edges[group[i]]] = i
+        place = edges[group[i]]
+        order[place], time[place] = i, rows[i]["time"]
         edges[group[i]] += 1
     first = 0
     for g in range(len(edges) - 1):
-        _sort(rows, order, first, edges[g])
+        _sort(rows, order, time, first, edges[g])
         first = edges[g]
 
 
 @kernel
-def _sort(rows: Any, order: Any, first: int, last: int) -> None:
-    """Put `order[first:last]` into the order of time and key (gaps of Ciura 2001)."""
+def _sort(rows: Any, order: Any, time: Any, first: int, last: int) -> None:
+    """Put `order[first:last]`, and their times beside them, into the order of time and key (gaps of Ciura 2001)."""
     for gap in (1750, 701, 301, 132, 57, 23, 10, 4, 1):
         for i in range(first + gap, last):
-            this = order[i]
-            who, j = rows[this], i
-            while j >= first + gap and _is_before(who, rows[order[j - gap]]):
-                order[j] = order[j - gap]
+            who, when, j = order[i], time[i], i
+            while j >= first + gap and (
+                when < time[j - gap] or (when == time[j - gap] and rows[who]["key"] < rows[order[j - gap]]["key"])
+            ):
+                order[j], time[j] = order[j - gap], time[j - gap]
                 j -= gap
-            order[j] = this
-
-
-@kernel
-def _is_before(one: Any, other: Any) -> bool:
-    return one["time"] < other["time"] or (one["time"] == other["time"] and one["key"] < other["key"])
+            order[j], time[j] = who, when
 
 
 def deal(rows: Rows, pile: NDArray[np.int64], piles: int) -> list[Rows]:

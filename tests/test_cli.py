@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -243,7 +244,8 @@ def test_an_interruption_keeps_finished_tasks(tmp_path: Path, workers: int) -> N
     folder = tmp_path / "out"
     words = [*SMALL, "replications=6", "horizon.to=2024-08-31", f"execution.workers={workers}", f"output={folder}"]
     command = [sys.executable, "-m", "sim", *(word for word in words if word != "replications=2")]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    heeds = partial(signal.signal, signal.SIGINT, signal.default_int_handler)  # it may be ignored where tests run
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, preexec_fn=heeds)
     assert process.stderr is not None
     first = process.stderr.readline()
     process.send_signal(signal.SIGINT)
