@@ -196,6 +196,7 @@ class _Shift:
             raise
         finally:
             self.ticks.path.unlink(missing_ok=True)
+            self.store.open()  # nobody writes any more: what killed workers left half written goes
         return self.failures
 
     def _hire(self) -> Executor:
