@@ -38,8 +38,8 @@ EXAMPLES = """examples:
 """
 
 SLOW = """\
-numba is not installed: this will take a hundred times longer than it need. Small towns do without; for others:
-  pip install 'tiercare[fast]'"""
+numba is not installed: this will take more than a hundred times longer than it need. Small towns do without;
+for others: pip install numba"""
 FIRST_TIME = "The first run here: compiling takes about a minute more, once."
 
 
