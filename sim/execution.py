@@ -110,12 +110,18 @@ def run(
     store: Tasks,
     simulate: Simulate,
     progress: Progress | None = None,
+    prepare: Callable[[], None] = lambda: None,
 ) -> list[Task]:
-    """Finish every replication of every scenario; the tasks in order. `Failed` if some cannot be finished."""
+    """Finish every replication of every scenario; the tasks in order. `Failed` if some cannot be finished.
+
+    `prepare` is called before anything is simulated, and not at all where all is finished already.
+    """
     progress = progress or Progress()
     store.open()
     tasks = [Task(name, r, key) for name, case in cases.items() for r, key in enumerate(task_keys(case, replications))]
     packs = list(_packs(cases, _unfinished(tasks, store, progress), spec.pack))
+    if packs:
+        prepare()
     progress.begin(sum(pack.days for pack in packs))
     try:
         failures = _Shift(packs, spec.workers or os.cpu_count() or 1, store, simulate, progress).work()

@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 from sim import bookings, doors, referral, slots, streams
 from sim.beds import EMERGENCY as BY_EMERGENCY
 from sim.bookings import ALL_HOSPITALS
-from sim.care import Care
 from sim.choice import HOSPITAL_DOORS, Choice, PerceivedWaits, Tables
 from sim.contacts import (
     EXTRA,
@@ -91,7 +90,7 @@ class Journey:
     """Everybody who is on the way in one batch of replications."""
 
     def __init__(
-        self, place: Place, people: People, timetable: Timetable, hours: NDArray[Any], care: Care, choice: Choice,
+        self, place: Place, people: People, timetable: Timetable, hours: NDArray[Any], choice: Choice,
         waits: PerceivedWaits, rooms: Rooms, book: SlotBook, ledger: Ledger,
     ) -> None:  # fmt: skip
         self.timetable, self.choice, self.waits = timetable, choice, waits
@@ -100,7 +99,7 @@ class Journey:
         nothing = np.zeros(self.worlds * self.points, dtype=np.int64)
         service = table(clinic=book.row_of, days=nothing, requests=nothing, minutes=nothing, visits=nothing)
         self.town = Town(
-            place, people, choice.tables(), care.tables().conditions, hours, book.pages(), service, ledger.by_visit()
+            place, people, choice.tables(), rooms.tables.conditions, hours, book.pages(), service, ledger.by_visit()
         )
         self.diary = Diary(timetable.windows, timetable.window)
         self.waiting: list[list[Rows]] = [[] for _ in range(PILES)]

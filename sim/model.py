@@ -161,9 +161,9 @@ class Model:
         self.ledger = Ledger(net, self.timetable, self.worlds, self.conditions, self.case.record == "visits")
         place = Place.of(net, self.choice, self.ledger, each("travel"))
         people = People.of(self.population, join_panels([d.panel for d in self.demands]), self.choice)
-        rooms = Rooms(place.points, opening, self.care, each("doctors"))
+        rooms = Rooms(place.points, opening, self.care_tables, each("doctors"))
         self.journey = Journey(
-            place, people, self.timetable, opening, self.care, self.choice, self.waits, rooms, book, self.ledger
+            place, people, self.timetable, opening, self.choice, self.waits, rooms, book, self.ledger
         )
         self.journey.slot_share = self._slot_share
         self.journey.ask_for_bed = self._ask_for_bed
@@ -208,7 +208,6 @@ class Model:
         """The rules of a day, as arrays over replications."""
         rules = self._rules_on(day)
         self.rules = rules
-        self.priority = [r.priority.referred_contracted for r in rules]
 
         def each(read: Callable[[Rules], Any]) -> NDArray[Any]:
             return np.array([read(r) for r in rules])
@@ -319,7 +318,7 @@ class Model:
     ) -> None:
         """Bed requests of patients to be admitted, each at its own minute."""
         # place on a waiting list: emergencies first, then by class where the policy grants it
-        by_class = (entry == beds.EMERGENCY) | np.array(self.priority, dtype=bool)[rows["world"]]
+        by_class = (entry == beds.EMERGENCY) | self.journey.town.people.worlds["priority"][rows["world"]]
         columns = (ward, entry, np.where(by_class, entry, beds.OTHER), when)
         hospitals, courses = self.hospitals, self._courses(rows, ward, entry)
         for course, n, how, rank, minute in zip(courses, *(c.tolist() for c in columns), strict=True):

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim import care, streams
-from sim.care import Care, CareTables
+from sim.care import CareTables
 from sim.contacts import SECOND_LOOK, Rows
 from sim.kernels import allocating_kernel, kernel
 from sim.network import Level
@@ -118,9 +118,11 @@ def serve(  # noqa: C901  (one rule, told in one piece)
 class Rooms:
     """The waiting rooms of all service points of all replications."""
 
-    def __init__(self, points: NDArray[Any], hours: NDArray[Any], care: Care, doctors: NDArray[np.int64]) -> None:
+    def __init__(
+        self, points: NDArray[Any], hours: NDArray[Any], tables: CareTables, doctors: NDArray[np.int64]
+    ) -> None:
         """`points`: rows with pattern, level, emergency; `doctors`: in a full session, (replications, points)."""
-        self.points, self.hours, self.tables = points, hours, care.tables()
+        self.points, self.hours, self.tables = points, hours, tables
         self.doctors = doctors.ravel()
         self.free = np.full((doctors.size, int(doctors.max(initial=1))), -NOWHERE)
 

@@ -2,7 +2,6 @@
 
 A bookable clinic's session has slots. A share of them may be held for referred patients (R7: share x slots, the
 rounding error carried from session to session, shares kept exact); what is left of it is released some days before.
-Requests of a half-day settle at its end in the order class, minute of request, episode (R5).
 """
 
 from __future__ import annotations
@@ -97,7 +96,6 @@ class SlotBook:
         self.world = self.bookable // points
         self.pattern = point_pattern[self.bookable % points]
         self.quota_applies = quota_applies[self.bookable % points]
-        self.days_ahead = days_ahead
         self.columns = 2 * (int(days_ahead.max(initial=1)) + 2)
         self.first = 0
         """Half-day of the first column."""

@@ -44,7 +44,7 @@ FAILED = "failed.txt"
 
 
 REHEARSAL = timedelta(days=7)
-"""Enough for every kernel to be called."""
+"""Enough for nearly every kernel to be called."""
 
 
 class InUse(Failure):
@@ -68,12 +68,15 @@ def _finish(
     folder: Path, config: Config, study: Mapping[str, Case], simulate: Simulate, progress: Progress | None
 ) -> list[Task]:
     (folder / FAILED).unlink(missing_ok=True)
-    if simulate is model.simulate and kernels.is_compiled() and not kernels.is_prepared():
-        first = next(iter(study.values()))
-        execution.rehearse(replace(first, to=min(first.to, first.warmup_from + REHEARSAL)), simulate)
+
+    def prepare() -> None:
+        if simulate is model.simulate and kernels.is_compiled() and not kernels.is_prepared():
+            first = next(iter(study.values()))
+            execution.rehearse(replace(first, to=min(first.to, first.warmup_from + REHEARSAL)), simulate)
+
     try:
         store = Tasks(folder / "tasks")
-        return execution.run(study, config.replications, config.execution, store, simulate, progress)
+        return execution.run(study, config.replications, config.execution, store, simulate, progress, prepare)
     except execution.Failed as failed:
         write_file(folder / FAILED, failed.details())
         raise
