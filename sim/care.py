@@ -23,6 +23,9 @@ from sim.streams import Floats, Purpose
 
 LEVELS = tuple(level.name for level in Level)
 TRIAGE_LEVELS = 4
+NO_EXAM, MADE, REPEATED, RECOGNISED, TRUSTED = range(5)
+"""Of a same-visit exam: not needed; made; made though another institution had; spared because its results are
+recognised; spared because they are trusted."""
 HALF_CV = float(streams.sigma(0.5))
 """Spread of the logarithm of patience and of turnarounds: their coefficient of variation is a half."""
 
@@ -58,6 +61,12 @@ class ConditionSpec(Closed):
     """Share of stays whose recovery could go on at a lower level."""
     recovery: Figure | None = None
     """Recovery's share of the stay."""
+    prescription_only: bool = False
+    """Follow-ups are for a prescription alone, which may be filled elsewhere."""
+    suits_tcm: bool = False
+    """Chinese medicine suits it."""
+    rescue_centre: bool = False
+    """An emergency for which rescue centres are built (chest pain, stroke, trauma, mothers and newborns in danger)."""
 
     @model_validator(mode="after")
     def _admitted_have_a_stay(self) -> ConditionSpec:
@@ -85,6 +94,8 @@ class CareSpec(Closed):
     """Mean turnaround of a same-visit exam, minutes."""
     second_look: Figure
     """Length of the look at the results over the first look."""
+    repeat_exam: Figure
+    """Chance that results of another institution are not trusted and the exam is made again."""
     waiting_patience: Figure
     """Mean wait in the waiting room after which a patient leaves, minutes."""
     stay_at: dict[str, Figure]
@@ -137,6 +148,8 @@ class Care:
     """Mean consultation, (W, L + 1); the last column is the emergency department."""
     exam_minutes: Floats
     """(W,)."""
+    repeat_exam: Floats
+    """(W,)."""
     second_look: Floats
     """(W,)."""
     patience: Floats
@@ -185,6 +198,7 @@ class Care:
             exam=np.minimum(exam, 1.0),
             minutes=np.concatenate([per_level("consultation_minutes"), single("emergency_minutes")[:, None]], axis=1),
             exam_minutes=single("exam_minutes"),
+            repeat_exam=single("repeat_exam"),
             second_look=single("second_look"),
             patience=single("waiting_patience"),
             triage=np.array([np.cumsum(s.triage.value) for s in specs]),
@@ -209,7 +223,7 @@ class Care:
             ),
             table(
                 sigma=self.consultation_sigma, second_look=self.second_look, patience=self.patience,
-                exam_minutes=self.exam_minutes, bed_patience=self.bed_patience,
+                exam_minutes=self.exam_minutes, repeat_exam=self.repeat_exam, bed_patience=self.bed_patience,
             ),
             self.exam, self.minutes, self.triage, self.stay_at,
             streams.exponential_table() if self.exponential else streams.normal_table(), streams.normal_table(),
@@ -224,7 +238,7 @@ class CareTables(NamedTuple):
     """Rows of admission, follow_up, follow_up_minutes, stay_minutes, stay_sigma (spread of the logarithm), step_down,
     recovery, beyond_1, beyond_2, beyond_3; (W, C)."""
     worlds: NDArray[Any]
-    """Rows of sigma (spread of consultations), second_look, patience, exam_minutes, bed_patience; (W,)."""
+    """Rows of sigma (spread of consultations), second_look, patience, exam_minutes, repeat_exam, bed_patience; (W,)."""
     exam: Floats
     """(W, C, L)."""
     minutes: Floats
@@ -269,10 +283,31 @@ def patience(tables: CareTables, visit: np.uint64, world: int) -> float:
 
 
 @kernel
-def exam_turnaround(tables: CareTables, visit: np.uint64, world: int, condition: int, level: int) -> float:
-    """Minutes until the results of a same-visit exam are there; 0 = no exam."""
-    if streams.uniform_of(visit, Purpose.EXAM, 0) >= tables.exam[world, condition, level]:
-        return 0.0
+def exam(tables: CareTables, visit: np.uint64, who: Any, facility: int, level: int, recognised: float) -> int:
+    """Whether a same-visit exam is made, and what becomes of results that another institution found (M12).
+
+    `recognised`: share, in force, of the results not trusted that are recognised all the same.
+    """
+    world = int(who["world"])
+    if streams.uniform_of(visit, Purpose.EXAM, 0) >= tables.exam[world, int(who["condition"]), level]:
+        return NO_EXAM
+    if who["examined"] == 0 or who["examined"] == facility + 1:
+        return MADE
+    luck, doubted = streams.uniform_of(visit, Purpose.REPEAT, 0), tables.worlds[world]["repeat_exam"]
+    if luck >= doubted:
+        return TRUSTED
+    return RECOGNISED if luck >= doubted * (1.0 - recognised) else REPEATED
+
+
+@kernel
+def is_made(exam: int) -> bool:
+    """Whether the patient really is examined."""
+    return exam in (MADE, REPEATED)
+
+
+@kernel
+def exam_turnaround(tables: CareTables, visit: np.uint64, world: int) -> float:
+    """Minutes until the results of a same-visit exam are there."""
     quantile = tables.normal[streams.cell_of(visit, Purpose.TURNAROUND, 0)]
     return streams.lognormal_of(quantile, HALF_CV) * tables.worlds[world]["exam_minutes"]
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from pydantic import model_validator
 
 from sim import streams
+from sim.care import ConditionSpec
 from sim.citation import Cited, Count, Figure
 from sim.kernels import kernel, table
 from sim.network import EMERGENCY, Capacities, Level, Network
@@ -146,7 +147,7 @@ class Tables(NamedTuple):
     """Rows of `passed` (cumulative share of those behind the same door), `point` and, for even shares of the door's
     patients, `guess`: the first of its facilities that can be meant."""
     conditions: NDArray[Any]
-    """Rows of department, column, is_emergency; (C,)."""
+    """Rows of department, column, is_emergency, prescription_only, rescue_centre; (C,)."""
     traits: int
 
 
@@ -158,16 +159,18 @@ class Choice:
         specs: list[ChoiceSpec],
         network: Network,
         capacities: list[Capacities],
-        kinds: Sequence[str],
-        departments: list[str],
+        conditions: Sequence[ConditionSpec],
         weights: Floats,
     ) -> None:
-        """`weights`: expected first contacts of the base year, shape (W, traits, contract, conditions)."""
+        """`conditions`: in the order of the network's; of drawn figures, nothing of them is read here.
+
+        `weights`: expected first contacts of the base year, shape (W, traits, contract, conditions).
+        """
         self.specs, self.network, self.capacities = specs, network, capacities
         self.worlds = len(specs)
-        self.kind = np.array([KINDS.index(k) for k in kinds])
+        self.kind = np.array([KINDS.index(c.kind) for c in conditions])
         """Kind of each condition."""
-        self.department = np.array([network.departments.index(d) for d in departments])
+        self.department = np.array([network.departments.index(c.department) for c in conditions])
         """Department of each condition."""
         self.is_emergency = self.kind == KINDS.index(EMERGENCY)
         self.urban = np.array([network.spec.areas[a].urban for a in network.areas])
@@ -179,6 +182,12 @@ class Choice:
         self.no_show = self._each("no_show")
         self.days_ahead = np.array([s.booking_days.value for s in specs])
         self.doors_tried = np.array([s.doors_tried.value for s in specs])
+        self.suits_tcm, self.prescription_only, self.rescue_centre = (
+            np.array([getattr(c, mark) for c in conditions])
+            for mark in ("suits_tcm", "prescription_only", "rescue_centre")
+        )
+        self.tcm_halls = np.zeros(self.worlds)
+        """Lever: yuan by which TCM halls make a grassroots visit worth more, for conditions that they suit."""
         self.options, self.stations = self._options(), self._stations()
         self.gumbel = streams.gumbel_table()
         self.constants = self._fit(weights)
@@ -308,6 +317,8 @@ class Choice:
         cost = self._each("yuan_per_travel_hour")[:, None] * outside * (2.0 / 60.0)
         by_condition[:, :, :, OUTSIDE_DOOR] = (-self._each("per_100_yuan")[:, None] / 100.0 * cost)[:, :, None]
         total = np.maximum(self.constants[:, :, self.kind, :] + by_condition, NEVER)
+        halls = self._each("per_100_yuan") / 100.0 * self.tcm_halls
+        total[:, :, self.suits_tcm, : len(GRASSROOTS_DOORS)] += halls[:, None, None, None]
         price = np.tile(self._price(), (1, len(net.areas) * len(AGES), 1))[:, :, None, :]
         repeated = np.repeat(total, len(AGES) * 2, axis=1) - price
         both = np.stack([repeated, repeated], axis=2)  # (W, traits, contract, C, doors)
@@ -327,7 +338,11 @@ class Choice:
         return Tables(
             self.utility.T, self.gumbel, table(first=self.row_first, size=self.row_size),
             table(passed=self.cdf, point=self.cdf_points, guess=self.cdf_guess),
-            table(department=self.department, column=column, is_emergency=self.is_emergency), self.traits,
+            table(
+                department=self.department, column=column, is_emergency=self.is_emergency,
+                prescription_only=self.prescription_only, rescue_centre=self.rescue_centre,
+            ),
+            self.traits,
         )  # fmt: skip
 
     def habits(self) -> dict[str, NDArray[Any]]:

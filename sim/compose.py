@@ -309,7 +309,8 @@ def _scenarios(
         path = ("study", "scenarios", str(place))
         with problems.step():
             file = find_scenario(name, found.scenarios, where, path)
-            scenarios.append(read_scenario(file, found.scenarios, vary.get(name), _indicators()))
+            read = read_scenario(file, found.scenarios, vary.get(name), _indicators(), _conditions(data))
+            scenarios.append(read)
     problems += [
         Problem(COMMAND_LINE, None, f"vary.{name}", f"The study compares no such scenario.{did_you_mean(name, names)}")
         for name in vary
@@ -324,6 +325,13 @@ def _misnamed(data: Mapping[str, Any], where: Origins) -> Iterator[Problem]:
     if isinstance(name, str) and name != file:
         text = f"{name} was found; the name must be that of the file, {file}."
         yield Problem(*where(("study", "name")), "study > name", text)
+
+
+def _conditions(data: Mapping[str, Any]) -> list[str] | None:
+    """The conditions of a study's facts about care; None where these are not even a table."""
+    care = data.get("care")
+    conditions = care.get("conditions") if isinstance(care, dict) else None
+    return list(map(str, conditions)) if isinstance(conditions, dict) else None
 
 
 def _indicators() -> list[str] | None:

@@ -49,7 +49,9 @@ CONTACT = np.dtype(
         ("stage", "u1"),
         ("chronic", "u1"),  # 1 = follow-up of a long-term patient
         ("origin", "i2"),  # facility that referred or sent the patient on, -1 = none
-        ("panel", "i8"),  # row of the long-term patient, -1 = none
+        ("panel", "i4"),  # row of the long-term patient, -1 = none
+        ("examined", "i2"),  # facility that made the last exam of this episode, plus 1; 0 = none yet
+        ("nth", "u2"),  # number of a long-term patient's follow-up
     ]
 )
 WORDS = CONTACT.itemsize // 8

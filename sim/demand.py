@@ -285,7 +285,7 @@ def _write_follow_ups(
             _blank(who, world)
             who["key"], who["time"] = key, start + moment_of(hours, share)
             who["person"], who["condition"] = patient["person"], patient["condition"]
-            who["panel"], who["chronic"] = first_panel + p, 1
+            who["panel"], who["chronic"], who["nth"] = first_panel + p, 1, nth
 
 
 def passed_of(weights: Floats) -> NDArray[Any]:
@@ -315,6 +315,12 @@ def _poisson(u: Floats, mean: Floats) -> NDArray[np.int64]:
     k = np.ceil(pdtrik(u, mean))
     below = np.maximum(k - 1, 0)
     return np.asarray(np.where(pdtr(below, mean) >= u, below, k).astype(np.int64))
+
+
+@kernel
+def falls_away(patient: np.uint64, nth: int, long_prescription: float) -> bool:
+    """Whether a follow-up is not needed: with a long prescription (M34) every second one is not."""
+    return nth % 2 == 1 and streams.uniform_of(patient, Purpose.LONG_PRESCRIPTION, 0) < long_prescription
 
 
 @kernel

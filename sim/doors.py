@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim import choice, streams
-from sim.choice import ALL_DOORS, DOOR_OF_LEVEL, OUTSIDE_DOOR, Choice, Tables
+from sim.care import CareTables
+from sim.choice import ALL_DOORS, ALL_GRASSROOTS, DOOR_OF_LEVEL, OUTSIDE_DOOR, Choice, Tables
 from sim.contacts import OTHER, REQUEST, VISIT, WALK_IN
 from sim.demand import Panel
 from sim.kernels import kernel, table
@@ -39,8 +40,8 @@ class Place(NamedTuple):
     points: NDArray[Any]
     """Rows of facility, layer, bookable, number, pattern, level, emergency; (P,)."""
     facilities: NDArray[Any]
-    """Rows of level, has_channel (a formal channel leads up), lead (of the group, -1 = none), facility_class and
-    minutes_row (of records); (F + 1,)."""
+    """Rows of level, in_group, has_channel (a formal channel leads up), lead (of the group, -1 = none), facility_class
+    and minutes_row (of records); (F + 1,)."""
     offers: NDArray[Any]
     """What a facility has for a condition: capability (level of care), ward, point (the service point that takes it),
     member (a hospital of the group, not the lead, able to give secondary care), -1 = none; (F + 1, C)."""
@@ -68,8 +69,8 @@ class Place(NamedTuple):
                 emergency=net.point_layer >= EMERGENCY_LAYER,
             ),
             table(
-                level=net.level, has_channel=channel, lead=leads[net.group], facility_class=ledger.facility_class,
-                minutes_row=ledger.minutes_row,
+                level=net.level, in_group=net.group >= 0, has_channel=channel, lead=leads[net.group],
+                facility_class=ledger.facility_class, minutes_row=ledger.minutes_row,
             ),
             table(
                 capability=net.capability, ward=net.ward_at[:, department],
@@ -98,9 +99,11 @@ class People(NamedTuple):
     usual: NDArray[Any]
     """Long-term patients: rows of key, point (usual service point, -1 = to be chosen) and chosen_in (year of the run
     in which it was last chosen, -1 = never)."""
+    gated: NDArray[np.bool_]
+    """Whether first contact for a condition must be at the grassroots, (W, C)."""
     worlds: NDArray[Any]
     """Habits and the rules in force of each replication: rows of the columns of `Choice.habits` and of the levers
-    (adherence, priority and those of referral.UpRules); (W,)."""
+    (`model.LEVERS` and those of referral.UpRules); (W,)."""
 
     @classmethod
     def of(cls, population: Population, panel: Panel, choice: Choice) -> People:
@@ -111,7 +114,8 @@ class People(NamedTuple):
         everybody = table(area=area, trait=trait, station=station)
         usual = table(key=panel.key, point=panel.usual.astype(np.int64), chosen_in=panel.chosen_in.astype(np.int64))
         nobody = np.zeros((choice.worlds, population.size + 1), dtype=bool)
-        return cls(everybody, nobody, usual, table(**choice.habits()))
+        ungated = np.zeros((choice.worlds, len(choice.kind)), dtype=bool)
+        return cls(everybody, nobody, usual, ungated, table(**choice.habits()))
 
 
 class Town(NamedTuple):
@@ -120,8 +124,7 @@ class Town(NamedTuple):
     place: Place
     people: People
     tables: Tables
-    conditions: NDArray[Any]
-    """Of care.CareTables."""
+    care: CareTables
     hours: NDArray[Any]
     """Rows of the timetable, (patterns, half-days)."""
     pages: Pages
@@ -141,13 +144,38 @@ def first_point(place: Place, people: People, tables: Tables, who: Any) -> int:
         declared = int(who["origin"])
         who["origin"] = -1
         return place.offers[declared, int(who["condition"])]["point"]
+    if _is_rescued(place, people, tables.conditions, who):
+        return place.emergency_point[place.lead]
     point = _usual(people, who)
     if point < 0:
         persuadable = not tables.conditions[int(who["condition"])]["is_emergency"]
         point = choose(people, tables, who, untried(place.facilities, who), persuadable)
         if who["panel"] >= 0 and who["doors"] == 0 and point >= 0:
             people.usual[int(who["panel"])]["point"] = point
-    return point
+    return _refilled_at(place, people, tables, who, point)
+
+
+@kernel
+def _is_rescued(place: Place, people: People, conditions: Any, who: Any) -> bool:
+    """An emergency whom the ambulance takes to a rescue centre of the lead hospital at once (M31)."""
+    if who["doors"] > 0 or who["person"] < 0 or not conditions[int(who["condition"])]["rescue_centre"]:
+        return False
+    luck = streams.uniform_of(who["key"], Purpose.RESCUE, 0)
+    there = place.lead >= 0 and place.emergency_point[place.lead] >= 0
+    return there and luck < people.worlds[int(who["world"])]["rescue_bypass"]
+
+
+@kernel
+def _refilled_at(place: Place, people: People, tables: Tables, who: Any, point: int) -> int:
+    """Where a prescription is filled that flows to the grassroots (M34); all else stays at `point`."""
+    if point < 0 or who["doors"] > 0 or not tables.conditions[int(who["condition"])]["prescription_only"]:
+        return point
+    flows = people.worlds[int(who["world"])]["refill_at_grassroots"]
+    luck = streams.uniform_of(who["key"], Purpose.REFILL, 0)
+    if place.points[point]["level"] < Level.secondary or luck >= flows:
+        return point
+    near = choose(people, tables, who, ALL_GRASSROOTS, False)
+    return near if near >= 0 else point
 
 
 @kernel
@@ -178,7 +206,8 @@ def choose(people: People, tables: Tables, who: Any, allowed: int, persuadable: 
     resident = people.residents[person]
     cell = choice.cell_of(tables, world, resident["trait"], people.contracted[world, person], condition)
     if persuadable and who["doors"] == 0:
-        door = choice.first_door(tables.utility[cell], tables.gumbel, who["key"], people.worlds[world]["adherence"])
+        adherence = 1.0 if people.gated[world, condition] else people.worlds[world]["adherence"]
+        door = choice.first_door(tables.utility[cell], tables.gumbel, who["key"], adherence)
     else:
         door = choice.best_door(tables.utility[cell], tables.gumbel, who["key"], allowed)
     if door < 0:
@@ -269,10 +298,12 @@ def channel_of(who: Any) -> int:
 
 
 @kernel
-def count_need(counts: Counts, who: Any) -> None:
-    """A new need."""
+def count_need(counts: Counts, who: Any, spared: bool) -> None:
+    """A new need; `spared`: nothing has to be done about it."""
     month = month_of(counts, who["time"])
-    counts.needs[int(who["world"]), month, int(who["condition"]), int(who["person"] >= 0)]["needs"] += 1
+    here = counts.needs[int(who["world"]), month, int(who["condition"]), int(who["person"] >= 0)]
+    here["needs"] += 1
+    here["spared"] += int(spared)
 
 
 @kernel

@@ -9,16 +9,15 @@ patients are dealt out to the piles on which they wait for what comes next.
 from __future__ import annotations
 
 from collections.abc import Callable
-from fractions import Fraction
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sim import bookings, doors, referral, slots, streams
+from sim import bookings, care, demand, doors, referral, slots, streams
 from sim.beds import EMERGENCY as BY_EMERGENCY
 from sim.bookings import ALL_HOSPITALS
-from sim.choice import HOSPITAL_DOORS, Choice, PerceivedWaits, Tables
+from sim.choice import ALL_GRASSROOTS, HOSPITAL_DOORS, Choice, PerceivedWaits, Tables
 from sim.contacts import (
     EXTRA,
     NEED,
@@ -56,7 +55,7 @@ from sim.doors import (
     walk,
 )
 from sim.kernels import kernel, table
-from sim.network import EMERGENCY_LAYER, LAYERS
+from sim.network import EMERGENCY_LAYER, LAYERS, Level
 from sim.records import (
     COMPLETED,
     DECLINED,
@@ -72,7 +71,7 @@ from sim.records import (
     write_visit,
 )
 from sim.sessions import DONE, LEFT, Rooms, Seen, visit_key
-from sim.slots import Pages, SlotBook
+from sim.slots import Offer, Pages, SlotBook
 from sim.streams import Floats, Purpose
 from sim.timetable import DAY, HALF_DAY, Timetable
 
@@ -98,30 +97,30 @@ class Journey:
         self.points, self.worlds = len(place.points), len(people.worlds)
         nothing = np.zeros(self.worlds * self.points, dtype=np.int64)
         service = table(clinic=book.row_of, days=nothing, requests=nothing, minutes=nothing, visits=nothing)
-        self.town = Town(
-            place, people, choice.tables(), rooms.tables.conditions, hours, book.pages(), service, ledger.by_visit()
-        )
+        self.town = Town(place, people, choice.tables(), rooms.tables, hours, book.pages(), service, ledger.by_visit())
         self.diary = Diary(timetable.windows, timetable.window)
         self.waiting: list[list[Rows]] = [[] for _ in range(PILES)]
         """Contacts of this window, by pile."""
         self.told: list[NDArray[Any]] = []
         """Steps of referrals in this window."""
-        self.slot_share: Callable[[int], list[Fraction]]
-        """Quota of slots on a day of the run, per replication."""
+        self.offer: Callable[[int], Offer]
+        """What the policy makes of the lead hospital's sessions on a day of the run."""
         self.ask_for_bed: Callable[[Rows, NDArray[np.int64], NDArray[np.int64], Floats], None]
         self.stay_outside: Callable[[Rows, Floats], None]
 
     def put_in_force(
-        self, levers: dict[str, NDArray[Any]], contracted: NDArray[np.bool_], release_days: NDArray[np.int64]
-    ) -> None:
+        self, levers: dict[str, NDArray[Any]], contracted: NDArray[np.bool_], gated: NDArray[np.bool_],
+        release_days: NDArray[np.int64],
+    ) -> None:  # fmt: skip
         """The rules from today on.
 
-        `levers`: adherence, priority and the fields of UpRules; `release_days`: days before a session at which its held
-        slots are released, (W,) each.
+        `levers`: what the rows of `doors.People.worlds` hold beside habits, and `release_days`, days before a session
+        at which its held slots are released, (W,) each; `contracted` and `gated`: of `doors.People`.
         """
         self.release_days = release_days
         worlds = table(**self.choice.habits(), **levers)
-        self.town = self.town._replace(people=self.town.people._replace(worlds=worlds, contracted=contracted))
+        people = self.town.people._replace(worlds=worlds, contracted=contracted, gated=gated)
+        self.town = self.town._replace(people=people)
 
     def renew_choice(self) -> None:
         """Monday 00:00: what people believe about waiting takes in the week that has passed (R14)."""
@@ -130,6 +129,10 @@ class Journey:
         for name in WEEK:
             service[name] = 0
         self.choice.renew(self.waits)
+        self.renew_tables()
+
+    def renew_tables(self) -> None:
+        """What people choose by has changed."""
         self.town = self.town._replace(tables=self.choice.tables())
 
     # ------------------------------------------------------------------------------------------------------- one window
@@ -173,7 +176,7 @@ class Journey:
         if not len(rows):
             return
         town = self.town
-        seen = self.rooms.see(rows, town.people.worlds["priority"], self.end)
+        seen = self.rooms.see(rows, town.people.worlds, self.end)
         self._keep_visits(rows, seen)
         self._deal(rows, lambda piles, told: what_next(town, rows, *seen, layer, self.end, piles, told))
 
@@ -245,7 +248,7 @@ class Journey:
     def open_books(self) -> None:
         """Before the first window: the book of every half-day within the booking horizon."""
         for h in range(self.book.columns):
-            self.book.offer(h, self.slot_share(h // 2))
+            self.book.offer(h, self.offer(h // 2))
         self.book.open_extra()
 
     def release_slots(self, day: int) -> None:
@@ -270,7 +273,7 @@ class Journey:
         half = self.book.first
         self._write_slots(half, **self.book.close())
         last = self.book.first + self.book.columns - 1
-        self.book.offer(last, self.slot_share(last // 2))
+        self.book.offer(last, self.offer(last // 2))
         self.book.open_extra()
 
 
@@ -287,14 +290,27 @@ def set_out(town: Town, rows: Rows, window_end: float, piles: Any) -> None:
     for i in range(len(rows)):
         who = rows[i]
         if who["kind"] == NEED:
+            spared = is_spared(town.people, who)
             if who["doors"] == 0:
-                doors.count_need(town.counts, who)
+                doors.count_need(town.counts, who, spared)
+            if spared:
+                piles[i] = HOME
+                continue
             point = doors.first_point(town.place, town.people, town.tables, who)
             piles[i] = through(points, worlds, town.hours, who, point, window_end, -1)
         elif who["kind"] == VISIT:
             piles[i] = points[int(who["point"]) % len(points)]["layer"]
         else:
             piles[i] = ASKS
+
+
+@kernel
+def is_spared(people: People, who: Any) -> bool:
+    """A follow-up that a long prescription makes unnecessary."""
+    if who["panel"] < 0 or who["doors"] > 0:
+        return False
+    share = people.worlds[int(who["world"])]["long_prescription"]
+    return demand.falls_away(people.usual[int(who["panel"])]["key"], int(who["nth"]), share)
 
 
 @kernel
@@ -396,6 +412,7 @@ def _seen(town: Town, who: Any, point: Any, end: float, layer: int, window_end: 
     visit = visit_key(who, level)
     if who["origin"] >= 0 and who["doors"] == 0:
         tell(told, who, point["facility"], channel_of(who), COMPLETED)
+    _examined(town, who, point, visit)
     who["stage"], who["begun"], who["origin"] = 0, 0.0, -1
     who["seen"] = int(who["seen"]) + (1 << (4 * level))
     if able(place.offers, who, point["facility"]):
@@ -404,7 +421,10 @@ def _seen(town: Town, who: Any, point: Any, end: float, layer: int, window_end: 
             return BED
         if point["emergency"]:
             return HOME
-        return _asked_back(town.conditions, town.hours, who, point, visit, end, window_end)
+        _hand_down(town, who, point)
+        return _asked_back(town.care.conditions, town.hours, who, point, visit, end, window_end)
+    if _is_settled(town, who, point, visit):
+        return _asked_back(town.care.conditions, town.hours, who, point, visit, end, window_end)
     who["origin"] = point["facility"]
     if point["emergency"]:
         to = _transferred(place, town.people, who, end)
@@ -412,7 +432,7 @@ def _seen(town: Town, who: Any, point: Any, end: float, layer: int, window_end: 
         outcome = _sent_up(place, town.people, who, visit, told)
         if outcome == referral.STAYS and who["admit"] == 0:
             who["origin"] = -1
-            return _asked_back(town.conditions, town.hours, who, point, visit, end, window_end)
+            return _asked_back(town.care.conditions, town.hours, who, point, visit, end, window_end)
         if outcome == referral.STAYS or outcome == referral.LAPSED:
             return HOME
         if outcome == referral.FORMAL:
@@ -420,6 +440,57 @@ def _seen(town: Town, who: Any, point: Any, end: float, layer: int, window_end: 
         else:
             to = _alone(place, town.people, town.tables, who, end, told)
     return through(place.points, town.people.worlds, town.hours, who, to, window_end, layer)
+
+
+@kernel
+def _examined(town: Town, who: Any, point: Any, visit: np.uint64) -> None:
+    """Count the exam of a visit that is over, and keep in mind who made it."""
+    world, facility = int(who["world"]), point["facility"]
+    recognised = town.people.worlds[world]["recognised"]
+    exam = care.exam(town.care, visit, who, facility, point["level"], recognised)
+    if exam == care.NO_EXAM:
+        return
+    here = town.counts.exams[world, month_of(town.counts, who["time"]), facility]
+    if exam == care.RECOGNISED:
+        here["recognised"] += 1
+    elif exam == care.TRUSTED:
+        here["trusted"] += 1
+    else:
+        here["made"] += 1
+        here["repeated"] += int(exam == care.REPEATED)
+        who["examined"] = facility + 1
+
+
+@kernel
+def _hand_down(town: Town, who: Any, point: Any) -> None:
+    """A hospital of a group hands a stable long-term patient to the grassroots door that suits best (M08)."""
+    stable = who["panel"] >= 0 and who["need"] <= 2 and point["level"] >= Level.secondary
+    if not stable or not town.place.facilities[point["facility"]]["in_group"]:
+        return
+    world, patient = int(who["world"]), town.people.usual[int(who["panel"])]
+    if not referral.handed_down(patient["key"], town.people.worlds[world]["sent_down"]):
+        return
+    near = doors.choose(town.people, town.tables, who, ALL_GRASSROOTS, False)
+    if near >= 0:
+        patient["point"] = near
+        month = month_of(town.counts, who["time"])
+        town.counts.helped[world, month, point["facility"]]["handed_down"] += 1
+
+
+@kernel
+def _is_settled(town: Town, who: Any, point: Any, visit: np.uint64) -> bool:
+    """A need beyond a grassroots member that a specialist of the group settles there; no bed is needed."""
+    grassroots = point["level"] < Level.secondary and town.place.facilities[point["facility"]]["has_channel"]
+    if not grassroots or point["emergency"] or who["person"] < 0 or who["admit"] == 1:
+        return False
+    world = int(who["world"])
+    by = referral.settled(town.people.worlds[world], visit)
+    here = town.counts.helped[world, month_of(town.counts, who["time"]), point["facility"]]
+    if by == referral.REMOTE:
+        here["remote"] += 1
+    elif by == referral.SPECIALIST:
+        here["specialist"] += 1
+    return by != referral.NOBODY
 
 
 @kernel

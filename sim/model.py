@@ -30,16 +30,29 @@ from sim.demand import CHUNK, Demand, DemandSpec, expected_rates, join_panels, s
 from sim.doors import People, Place
 from sim.journey import Journey
 from sim.loads import Forecast
-from sim.network import Level, Network, NetworkSpec
+from sim.network import EMERGENCY_LAYER, Level, Network, NetworkSpec
 from sim.policy import Policy, Rules
 from sim.population import AGES, Population, PopulationSpec
 from sim.records import LEG, Ledger, Legs
 from sim.referral import ReferralSpec, UpRules
 from sim.sessions import Rooms
-from sim.slots import SlotBook
+from sim.slots import Offer, SlotBook
 from sim.stays import OPENINGS, Course, Hospital, Stay
 from sim.streams import Purpose
 from sim.timetable import DAY, Timetable, TimetableSpec
+
+LEVERS: dict[str, Callable[[Rules], Any]] = {
+    "adherence": lambda r: float(r.first_contact.adherence),
+    "priority": lambda r: r.priority.referred_contracted,
+    "remote_consultation": lambda r: float(r.shared.remote_consultation),
+    "specialist_settles": lambda r: float(r.shared.specialist_settles),
+    "sent_down": lambda r: float(r.chronic.sent_down),
+    "long_prescription": lambda r: float(r.chronic.long_prescription),
+    "refill_at_grassroots": lambda r: float(r.chronic.refill_at_grassroots),
+    "recognised": lambda r: float(r.exams.recognised),
+    "rescue_bypass": lambda r: float(r.emergency.rescue_bypass),
+}
+"""Levers that act on the way of a patient, by the name under which kernels read them for each replication."""
 
 STEP_DOWN_WARDS = 3
 """Wards a patient who steps down may be offered, nearest first."""
@@ -115,12 +128,10 @@ class Model:
         self.rule_dates = sorted({d for p in self.policies for d in p.dates()})
 
     def _build_choice(self) -> None:
-        conditions = self.case.care.conditions
-        kinds = [conditions[c].kind for c in self.conditions]
-        departments = [conditions[c].department for c in self.conditions]
+        conditions = [self.case.care.conditions[c] for c in self.conditions]
         weights = np.array([self._expected_needs(w) for w in range(self.worlds)])
         self.expected_needs = weights
-        self.choice = Choice(self.choice_specs, self.network, self.capacities, kinds, departments, weights)
+        self.choice = Choice(self.choice_specs, self.network, self.capacities, conditions, weights)
         half_life = np.array([s.wait_half_life_weeks.value for s in self.choice_specs])
         self.waits = PerceivedWaits.none(self.worlds, len(self.network.points), half_life)
         self.choice.renew(self.waits)
@@ -130,7 +141,7 @@ class Model:
         pop, spec = self.population, self.population_specs[world]
         rate = expected_rates(self.demand_specs[world], self.conditions)  # (conditions, ages)
         people = np.bincount(pop.trait, minlength=pop.traits).astype(float)
-        contracted = np.bincount(pop.trait, weights=pop.contracts(spec, None), minlength=pop.traits)
+        contracted = np.bincount(pop.trait, weights=pop.contracts(spec), minlength=pop.traits)
         age = np.arange(pop.traits) // 2 % len(AGES)
         by_contract = np.stack([people - contracted, contracted], axis=1)
         return by_contract[:, :, None] * rate[:, age].T[:, None, :]
@@ -156,6 +167,7 @@ class Model:
             return np.array([getattr(c, what) for c in self.capacities])
 
         under_quota = net.is_lead[net.point_facility]
+        self.lead_clinics = under_quota & (net.point_layer < EMERGENCY_LAYER)
         ahead = self.choice.days_ahead
         book = SlotBook(opening, net.point_pattern, each("slots"), each("extra"), ahead, under_quota)
         self.ledger = Ledger(net, self.timetable, self.worlds, self.conditions, self.case.record == "visits")
@@ -165,7 +177,7 @@ class Model:
         self.journey = Journey(
             place, people, self.timetable, opening, self.choice, self.waits, rooms, book, self.ledger
         )
-        self.journey.slot_share = self._slot_share
+        self.journey.offer = self._offer
         self.journey.ask_for_bed = self._ask_for_bed
         self.journey.stay_outside = self._stay_outside
 
@@ -221,19 +233,29 @@ class Model:
             to_lead=np.array([s.to_lead.value for s in self.referral_specs]),
         )
         people = zip(self.population_specs, rules, strict=True)
-        contracted = [self.population.contracts(s, r.contracts.coverage) for s, r in people]
-        levers = {
-            "adherence": each(lambda r: float(r.first_contact.adherence)),
-            "priority": each(lambda r: r.priority.referred_contracted),
-        }
+        contracted = [
+            self.population.contracts(s, r.contracts.coverage, r.contracts.coverage_key, r.contracts.used)
+            for s, r in people
+        ]
+        gated = [np.isin(self.conditions, r.first_contact.gate) for r in rules]
+        self._put_halls(each(lambda r: float(r.tcm.halls)))
+        self.journey.rooms.staff(each(lambda r: float(r.shared.specialists_away)), self.lead_clinics)
         self.journey.put_in_force(
-            levers | vars(up),
+            {name: each(read) for name, read in LEVERS.items()} | vars(up),
             np.array([np.append(c, False) for c in contracted]),
+            np.array(gated),
             each(lambda r: r.slot_quota.released_days_before).astype(np.int64),
         )
         for w, hospital in enumerate(self.hospitals):
             hospital.release_after = float(rules[w].bed_quota.released_after_hours) * 60.0
             self._hold_beds(hospital, Fraction(rules[w].bed_quota.held_for_referral))
+
+    def _put_halls(self, yuan: NDArray[np.float64]) -> None:
+        """TCM halls act on what doors are worth, which is otherwise reckoned anew on Mondays."""
+        if (self.choice.tcm_halls != yuan).any():
+            self.choice.tcm_halls = yuan
+            self.choice.renew(self.waits)
+            self.journey.renew_tables()
 
     def _hold_beds(self, hospital: Hospital, share: Fraction) -> None:
         for n in np.flatnonzero(self.under_bed_quota):
@@ -242,19 +264,21 @@ class Model:
                 hospital.watch(pool)
             pool.serve()
 
-    def _slot_share(self, day: int) -> list[Fraction]:
-        """The quota of slots for sessions on a day of the run."""
+    def _offer(self, day: int) -> Offer:
+        """What is offered, and how much of it held, in sessions of the lead hospital on a day of the run."""
         when = self.timetable.date(day)
         period = bisect_right(self.rule_dates, when)
-        if period not in self._shares:
-            self._shares[period] = [Fraction(p.on(when).slot_quota.held_for_referral) for p in self.policies]
-        return self._shares[period]
+        if period not in self._offers:
+            rules = [p.on(when) for p in self.policies]
+            held = [Fraction(r.slot_quota.held_for_referral) for r in rules]
+            self._offers[period] = Offer(held, np.array([float(r.shared.specialists_away) for r in rules]))
+        return self._offers[period]
 
     # ---------------------------------------------------------------- time
 
     def run(self, progress: Callable[[int], None]) -> None:
         """Run to the horizon."""
-        self._shares: dict[int, list[Fraction]] = {}
+        self._offers: dict[int, Offer] = {}
         self._put_in_force(0)
         self.journey.open_books()
         self.env.process(self._windows(progress))
@@ -307,7 +331,7 @@ class Model:
         parts = []
         for w, demand in enumerate(self.demands):
             rows = demand.chunk(chunk, w, int(self.panel_first[w]))
-            settle_truth(rows, self.journey.town.conditions)
+            settle_truth(rows, self.care_tables.conditions)
             parts.append((rows, (rows["time"] / self.timetable.window).astype(np.int64) - chunk * windows))
         self.chunk = contacts.deal_all(parts, windows)
 

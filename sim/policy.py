@@ -14,12 +14,12 @@ from dataclasses import asdict, dataclass
 from datetime import date
 from fractions import Fraction
 from types import NoneType
-from typing import Annotated, Any, ClassVar, cast, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, ClassVar, cast, get_args, get_type_hints
 
 from pydantic import AfterValidator, Field, create_model
 
 from sim.citation import Cited, Dated, is_numeric
-from sim.schema import Chance, Closed, InputError, Problem, Share, did_you_mean, documented, refuse
+from sim.schema import Chance, Closed, InputError, Name, Problem, Share, did_you_mean, documented, refuse
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,6 +108,22 @@ class FirstContact(Closed):
     """Of the residents who would take a first need that is not urgent to a hospital, the share who follow the advice to
     start at a grassroots institution."""
 
+    gate: Annotated[
+        list[Name],
+        Lever(
+            m="M02",
+            title="Conditions that must begin at the grassroots",
+            title_zh="须基层首诊的病种",
+            unit="conditions",
+            room="doors",
+            through="the door of a first need with one of these conditions, emergencies excepted",
+            expected="the grassroots share of visits rises, and up-referrals with it",
+            expected_zh="基层诊疗量占比上升,上转人次随之上升",
+        ),
+    ] = Field(default_factory=list)
+    """Conditions (of the facts about care) for which hospitals and places outside see nobody who has not been to a
+    grassroots institution first; emergencies bypass."""
+
 
 class Contracts(Closed):
     """Family-doctor contracts."""
@@ -130,6 +146,40 @@ class Contracts(Closed):
         ),
     ] = None
     """Share of residents under contract; None: as surveyed, from the facts about the population."""
+
+    coverage_key: Annotated[
+        Chance | None,
+        Lever(
+            m="M03",
+            title="Key population with a family-doctor contract",
+            title_zh="重点人群签约率",
+            unit="share of the key population",
+            low=0,
+            high=1,
+            room="population",
+            through="whether a resident of 60 or older is contracted",
+            expected="the grassroots share of visits rises",
+            expected_zh="基层诊疗量占比上升",
+        ),
+    ] = None
+    """Share of the key population (60 and older) under contract; None: as all residents."""
+
+    used: Annotated[
+        Chance | None,
+        Lever(
+            m="M03",
+            title="Contracts that are really used",
+            title_zh="签约真实利用率",
+            unit="share of contracts",
+            low=0,
+            high=1,
+            room="population",
+            through="whether a contract acts on the door chosen and on priority",
+            expected="the grassroots share of visits rises",
+            expected_zh="基层诊疗量占比上升",
+        ),
+    ] = None
+    """Share of contracted residents who turn to their family doctor; None: as surveyed. Only used contracts act."""
 
 
 class SlotQuota(Closed):
@@ -289,6 +339,193 @@ class UpReferral(Closed):
     """Mean days between a formal request and the answer."""
 
 
+class Shared(Closed):
+    """Specialists of the lead hospital at the service of grassroots members."""
+
+    noun: ClassVar[str] = "lever"
+
+    remote_consultation: Annotated[
+        Chance,
+        Lever(
+            m="M11",
+            title="Remote consultation",
+            title_zh="远程会诊率",
+            unit="share of needs beyond the place",
+            low=0,
+            high=1,
+            room="referral",
+            through="whether a need beyond a grassroots member is settled there, with a specialist on the screen",
+            expected="up-referrals and visits to hospitals fall, the grassroots share rises",
+            expected_zh="上转人次和医院诊疗量下降,基层诊疗量占比上升",
+        ),
+    ] = 0.0
+    """Of the visits to grassroots members of a group whose need, no bed, exceeds what the place can do, the share that
+    a remote consultation settles on the spot."""
+
+    specialist_settles: Annotated[
+        Chance,
+        Lever(
+            m="M15",
+            title="Needs settled by a seconded specialist or a joint clinic",
+            title_zh="下派专家、联合门诊就地解决率",
+            unit="share of needs beyond the place",
+            low=0,
+            high=1,
+            room="referral",
+            through="whether a need beyond a grassroots member is settled there by a specialist of the lead hospital",
+            expected="up-referrals and visits to hospitals fall, the grassroots share rises",
+            expected_zh="上转人次和医院诊疗量下降,基层诊疗量占比上升",
+        ),
+    ] = 0.0
+    """The same by specialists who sit in joint clinics or are seconded; their time is `specialists_away`."""
+
+    specialists_away: Annotated[
+        Share,
+        Lever(
+            m="M10",
+            title="Specialists' time away from the lead hospital",
+            title_zh="牵头医院专家下沉工时占比",
+            unit="share of doctors",
+            low=0,
+            high=1,
+            room="sessions",
+            through="doctors and slots in the sessions of the lead hospital's clinics",
+            expected="waits at the lead hospital rise",
+            expected_zh="牵头医院等候时间延长",
+        ),
+    ] = Fraction(0)
+    """Share of the outpatient doctors of a lead hospital who work elsewhere: its clinics have so many doctors and slots
+    less."""
+
+
+class Chronic(Closed):
+    """Long-term patients."""
+
+    noun: ClassVar[str] = "lever"
+
+    sent_down: Annotated[
+        Chance,
+        Lever(
+            m="M08",
+            title="Stable long-term patients handed to the grassroots",
+            title_zh="稳定期慢性病患者下转率",
+            unit="share of stable long-term patients",
+            low=0,
+            high=1,
+            room="referral",
+            through="the usual place of a long-term patient whom a hospital of a group has found stable",
+            expected="visits of long-term patients move from hospitals to the grassroots, whose share rises",
+            expected_zh="慢性病患者就诊由医院转向基层,基层诊疗量占比上升",
+        ),
+    ] = 0.0
+    """Of long-term patients whose follow-up at a hospital of a medical group shows no need beyond a community centre,
+    the share who are followed up at the grassroots from then on."""
+
+    long_prescription: Annotated[
+        Chance,
+        Lever(
+            m="M34",
+            title="Long prescriptions",
+            title_zh="长期处方率",
+            unit="share of long-term patients",
+            low=0,
+            high=1,
+            room="demand",
+            through="every second follow-up of a long-term patient, which is not needed any more",
+            expected="visits of long-term patients fall",
+            expected_zh="慢性病患者就诊人次下降",
+        ),
+    ] = 0.0
+    """Share of long-term patients whose prescription lasts twice as long: every second follow-up falls away."""
+
+    refill_at_grassroots: Annotated[
+        Chance,
+        Lever(
+            m="M34",
+            title="Prescriptions that flow to the grassroots",
+            title_zh="处方流转至基层比例",
+            unit="share of refills",
+            low=0,
+            high=1,
+            room="doors",
+            through="the door of a visit for a prescription alone, whoever wrote it",
+            expected="visits to hospitals fall, the grassroots share rises",
+            expected_zh="医院诊疗量下降,基层诊疗量占比上升",
+        ),
+    ] = 0.0
+    """Share of visits for a prescription alone that go to a grassroots door although a hospital is the usual place."""
+
+
+class Exams(Closed):
+    """Tests and images."""
+
+    noun: ClassVar[str] = "lever"
+
+    recognised: Annotated[
+        Chance,
+        Lever(
+            m="M12",
+            title="Recognition of exam results",
+            title_zh="检查检验结果互认率",
+            unit="share of results brought along",
+            low=0,
+            high=1,
+            room="care",
+            through="whether an exam is repeated that another institution has made for the same episode",
+            expected="repeated exams fall",
+            expected_zh="重复检查减少",
+        ),
+    ] = 0.0
+    """Of the results that another institution has found in the same episode and that would not be trusted, the share
+    that is recognised."""
+
+
+class Tcm(Closed):
+    """Chinese medicine at the grassroots."""
+
+    noun: ClassVar[str] = "lever"
+
+    halls: Annotated[
+        float,
+        Lever(
+            m="M35",
+            title="TCM halls and corners",
+            title_zh="中医馆、中医阁吸引力",
+            unit="yuan a visit is worth more",
+            low=0,
+            room="choice",
+            through="utility of grassroots doors for conditions suited to Chinese medicine",
+            expected="the grassroots share of visits for these conditions rises",
+            expected_zh="中医适宜病症的基层诊疗量占比上升",
+        ),
+    ] = 0.0
+    """What a visit for a condition suited to Chinese medicine is worth more at a grassroots institution, in yuan."""
+
+
+class Emergency(Closed):
+    """The way of emergencies."""
+
+    noun: ClassVar[str] = "lever"
+
+    rescue_bypass: Annotated[
+        Chance,
+        Lever(
+            m="M31",
+            title="Rescue centres",
+            title_zh="急危重症救治中心直达率",
+            unit="share of critical emergencies",
+            low=0,
+            high=1,
+            room="doors",
+            through="the door of an emergency for which there are rescue centres",
+            expected="emergency visits at the lead hospital rise, transfers between emergency departments fall",
+            expected_zh="牵头医院急诊量上升,急诊转院减少",
+        ),
+    ] = 0.0
+    """Share of emergencies of the kinds that rescue centres treat whom the ambulance takes to the lead hospital at
+    once."""
+
+
 class DownReferral(Closed):
     """How inpatients come down after the acute phase."""
 
@@ -355,6 +592,21 @@ class Rules(Closed):
     down_referral: DownReferral = DownReferral()
     """How inpatients come down."""
 
+    shared: Shared = Shared()
+    """Specialists at the service of grassroots members."""
+
+    chronic: Chronic = Chronic()
+    """Long-term patients."""
+
+    exams: Exams = Exams()
+    """Tests and images."""
+
+    tcm: Tcm = Tcm()
+    """Chinese medicine at the grassroots."""
+
+    emergency: Emergency = Emergency()
+    """The way of emergencies."""
+
 
 NEUTRAL = Rules()
 """No policy at all."""
@@ -384,7 +636,7 @@ def levers() -> list[LeverInfo]:
             **asdict(_split(hint)[1]),
             name=f"{group}.{name}",
             meaning=" ".join((kind.model_fields[name].description or "").split()),
-            neutral=kind.model_fields[name].default,
+            neutral=kind.model_fields[name].get_default(call_default_factory=True),
         )
         for group, kind in GROUPS.items()
         for name, hint in _hints(kind).items()
@@ -414,8 +666,8 @@ def _split(hint: Any) -> tuple[Any, Lever]:
 
 def _present(kind: Any) -> Any:
     """The type without None: a dated value says something."""
-    args = [arg for arg in get_args(kind) if arg is not NoneType]
-    return kind if get_origin(kind) is Annotated or not args else args[0]
+    args = get_args(kind)
+    return next(arg for arg in args if arg is not NoneType) if NoneType in args else kind
 
 
 def _in_dates(group: type[Closed]) -> type[Closed]:

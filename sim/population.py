@@ -18,6 +18,8 @@ from sim.streams import Purpose
 
 AGES = ("0-14", "15-59", "60+")
 """Age bands."""
+KEY_AGE = 2
+"""The band of the key population of family-doctor contracts."""
 
 
 class PopulationSpec(Closed):
@@ -100,10 +102,21 @@ class Population:
         """Residents of each area in this replication over those built (1 unless an assumption), shape (areas,)."""
         return np.array([spec.residents[a].value / self.spec.residents[a].value for a in self.network.areas])
 
-    def contracts(self, spec: PopulationSpec, coverage: float | None) -> NDArray[np.bool_]:
-        """Who has a family-doctor contract and uses it; `coverage` (a lever) replaces the surveyed shares."""
-        surveyed = (spec.contracted_key.value, spec.contracted_other.value)
-        key, other = surveyed if coverage is None else (coverage, coverage)
-        signed = streams.uniform(self.key, Purpose.CONTRACT) < np.where(self.age == 2, key, other)
-        uses = streams.uniform(self.key, Purpose.USES_CONTRACT) < spec.uses_contract.value
+    def contracts(
+        self, spec: PopulationSpec, coverage: float | None = None, key: float | None = None, used: float | None = None
+    ) -> NDArray[np.bool_]:
+        """Who has a family-doctor contract and uses it.
+
+        `coverage` of all residents, `key` of the key population and the share of contracts `used` are levers; they
+        replace what was surveyed.
+        """
+        other = _first(coverage, spec.contracted_other.value)
+        elderly = _first(key, coverage, spec.contracted_key.value)
+        signed = streams.uniform(self.key, Purpose.CONTRACT) < np.where(self.age == KEY_AGE, elderly, other)
+        uses = streams.uniform(self.key, Purpose.USES_CONTRACT) < _first(used, spec.uses_contract.value)
         return np.asarray(signed & uses)
+
+
+def _first(*values: float | None) -> float:
+    """The first value that there is."""
+    return next(value for value in values if value is not None)

@@ -128,6 +128,8 @@ class Counts(NamedTuple):
     booking_days: NDArray[Any]
     slots: NDArray[Any]
     needs: NDArray[Any]
+    exams: NDArray[Any]
+    helped: NDArray[Any]
 
 
 @kernel
@@ -187,7 +189,9 @@ class Ledger:
         self.booking_days = Histogram(["patients"], world=w, month=m, facility=f, cls=3, days=MOST_DAYS + 1)
         slots = ["offered", "held", "used_held", "released", "used_open"]
         self.slots = Tally(slots, world=w, month=m, point=len(network.points))
-        self.needs = Tally(["needs", "unmet"], world=w, month=m, condition=len(conditions), resident=2)
+        self.needs = Tally(["needs", "unmet", "spared"], world=w, month=m, condition=len(conditions), resident=2)
+        self.exams = Tally(["made", "repeated", "recognised", "trusted"], world=w, month=m, facility=f)
+        self.helped = Tally(["remote", "specialist", "handed_down"], world=w, month=m, facility=f)
         stays = ["discharges", "nights", "minutes", "stepped_down", "episodes", "episode_nights"]
         self.stays = Tally(stays, world=w, month=m, ward=len(network.wards) + 1, resident=2, entry=5)
         self.nights = Histogram(["discharges"], world=w, month=m, facility=f, nights=MOST_NIGHTS + 1)
@@ -220,7 +224,10 @@ class Ledger:
 
     def by_visit(self) -> Counts:
         """The tables that kernels fill."""
-        tallies = (self.daily, self.visits, self.minutes, self.bookings, self.booking_days, self.slots, self.needs)
+        tallies = (
+            self.daily, self.visits, self.minutes, self.bookings, self.booking_days, self.slots, self.needs,
+            self.exams, self.helped,
+        )  # fmt: skip
         return Counts(self.timetable.month, *(t.table for t in tallies))
 
     @property
@@ -290,6 +297,8 @@ class Ledger:
             "waits_days": self.booking_days.of_world(world, names),
             "slots_monthly": self._by_point(self.slots.of_world(world, names)),
             "needs_monthly": self.needs.of_world(world, names),
+            "exams_monthly": self._placed(self.exams.of_world(world, names)),
+            "helped_monthly": self._placed(self.helped.of_world(world, names)),
             "stays_monthly": self._by_ward(self.stays.of_world(world, names)),
             "stays_nights": self.nights.of_world(world, names),
             "beds_monthly": self._by_ward(self.beds.of_world(world, names)),

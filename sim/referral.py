@@ -19,6 +19,10 @@ did not go; went up by himself; was advised to go and did not; an emergency take
 being seen."""
 
 
+NOBODY, REMOTE, SPECIALIST = range(3)
+"""Who helps to settle a need where the patient is."""
+
+
 class ReferralSpec(Closed):
     """How referrals go where no policy says otherwise."""
 
@@ -53,6 +57,25 @@ def up(rules: Any, visit: np.uint64, formal_possible: bool) -> int:
         return FORMAL if arrives else LAPSED
     goes = streams.uniform_of(visit, Purpose.FOLLOWS_ADVICE, 0) < rules["follows_advice"]
     return SELF if goes else STAYS
+
+
+@kernel
+def settled(rules: Any, visit: np.uint64) -> int:
+    """By whose help a need beyond a grassroots member is settled there: NOBODY, REMOTE or SPECIALIST.
+
+    `rules`: a row with remote_consultation and specialist_settles. The two act one after the other on those left.
+    """
+    luck = streams.uniform_of(visit, Purpose.SETTLED, 0)
+    if luck < rules["specialist_settles"]:
+        return SPECIALIST
+    left = 1.0 - rules["specialist_settles"]
+    return REMOTE if luck < rules["specialist_settles"] + left * rules["remote_consultation"] else NOBODY
+
+
+@kernel
+def handed_down(patient: np.uint64, share: float) -> bool:
+    """Whether a long-term patient whom a hospital has found stable is followed up at the grassroots from now on."""
+    return streams.uniform_of(patient, Purpose.SENT_DOWN, 0) < share
 
 
 def steps_down(proposed: float, consented: float, proposal: float, consent: float) -> bool:

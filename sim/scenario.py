@@ -224,11 +224,13 @@ def read_scenario(
     folders: Path | Sequence[Path],
     vary: Mapping[str, Any] | None = None,
     indicators: Collection[str] | None = None,
+    conditions: Collection[str] | None = None,
 ) -> Scenario:
     """A scenario by name or file, amended over its parents.
 
     `vary` sets levers (group.lever -> value) on the dates that this scenario introduces. Folders are searched in order;
-    the folder of a file given by its path comes first. Where `indicators` are given, targets may name no others.
+    the folder of a file given by its path comes first. Where `indicators` are given, targets may name no others; where
+    `conditions` are, levers may name no others.
     """
     folders = [folders] if isinstance(folders, Path) else list(folders)
     file = Path(name)
@@ -236,7 +238,7 @@ def read_scenario(
         folders = [file.parent, *folders]
     else:
         file = find_scenario(str(name), folders)
-    return _amended(file, _Reading(folders, indicators), vary or {}, [])
+    return _amended(file, _Reading(folders, indicators, conditions), vary or {}, [])
 
 
 def scenario_files(folders: Sequence[Path]) -> dict[str, Path]:
@@ -275,6 +277,7 @@ class _Reading:
 
     folders: Sequence[Path]
     indicators: Collection[str] | None
+    conditions: Collection[str] | None
 
     @cached_property
     def sources(self) -> Sources:
@@ -331,7 +334,7 @@ def _misnamed(file: Path, data: dict[str, Any], marks: Marks) -> Iterator[Proble
 
 
 def _loose_ends(scenario: Scenario, reading: _Reading, where: Locator) -> Iterator[Problem]:
-    """Citations that lead nowhere, and targets for indicators that do not exist."""
+    """Citations that lead nowhere, targets for indicators and levers for conditions that do not exist."""
     for path, source in _sources(scenario):
         for below, text in reading.sources.unknown(source):
             at = (*path, *below)
@@ -340,6 +343,19 @@ def _loose_ends(scenario: Scenario, reading: _Reading, where: Locator) -> Iterat
         if name not in (reading.indicators or ()):
             text = f"No indicator has this name.{did_you_mean(name, reading.indicators or ())}"
             yield Problem(*where(("targets", name)), f"targets > {name}", text)
+
+    if reading.conditions is not None:
+        yield from _strangers(scenario, reading.conditions, where)
+
+
+def _strangers(scenario: Scenario, known: Collection[str], where: Locator) -> Iterator[Problem]:
+    """Conditions that nobody has, in levers that list some."""
+    for path, since, cited in citations(scenario.policy, "policy"):
+        for place, name in enumerate(cited.value if isinstance(cited.value, list) else ()):
+            if name not in known:
+                at = (*path.split("."), str(since), "value", str(place))
+                text = f"{name} is no condition in the facts about care.{did_you_mean(name, known)}"
+                yield Problem(*where(at), " > ".join(at), text)
 
 
 def _sources(scenario: Scenario) -> Iterator[tuple[KeyPath, Source]]:

@@ -497,7 +497,7 @@ def _as_day(found: Any) -> date:
     return date(year, month, day)
 
 
-_FRACTION = re.compile(r"([0-9]{1,9})/([1-9][0-9]{0,8})|([0-9]+(?:\.[0-9]+)?) ?%")
+_FRACTION = re.compile(r"([0-9]{1,9})/([1-9][0-9]{0,8})|([0-9]+(?:\.[0-9]+)?) ?%|([01])")
 
 
 def as_share(found: Any) -> Fraction:
@@ -520,7 +520,9 @@ def _exact(found: Any) -> Fraction:
     written = _FRACTION.fullmatch(found) if isinstance(found, str) else None
     if not written:
         raise refuse(((), f"{quoted(found)}; a share is written 0.25, 1/4 or 25 %."))
-    over, under, percent = written.groups()
+    over, under, percent, whole = written.groups()
+    if whole:  # how a share of none or all is written down
+        return Fraction(whole)
     return Fraction(percent) / 100 if percent else Fraction(int(over), int(under))
 
 

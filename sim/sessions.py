@@ -123,14 +123,20 @@ class Rooms:
     ) -> None:
         """`points`: rows with pattern, level, emergency; `doctors`: in a full session, (replications, points)."""
         self.points, self.hours, self.tables = points, hours, tables
+        self.full = doctors
         self.doctors = doctors.ravel()
         self.free = np.full((doctors.size, int(doctors.max(initial=1))), -NOWHERE)
 
-    def see(self, rows: Rows, granted: NDArray[np.bool_], window_end: float) -> Seen:
+    def staff(self, away: Floats, where: NDArray[np.bool_]) -> None:
+        """Doctors of some service points work elsewhere: a share of them in each replication, (W,); one stays."""
+        here = self.full * (1.0 - away[:, None] * where)
+        self.doctors = np.maximum(np.rint(here), np.minimum(self.full, 1)).astype(np.int64).ravel()
+
+    def see(self, rows: Rows, rules: NDArray[Any], window_end: float) -> Seen:
         """Solve one window for these patients, who come by service point, place in line, id.
 
-        `granted`: whether classes count, (W,). Rows of those who wait for results, or with them, are made ready for the
-        next window.
+        `rules`: rows with priority (whether classes count) and recognised (of exam results), (W,). Rows of those who
+        wait for results, or with them, are made ready for the next window.
         """
         bounds, room = np.empty(len(rows) + 1, dtype=np.int64), np.empty(len(rows), dtype=np.int64)
         number = _rooms(rows, bounds, room)
@@ -139,7 +145,7 @@ class Rooms:
         free = np.zeros((len(room), self.free.shape[1]))
         _on_duty(self.points, self.hours, self.doctors, self.free, room, window_end, doctors, until, free)
         patients = np.zeros(len(rows), dtype=PATIENT)
-        _draw(self.points, self.tables, granted, rows, patients)
+        _draw(self.points, self.tables, rules, rows, patients)
         begin, end, back = rows["begun"].copy(), np.zeros(len(rows)), np.zeros(len(rows))
         status = np.zeros(len(rows), dtype=np.int64)
         serve(bounds, doctors, free, until, patients, begin, end, back, status)
@@ -202,7 +208,7 @@ def _on_duty(
 
 
 @kernel
-def _draw(points: Any, tables: CareTables, granted: Any, rows: Any, patients: Any) -> None:
+def _draw(points: Any, tables: CareTables, rules: Any, rows: Any, patients: Any) -> None:
     """Class, patience, first look, turnaround and second look of each patient (back with results: the second alone)."""
     for i in range(len(rows)):
         who, patient = rows[i], patients[i]
@@ -210,14 +216,15 @@ def _draw(points: Any, tables: CareTables, granted: Any, rows: Any, patients: An
         world, level = int(who["world"]), point["level"]
         visit = visit_key(who, level)
         length = care.consultation(tables, visit, world, EMERGENCY_COLUMN if point["emergency"] else level)
-        patient["cls"] = priority_of(who, tables, point["emergency"], granted[world])
+        patient["cls"] = priority_of(who, tables, point["emergency"], rules[world]["priority"])
         patient["place"], patient["key"] = who["time"], who["key"]
         patient["second"] = length * tables.worlds[world]["second_look"]
         if who["stage"] == SECOND_LOOK:
             patient["patience"], patient["first"], patient["exam"] = NOWHERE, patient["second"], 0.0
         else:
             patient["patience"], patient["first"] = care.patience(tables, visit, world), length
-            patient["exam"] = care.exam_turnaround(tables, visit, world, int(who["condition"]), level)
+            exam = care.exam(tables, visit, who, point["facility"], level, rules[world]["recognised"])
+            patient["exam"] = care.exam_turnaround(tables, visit, world) if care.is_made(exam) else 0.0
 
 
 @kernel

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from sim.contacts import EXTRA, HELD_SLOT, OPEN_SLOT, WALK_IN
 from sim.kernels import kernel, table
+from sim.streams import Floats
 
 NOT_SERVED = -1
 
@@ -71,6 +72,15 @@ def admit_walk_in(session: Any, clinic: Any) -> int:
     return WALK_IN
 
 
+class Offer(NamedTuple):
+    """What the policy of a day makes of sessions under quota, by replication."""
+
+    held: list[Fraction]
+    """Share of slots held for referred patients; exact."""
+    away: Floats
+    """Share of doctors, and with them of slots, who work elsewhere; (W,)."""
+
+
 class SlotBook:
     """The appointment books of all bookable clinics of all replications (rows), by half-day (columns)."""
 
@@ -106,10 +116,10 @@ class SlotBook:
         """Slots of all sessions so far since the share last changed: the rounding error of the quota lives here."""
         self.share = [Fraction(0)] * worlds
 
-    def offer(self, half_day: int, share: list[Fraction]) -> None:
-        """Open the book of one half-day under the quota in force on its date."""
-        column = half_day - self.first
-        size = self.hours["size"][self.pattern, half_day]
+    def offer(self, half_day: int, offer: Offer) -> None:
+        """Open the book of one half-day under the rules in force on its date."""
+        column, share = half_day - self.first, offer.held
+        size = self.hours["size"][self.pattern, half_day] * (1.0 - offer.away[self.world] * self.quota_applies)
         slots = np.rint(self.full[self.bookable] * size).astype(np.int64)
         changed = np.array([new != old for new, old in zip(share, self.share, strict=True)])
         self.carry[changed[self.world]] = 0

@@ -69,6 +69,10 @@ class Purpose(IntEnum):
     UP_CHOICE = 49
     NO_SHOW = 50
     PUNCTUALITY = 51
+    SETTLED = 52
+    REPEAT = 53
+    REFILL = 54
+    RESCUE = 55
     # of a resident or a long-term patient
     CONTRACT = 60
     CONDITION = 61
@@ -77,6 +81,8 @@ class Purpose(IntEnum):
     STATION = 64
     INSURANCE = 65
     USES_CONTRACT = 67
+    LONG_PRESCRIPTION = 68
+    SENT_DOWN = 69
 
 
 def mix(x: Keys) -> Keys:

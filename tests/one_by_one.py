@@ -24,10 +24,11 @@ import pandas as pd
 import simpy
 
 from sim import beds, contacts, referral
-from sim.care import consultation, exam_turnaround, patience
+from sim.care import consultation, exam, exam_turnaround, is_made, patience
 from sim.choice import (
     DOOR_OF_LEVEL,
     DOORS,
+    GRASSROOTS_DOORS,
     HOSPITAL_DOORS,
     OUTSIDE_DOOR,
     best_door,
@@ -36,7 +37,7 @@ from sim.choice import (
     point_behind,
 )
 from sim.contacts import EXTRA, HELD_SLOT, OPEN_SLOT, OTHER, REFERRED, REFERRED_CONTRACTED, WALK_IN
-from sim.demand import CHUNK, settle_truth
+from sim.demand import CHUNK, falls_away, settle_truth
 from sim.journey import MOST_VISITS
 from sim.model import Case, Model
 from sim.network import EMERGENCY, Level
@@ -187,6 +188,8 @@ class Town(Model):
         """One episode, from the need to its end: a door, the way in, the consultation, and what comes of it."""
         minute = float(who["time"])
         yield self.until(minute)
+        if self.is_spared(who):
+            return
         plan: Plan | None = self.first_door(who, minute)
         while plan is not None:
             place = yield from self.come_in(who, plan)
@@ -196,7 +199,7 @@ class Town(Model):
             if not visit.left:
                 plan = self.what_next(who, visit)
             elif self.tries_again(who, visit.point):
-                yield self.until(visit.place + DAY)
+                yield self.until(visit.place + DAY, ARRIVALS + int(who["key"]))
                 plan = self.first_door(who, visit.place + DAY)
             else:
                 return
@@ -240,7 +243,6 @@ class Town(Model):
         room, level, emergency = self.points[point], self.level(point), self.is_emergency(point)
         visit = np.uint64(visit_key(who, level))
         look = consultation(self.figures, visit, WORLD, len(Level) if emergency else level)
-        exam = exam_turnaround(self.figures, visit, WORLD, int(who["condition"]), level)
         rank = priority_of(who, self.figures, emergency, self.rules_now["priority"])
         gone = place + patience(self.figures, visit, WORLD)
 
@@ -251,7 +253,8 @@ class Town(Model):
             return self.write_down(who, Visit(point, visit, place, gone, math.inf, True), None)
         begin: float = turn.value
         last, end = begin, begin + look
-        if exam > 0:
+        if self.is_examined(who, visit, point):
+            exam = exam_turnaround(self.figures, visit, WORLD)
             yield self.until(end, ENDS)
             room.release(end)
             yield self.until(end + exam, ARRIVALS + key)
@@ -262,6 +265,14 @@ class Town(Model):
         room.release(end)
         return over
 
+    def is_examined(self, who: Contact, visit: np.uint64, point: int) -> bool:
+        """Whether an exam is made, not spared by results of another institution; keeps in mind where."""
+        facility = self.facility(point)
+        made = is_made(exam(self.figures, visit, who, facility, self.level(point), self.rules_now["recognised"]))
+        if made:
+            who["examined"] = facility + 1
+        return made
+
     def what_next(self, who: Contact, visit: Visit) -> Plan | None:
         """What comes of being seen: home, back another day, a bed, or up, by the formal channel or alone."""
         facility = self.facility(visit.point)
@@ -271,6 +282,8 @@ class Town(Model):
             return self.treated(who, visit)
         if self.is_emergency(visit.point):
             return self.transferred(who, visit)
+        if self.may_be_settled(who, visit) and referral.settled(self.rules_now, visit.key) != referral.NOBODY:
+            return self.asked_back(who, visit)
         outcome = referral.up(self.rules_now, visit.key, self.has_channel(facility) and who["person"] >= 0)
         if outcome == referral.FORMAL:
             return self.referred(who, visit)
@@ -280,6 +293,18 @@ class Town(Model):
             return self.asked_back(who, visit)
         return None
 
+    def may_be_settled(self, who: Contact, visit: Visit) -> bool:
+        """A specialist of the group may help residents at its grassroots members, unless a bed is needed."""
+        grassroots = self.level(visit.point) < Level.secondary and self.has_channel(self.facility(visit.point))
+        return bool(grassroots and who["person"] >= 0 and not who["admit"])
+
+    def is_spared(self, who: Contact) -> bool:
+        """A follow-up that a long prescription makes unnecessary."""
+        if who["panel"] < 0:
+            return False
+        patient = self.panel.key[who["panel"]]
+        return bool(falls_away(patient, int(who["nth"]), self.rules_now["long_prescription"]))
+
     # ---------------------------------------------------------------- doors
 
     def first_door(self, who: Contact, minute: float) -> Plan:
@@ -287,11 +312,30 @@ class Town(Model):
         if who["person"] < 0 and who["origin"] >= 0:
             point = self.point_of(who, int(who["origin"]))
             who["origin"] = -1
+        elif self.is_rescued(who):
+            point = int(self.network.emergency_point[self.lead])
         elif (point := self.usual_place(who, minute)) < 0:
             point = self.choose(who, self.untried(who) if who["doors"] else None)
             if who["panel"] >= 0 and not who["doors"] and point != OUTSIDE:
                 self.panel.usual[who["panel"]] = point
+        if self.is_refilled_near(who, point):
+            near = self.choose(who, set(GRASSROOTS_DOORS))
+            point = point if near == OUTSIDE else near
         return Plan(point, minute, self.would_book(who, point))
+
+    def is_rescued(self, who: Contact) -> bool:
+        """An emergency whom the ambulance takes to a rescue centre of the lead hospital at once."""
+        if who["doors"] or who["person"] < 0 or not self.choice.rescue_centre[who["condition"]]:
+            return False
+        there = self.lead >= 0 and self.network.emergency_point[self.lead] >= 0
+        return bool(there and uniform_of(who["key"], Purpose.RESCUE, 0) < self.rules_now["rescue_bypass"])
+
+    def is_refilled_near(self, who: Contact, point: int) -> bool:
+        """A prescription from a hospital that is filled at the grassroots."""
+        if who["doors"] or point == OUTSIDE or not self.choice.prescription_only[who["condition"]]:
+            return False
+        flows = uniform_of(who["key"], Purpose.REFILL, 0) < self.rules_now["refill_at_grassroots"]
+        return bool(flows and self.level(point) >= Level.secondary)
 
     def usual_place(self, who: Contact, minute: float) -> int:
         """-1 = none yet, or a year's re-choice has come."""
@@ -309,7 +353,8 @@ class Town(Model):
         contracted = self.journey.town.people.contracted[WORLD, person]
         utility = self.choices.utility[cell_of(self.choices, WORLD, self.trait[person], contracted, condition)]
         if allowed is None and not self.choice.is_emergency[condition]:
-            door = first_door(utility, self.choices.gumbel, who["key"], self.rules_now["adherence"])
+            gated = self.journey.town.people.gated[WORLD, condition]
+            door = first_door(utility, self.choices.gumbel, who["key"], 1.0 if gated else self.rules_now["adherence"])
         else:
             free = set(range(len(DOORS))) if allowed is None else allowed
             door = best_door(utility, self.choices.gumbel, who["key"], sum(1 << d for d in free))
@@ -375,11 +420,27 @@ class Town(Model):
     def treated(self, who: Contact, visit: Visit) -> Plan | None:
         """The place gives what is needed: home or back another day, or a bed."""
         if not who["admit"]:
+            if who["panel"] >= 0 and who["need"] <= 2 and not self.is_emergency(visit.point):
+                self.hand_down(who, visit)
             return self.asked_back(who, visit)
         ward = self.network.ward_at[self.facility(visit.point), self.department(who)]
         entry = beds.EMERGENCY if self.is_emergency(visit.point) else int(who["cls"]) + 1
         self._ask_for_bed(np.array([who]), np.array([ward]), np.array([entry]), np.array([visit.end]))
         return None
+
+    def hand_down(self, who: Contact, visit: Visit) -> None:
+        """A hospital of a group hands a stable long-term patient to the grassroots door that suits best."""
+        row, facility = int(who["panel"]), self.facility(visit.point)
+        here = self.level(visit.point) >= Level.secondary and self.network.group[facility] >= 0
+        if here and referral.handed_down(self.panel.key[row], self.rules_now["sent_down"]):
+            near = self.choose(who, set(GRASSROOTS_DOORS))
+            if near != OUTSIDE:
+                self.env.process(self.from_then_on(row, near, visit.window_end))
+
+    def from_then_on(self, row: int, point: int, minute: float) -> Story:
+        """A long-term patient's usual place is another one from the next window on (R3)."""
+        yield self.until(max(minute, self.env.now), CLOCK)
+        self.panel.usual[row] = point
 
     def referred(self, who: Contact, visit: Visit) -> Plan:
         """The platform asks a hospital of the group, after its delay; the patient is under way meanwhile."""
@@ -507,22 +568,24 @@ class Town(Model):
     def _book(self, point: int) -> list[Session]:
         """All sessions of a clinic; held slots are share x slots, the rounding error carried on (R7)."""
         share, owed, book = Fraction(0), Fraction(0), []
-        for half, in_force in enumerate(self._shares_by_half_day(point)):
+        for half, (in_force, away) in enumerate(self._offers_by_half_day(point)):
             if in_force != share:
                 share, owed = in_force, Fraction(0)
             size = self.hours["size"][self.pattern(point), half]
-            slots = round(self.has.slots[point] * size)
+            slots = round(self.has.slots[point] * (size * (1.0 - away)))
             owed += share * slots
             held = math.floor(owed)
             owed -= held
             book.append(Session(slots, held, slots - held, round(self.has.extra[point] * size)))
         return book
 
-    def _shares_by_half_day(self, point: int) -> Iterator[Fraction]:
-        """Quotas apply to lead hospitals."""
+    def _offers_by_half_day(self, point: int) -> Iterator[tuple[Fraction, float]]:
+        """Share of slots held, and of specialists who work elsewhere: of lead hospitals alone."""
+        lead = int(self.network.is_lead[self.facility(point)])
         for half in range(2 * self.timetable.known_days):
             rules = self.policies[0].on(self.timetable.date(half // 2))
-            yield Fraction(rules.slot_quota.held_for_referral) * int(self.network.is_lead[self.facility(point)])
+            away = float(rules.shared.specialists_away)
+            yield Fraction(rules.slot_quota.held_for_referral) * lead, away * lead
 
     # ---------------------------------------------------------------- time
 
@@ -545,6 +608,7 @@ class Town(Model):
         """New rules, perceived waits on Mondays (R14), held slots released, and every four weeks the needs to come."""
         if day > 0 and self.timetable.date(day) in self.rule_dates:
             self._put_in_force(day)
+            self.choices = self.choice.tables()
         if day > 0 and self.timetable.weekday[day] == 0:
             self.waits.renew(*(self.week[x][None, :] for x in ("days", "requests", "minutes", "visits")))
             self._forget_week()
@@ -569,8 +633,15 @@ class Town(Model):
             if session["size"] > 0:
                 opens, closes = float(session["opens"]), float(session["closes"])
                 yield self.until(opens, CLOCK)
-                doctors = max(math.ceil(self.has.doctors[number] * session["size"] - 1e-9), 1)
+                doctors = max(math.ceil(self.doctors_here(number) * session["size"] - 1e-9), 1)
                 point.open(doctors, math.inf if self.is_emergency(number) else closes, opens)
+
+    def doctors_here(self, number: int) -> int:
+        """Doctors of a full session, without those of a lead hospital's clinic who work elsewhere; one stays."""
+        full, rules = int(self.has.doctors[number]), self.rules[WORLD].shared
+        clinic = self.network.is_lead[self.facility(number)] and not self.is_emergency(number)
+        away = float(rules.specialists_away) if clinic else 0.0
+        return max(round(full * (1.0 - away)), min(full, 1))
 
     # ---------------------------------------------------------------- what is known
 

@@ -9,7 +9,7 @@ import pytest
 from scipy.stats import binom
 
 import towns
-from sim import care
+from sim import care, contacts
 from sim.care import LEVELS, Care, CareSpec, CareTables
 from sim.network import Level
 from sim.schema import InputError
@@ -106,10 +106,33 @@ def test_exams_happen_at_hospitals_as_often_as_said() -> None:
         (SEVERE, Level.secondary, 0.3),
         (SEVERE, Level.centre, 0.0),
     ):
-        turnaround = each(care.exam_turnaround, f, condition, int(level))
-        assert about(turnaround > 0, share)
-        if share:
-            assert turnaround[turnaround > 0].mean() == pytest.approx(40.0, rel=0.02)
+        assert about(exams(f, patient(condition), level) == care.MADE, share)
+    assert each(care.exam_turnaround, f).mean() == pytest.approx(40.0, rel=0.02)
+
+
+def patient(condition: int, examined: int = 0) -> Any:
+    """A contact with a condition whose last exam, if any, was made at facility `examined` - 1."""
+    who = contacts.empty(1)[0]
+    who["condition"], who["examined"] = condition, examined
+    return who
+
+
+def exams(tables: CareTables, who: Any, level: int, recognised: float = 0.0) -> np.ndarray[Any, Any]:
+    """What becomes of the exams of so many visits to facility 3."""
+    return np.array([care.exam(tables, k, who, 3, int(level), recognised) for k in KEYS])
+
+
+def test_results_of_another_institution_spare_an_exam_if_trusted_or_recognised() -> None:
+    """Of exams asked for with results at hand: 1 - d trusted, d r recognised, d (1 - r) repeated."""
+    doubted, recognised, asked = 0.6, 0.7, 0.3
+    f = figures(repeat_exam=doubted)
+    found = exams(f, patient(SEVERE, examined=2), Level.tertiary, recognised)
+    assert about(found == care.TRUSTED, asked * (1 - doubted))
+    assert about(found == care.RECOGNISED, asked * doubted * recognised)
+    assert about(found == care.REPEATED, asked * doubted * (1 - recognised))
+    own = exams(f, patient(SEVERE, examined=4), Level.tertiary, recognised)
+    assert set(own) == {care.NO_EXAM, care.MADE}, "its own results an institution finds again only by a new exam"
+    assert ((own == care.MADE) == (found != care.NO_EXAM)).all(), "whether an exam is asked for depends on nothing else"
 
 
 def test_triage_and_patience() -> None:

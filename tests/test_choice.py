@@ -76,7 +76,7 @@ def doors_of(m: Model, rows: Rows, allowed: Any = ALL_DOORS, contracted: bool | 
 def cells(m: Model, rows: Rows, contracted: bool | None = None) -> list[int]:
     """Where they stand in the tables of utility; `contracted`: as surveyed unless said."""
     tables, person = m.choice.tables(), rows["person"]
-    signed = m.population.contracts(m.population.spec, None)[person] if contracted is None else [contracted] * len(rows)
+    signed = m.population.contracts(m.population.spec)[person] if contracted is None else [contracted] * len(rows)
     each = zip(m.population.trait[person].tolist(), signed, rows["condition"].tolist(), strict=True)
     return [choice.cell_of(tables, 0, trait, bool(yes), condition) for trait, yes, condition in each]
 

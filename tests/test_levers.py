@@ -44,12 +44,14 @@ def _example() -> Case:
 
 def example(settings: dict[str, Any]) -> dict[str, pd.DataFrame]:
     """Tables of all replications together under these levers, the first month left out of the monthly ones."""
-    return _run(tuple(sorted((name, value) for name, value in settings.items() if value != NEUTRAL[name])))
+    pulled = ((name, value) for name, value in settings.items() if value != NEUTRAL[name])
+    return _run(tuple(sorted((name, tuple(v) if isinstance(v, list) else v) for name, v in pulled)))
 
 
 @cache
 def _run(settings: tuple[tuple[str, Any], ...]) -> dict[str, pd.DataFrame]:
-    packs = towns.run(replace(_example(), policy=towns.policy(dict(settings))), REPLICATIONS)
+    plain = {name: list(value) if isinstance(value, tuple) else value for name, value in settings}
+    packs = towns.run(replace(_example(), policy=towns.policy(plain)), REPLICATIONS)
     tables = {name: pd.concat([packs[r][name].assign(replication=r) for r in packs]) for name in packs[0]}
     return {name: t.query("month >= @WARM") if "month" in t else t for name, t in tables.items()}
 
@@ -290,6 +292,138 @@ def test_down_referral_consented() -> None:
 def _below(t: Tables) -> float:
     beds = t["beds_monthly"]
     return float(beds.loc[beds["ward"].str.endswith("step_down"), "occupied_days"].sum())
+
+
+# ---------------------------------------------------------------------------------------------------- what is shared
+
+
+def test_gate() -> None:
+    assert EXPECTED["first_contact.gate"] == "the grassroots share of visits rises, and up-referrals with it"
+    low, high = both("first_contact.gate", [], ["hypertension", "lung"], CHANNEL)
+    assert grassroots_share(high) > grassroots_share(low) + 0.01
+    assert formal("completed")(high) > formal("completed")(low)
+    first = high["visits"].sort_values("time").drop_duplicates(["replication", "episode"])
+    lung = first.query("condition == 'lung'")
+    near = lung["facility"].str.contains("centre|station|village|clinic")
+    assert len(lung) > 50
+    assert near.mean() > 0.95, "who found no place at the grassroots may try elsewhere; nobody else"
+
+
+def test_contracts_of_the_key_population() -> None:
+    assert EXPECTED["contracts.coverage_key"] == "the grassroots share of visits rises"
+    low, high = both("contracts.coverage_key", 0.0, 1.0, CHANNEL)
+    assert grassroots_share(high) > grassroots_share(low) + 0.005
+
+
+def test_contracts_that_are_used() -> None:
+    assert EXPECTED["contracts.used"] == "the grassroots share of visits rises"
+    low, high = both("contracts.used", 0.1, 1.0, CHANNEL)
+    assert grassroots_share(high) > grassroots_share(low) + 0.005
+
+
+HELPED = "up-referrals and visits to hospitals fall, the grassroots share rises"
+hospital_visits = total("visits_monthly", "visits", level="tertiary")
+
+
+@pytest.mark.parametrize(
+    ("lever", "counted"), [("shared.remote_consultation", "remote"), ("shared.specialist_settles", "specialist")]
+)
+def test_specialists_settle_needs_below(lever: str, counted: str) -> None:
+    assert EXPECTED["shared.remote_consultation"] == EXPECTED["shared.specialist_settles"] == HELPED
+    low, high = both(lever, 0.0, 0.5, CHANNEL)
+    helped = total("helped_monthly", counted)
+    assert helped(low) == 0
+    assert helped(high) > 100
+    assert formal("completed")(high) < formal("completed")(low)
+    assert hospital_visits(high) < hospital_visits(low)
+    assert grassroots_share(high) > grassroots_share(low)
+
+
+def test_specialists_away() -> None:
+    assert EXPECTED["shared.specialists_away"] == "waits at the lead hospital rise"
+    low, high = both("shared.specialists_away", 0, "1/4")
+    offered = total("slots_monthly", "offered", facility="lead_hospital")
+    assert offered(high) == pytest.approx(0.75 * offered(low), rel=0.03)
+    assert days_waited("other")(high) > days_waited("other")(low)
+
+
+# ------------------------------------------------------------------------------------------------- long-term patients
+
+
+def long_term(level: str = "") -> Callable[[Tables], float]:
+    """Visits of long-term patients."""
+
+    def read(t: Tables) -> float:
+        level_of = t["visits_monthly"].drop_duplicates("facility").set_index("facility")["level"]
+        rows = t["visits"][t["visits"]["condition"].isin(LONG_TERM)]
+        return float(len(rows) if not level else rows["facility"].map(level_of).eq(level).sum())
+
+    return read
+
+
+LONG_TERM = ("hypertension", "diabetes", "heart_lung_chronic", "refill")
+
+
+def test_long_term_patients_sent_down() -> None:
+    expected = "visits of long-term patients move from hospitals to the grassroots, whose share rises"
+    assert EXPECTED["chronic.sent_down"] == expected
+    low, high = both("chronic.sent_down", 0.0, 0.8)
+    assert total("helped_monthly", "handed_down")(high) > 50 > total("helped_monthly", "handed_down")(low) == 0
+    assert long_term("tertiary")(high) < 0.9 * long_term("tertiary")(low)
+    assert grassroots_share(high) > grassroots_share(low) + 0.005
+
+
+def test_long_prescriptions() -> None:
+    assert EXPECTED["chronic.long_prescription"] == "visits of long-term patients fall"
+    low, high = both("chronic.long_prescription", 0.0, 0.6)
+    assert long_term()(high) == pytest.approx((1 - 0.6 / 2) * long_term()(low), rel=0.05)
+    assert total("needs_monthly", "needs")(high) == total("needs_monthly", "needs")(low)
+
+
+def test_refills_at_the_grassroots() -> None:
+    assert EXPECTED["chronic.refill_at_grassroots"] == "visits to hospitals fall, the grassroots share rises"
+    low, high = both("chronic.refill_at_grassroots", 0.0, 0.8)
+    assert hospital_visits(high) < hospital_visits(low)
+    assert grassroots_share(high) > grassroots_share(low)
+
+
+# ------------------------------------------------------------------------------- exams, emergencies, Chinese medicine
+
+
+def test_recognition_of_results() -> None:
+    assert EXPECTED["exams.recognised"] == "repeated exams fall"
+    low, high = both("exams.recognised", 0.0, 0.8, CHANNEL)
+    repeated, recognised = total("exams_monthly", "repeated"), total("exams_monthly", "recognised")
+    assert recognised(low) == 0 < recognised(high)
+    assert repeated(high) < 0.5 * repeated(low)
+
+
+def test_rescue_centres() -> None:
+    expected = "emergency visits at the lead hospital rise, transfers between emergency departments fall"
+    assert EXPECTED["emergency.rescue_bypass"] == expected
+    low, high = both("emergency.rescue_bypass", 0.0, 0.9)
+
+    def emergencies(t: Tables) -> float:
+        return total("visits_monthly", "visits", facility="lead_hospital", kind="emergency")(t)
+
+    def transfers(t: Tables) -> int:
+        seen = t["visits"].query("kind == 'emergency' and condition == 'critical'")
+        return int(seen.groupby(["replication", "episode"])["facility"].nunique().gt(1).sum())
+
+    assert emergencies(high) > emergencies(low)
+    assert transfers(high) < transfers(low)
+
+
+def test_tcm_halls() -> None:
+    assert EXPECTED["tcm.halls"] == "the grassroots share of visits for these conditions rises"
+    low, high = both("tcm.halls", 0.0, 100.0)
+
+    def share(t: Tables, suited: bool) -> float:
+        rows = t["visits"][t["visits"]["condition"].eq("tcm_complaint") == suited]
+        return float(rows["facility"].str.contains("centre|station|village|clinic").mean())
+
+    assert share(high, True) > share(low, True) + 0.02
+    assert share(high, False) == pytest.approx(share(low, False), abs=0.005)
 
 
 # ------------------------------------------------------------------------------------------------------ the whole plan

@@ -53,6 +53,18 @@ LEVERS: dict[str, st.SearchStrategy[Any]] = {
     "up_referral.accepted": st.sampled_from([0.5, 1.0]),
     "up_referral.platform_delay_days": st.sampled_from([0.0, 1.0, 2.5]),
     "down_referral.proposed": share,
+    "first_contact.gate": st.sampled_from([[], ["lung"], ["cold", "bone", "urgent"]]),
+    "contracts.coverage_key": share,
+    "contracts.used": share,
+    "shared.remote_consultation": share,
+    "shared.specialist_settles": share,
+    "shared.specialists_away": st.sampled_from([0.0, 0.4, 1.0]),
+    "chronic.sent_down": share,
+    "chronic.long_prescription": share,
+    "chronic.refill_at_grassroots": share,
+    "exams.recognised": share,
+    "tcm.halls": st.sampled_from([0.0, 200.0]),
+    "emergency.rescue_bypass": share,
 }
 
 DOORS: dict[str, st.SearchStrategy[Any]] = {
@@ -114,7 +126,12 @@ def cases(draw: st.DrawFn) -> Case:
         timetable=towns.timetable(window, holidays, weekend=draw(st.sampled_from([0.0, 0.5]))),
         population=towns.population({"town": residents // 2, "valley": (residents + 1) // 2}, contracted=draw(share)),
         demand=towns.demand(needs, residents, {"sugar": (100.0, 14.0)}),
-        care=town.care.model_copy(update={"exam_at": dict.fromkeys(towns.LEVELS[:-1], exams)}),
+        care=town.care.model_copy(
+            update={
+                "exam_at": dict.fromkeys(towns.LEVELS[:-1], exams),
+                "repeat_exam": Figure.model_validate(said(draw(share))),
+            }
+        ),
     )
 
 

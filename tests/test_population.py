@@ -39,7 +39,7 @@ def test_shares_are_met_within_luck() -> None:
     pop = people()
     for found, share in (
         (pop.employee, 0.3),
-        (pop.contracts(pop.spec, None), 0.3),
+        (pop.contracts(pop.spec), 0.3),
         (pop.contracts(pop.spec, 0.7), 0.7),
     ):
         assert abs(found.mean() - share) < SURE * np.sqrt(share * (1 - share) / pop.size)
@@ -57,7 +57,7 @@ def test_a_higher_coverage_adds_contracts_and_ends_none() -> None:
 def test_only_contracts_in_use_act() -> None:
     half = towns.population(RESIDENTS, 0.8).model_dump(exclude_none=True) | {"uses_contract": towns.said(0.5)}
     pop = Population(PopulationSpec.model_validate(half), NET, 1)
-    assert pop.contracts(pop.spec, None).mean() == pytest.approx(0.4, abs=0.02)
+    assert pop.contracts(pop.spec).mean() == pytest.approx(0.4, abs=0.02)
 
 
 def test_the_same_people_in_every_replication_and_whatever_is_assumed_of_them() -> None:

@@ -144,7 +144,7 @@ def test_formally_referred_patients_have_their_class_and_the_others_do_not(six_w
 
 def test_a_contract_decides_the_class_of_the_referred(six_weeks: dict[str, pd.DataFrame]) -> None:
     model = Model(towns.group_town(42), [0])
-    contracted = model.population.contracts(model.population.spec, None)
+    contracted = model.population.contracts(model.population.spec)
     referred = six_weeks["visits"].query("cls != 'other'")
     assert ((referred["cls"] == "referred_contracted") == contracted[referred["person"]]).all()
 

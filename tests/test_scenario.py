@@ -46,9 +46,12 @@ def write(folder: Path, name: str, text: str, head: str = HEAD) -> None:
     (folder / f"{name}.yaml").write_text(head.format(name) + text, "utf-8")
 
 
-def told(folder: Path, name: str, vary: dict[str, Any] | None = None, indicators: list[str] | None = None) -> list[str]:
+def told(
+    folder: Path, name: str, vary: dict[str, Any] | None = None, indicators: list[str] | None = None,
+    conditions: list[str] | None = None,
+) -> list[str]:  # fmt: skip
     with pytest.raises(InputError) as caught:
-        read_scenario(name, folder, vary, indicators)
+        read_scenario(name, folder, vary, indicators, conditions)
     problems = caught.value.problems
     return [f"{Path(p.file).name} {p.line} {p.path}: {p.text}" for p in problems]
 
@@ -185,6 +188,17 @@ def test_refuses_a_target_for_an_unknown_indicator(folder: Path) -> None:
     problem = "plan.yaml 8 targets > los: No indicator has this name. Did you mean lose?"
     assert told(folder, "plan", indicators=["lose"]) == [problem]
     assert read_scenario("plan", folder, indicators=["los"]).targets
+
+
+def test_refuses_levers_for_unknown_conditions(folder: Path) -> None:
+    gate = "gate: {2024-01-01: {value: [cold, lnug], unit: conditions, source: {document: plan, clause: a}}}"
+    write(folder, "gated", f"policy:\n  first_contact:\n    {gate}")
+    known = ["cold", "lung"]
+    at, why = "policy > first_contact > gate > 2024-01-01 > value > 1", "is no condition in the facts about care."
+    assert told(folder, "gated", conditions=known) == [f"gated.yaml 6 {at}: lnug {why} Did you mean lung?"]
+    assert read_scenario("gated", folder).policy.on(date(2024, 1, 1)).first_contact.gate == ["cold", "lnug"]
+    other = told(folder, "gated", {"first_contact.gate": ["bone"]}, conditions=known)
+    assert [line.partition(" policy")[0] for line in other] == ["The command line None"]
 
 
 # ------------------------------------------------------------------------------------------------------------- refused

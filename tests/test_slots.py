@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 import towns
 from sim.contacts import EXTRA, HELD_SLOT, OPEN_SLOT, WALK_IN
-from sim.slots import SlotBook, admit_walk_in, appointment
+from sim.slots import Offer, SlotBook, admit_walk_in, appointment
 from sim.slots import book as book_one
 from sim.timetable import Timetable, hours
 
@@ -39,9 +39,14 @@ def book(
         applies,
     )
     for half_day in range(one.columns):
-        one.offer(half_day, [share or Fraction(0)])
+        one.offer(half_day, offer(share or Fraction(0)))
     one.open_extra()
     return one
+
+
+def offer(share: Fraction, away: float = 0.0) -> Offer:
+    """What one replication offers."""
+    return Offer([share], np.array([away]))
 
 
 def ask(
@@ -90,7 +95,7 @@ def test_the_quota_applies_to_lead_hospitals_alone() -> None:
 def test_a_new_share_applies_to_sessions_from_its_date_on() -> None:
     one = book([10], share=Fraction(0))
     one.close()
-    one.offer(one.first + one.columns - 1, [Fraction(1, 2)])
+    one.offer(one.first + one.columns - 1, offer(Fraction(1, 2)))
     assert one.slots["held"][0].tolist() == [0] * (one.columns - 1) + [5]
 
 
@@ -169,8 +174,16 @@ def test_half_a_session_has_half_the_slots() -> None:
     nine, none, pattern = np.array([[9]]), np.array([[0]]), np.zeros(1, dtype=np.int64)
     one = SlotBook(hours(timetable, ["office"]), pattern, nine, none, np.array([3]), ALL)
     for half_day in range(one.columns):
-        one.offer(half_day, [Fraction(0)])
+        one.offer(half_day, offer(Fraction(0)))
     assert one.slots["offered"][0, :6].tolist() == [4, 4, 4, 4, 9, 9]
+
+
+def test_specialists_who_work_elsewhere_take_their_slots_along_from_the_lead_hospital_alone() -> None:
+    one = book([30, 30], lead=[True, False])
+    one.first += 1
+    one.offer(one.first + one.columns - 1, offer(Fraction(1, 3), away=0.1))
+    assert one.slots["offered"][:, -1].tolist() == [27, 30]
+    assert one.slots["held"][:, -1].tolist() == [9, 0]
 
 
 @pytest.mark.parametrize("release", [0, 2])

@@ -121,9 +121,12 @@ def timetable(window: int = 720, holidays: str = "none", weekend: float = 1.0) -
 
 
 def condition(
-    kind: str = "moderate", beyond: tuple[float, float, float] = (0.0, 0.0, 0.0), **more: float | str
+    kind: str = "moderate", beyond: tuple[float, float, float] = (0.0, 0.0, 0.0), mark: str = "", **more: float | str
 ) -> Data:
-    """A condition that any place can treat, with no exam, follow-up or bed unless said."""
+    """A condition that any place can treat, with no exam, follow-up or bed unless said.
+
+    `mark`: what is special about it (`suits_tcm`, `prescription_only`, `rescue_centre`).
+    """
     station, centre, secondary = beyond
     figures = {
         "beyond_station": station,
@@ -139,7 +142,8 @@ def condition(
         "recovery": 0.4,
     }
     names = {"name": kind, "name_zh": kind, "kind": kind, "department": more.pop("department", "general")}
-    return names | {name: said(value) for name, value in (figures | more).items()}
+    marked = {mark: True} if mark else {}
+    return names | marked | {name: said(value) for name, value in (figures | more).items()}
 
 
 def care(conditions: dict[str, Data], **more: Any) -> CareSpec:
@@ -154,6 +158,7 @@ def care(conditions: dict[str, Data], **more: Any) -> CareSpec:
         "exam_at": {x: said(0.0) for x in levels},
         "exam_minutes": said(40.0),
         "second_look": said(0.5),
+        "repeat_exam": said(1.0),
         "waiting_patience": said(ENDLESS),
         "stay_at": {x: said(1.0) for x in levels},
         "bed_patience": said(ENDLESS),
@@ -324,13 +329,13 @@ def group_facilities() -> list[Data]:
 
 
 GROUP_CONDITIONS = {
-    "cold": condition("minor", (0.1, 0.5, 0.3), follow_up=0.1),
-    "sugar": condition("chronic", (0.1, 0.3, 0.3)),
+    "cold": condition("minor", (0.1, 0.5, 0.3), "suits_tcm", follow_up=0.1),
+    "sugar": condition("chronic", (0.1, 0.3, 0.3), "prescription_only"),
     "lung": condition("moderate", (0.7, 0.6, 0.4), follow_up=0.3, admission=0.25, step_down=0.5),
     "bone": condition(
         "severe", (0.9, 0.9, 0.4), department="surgery", follow_up=0.3, admission=0.5, step_down=0.6, stay_days=6.0
     ),
-    "urgent": condition("emergency", (0.5, 0.4, 0.3), admission=0.2, stay_days=4.0),
+    "urgent": condition("emergency", (0.5, 0.4, 0.3), "rescue_centre", admission=0.2, stay_days=4.0),
 }
 
 
@@ -396,6 +401,18 @@ PLAN: Data = {
     "up_referral.platform_delay_days": 1.0,
     "down_referral.proposed": 0.7,
     "down_referral.consented": 0.8,
+    "first_contact.gate": ["cold"],
+    "contracts.coverage_key": 0.6,
+    "contracts.used": 0.7,
+    "shared.remote_consultation": 0.1,
+    "shared.specialist_settles": 0.05,
+    "shared.specialists_away": "1/10",
+    "chronic.sent_down": 0.3,
+    "chronic.long_prescription": 0.1,
+    "chronic.refill_at_grassroots": 0.2,
+    "exams.recognised": 0.6,
+    "tcm.halls": 10.0,
+    "emergency.rescue_bypass": 0.5,
 }
 """All levers pulled."""
 
