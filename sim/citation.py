@@ -6,7 +6,7 @@ a range, and each replication draws its own value from it, the same in all scena
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from fractions import Fraction
@@ -19,6 +19,7 @@ from pydantic import Field, model_serializer, model_validator
 from sim.schema import Closed, Day, Share, documented, refuse
 
 T = TypeVar("T")
+K = TypeVar("K")
 
 BLOCK = 20
 """Replications in one Latin hypercube: each assumption takes every twentieth of its law once in a block."""
@@ -292,45 +293,70 @@ def _label(thing: Any, place: int) -> str:
 
 def draw(thing: T, seed: int, replication: int, prefix: str = "") -> T:
     """The object with every assumption replaced by this replication's own value; adding replications changes none."""
-
-    def drawn(path: str, cited: Cited[Any]) -> Cited[Any]:
-        source = cited.source
-        if not (source.range or source.times):
-            return cited
-        luck = _luck(seed, path, replication)
-        if source.times:
-            return cited.model_copy(update={"value": _scaled(cited.value, triangular(luck, source.times, 1.0))})
-        value = triangular(luck, source.range or [], float(cited.value))
-        return cited.model_copy(update={"value": _like(cited.value, value)})
-
-    result: T = _rebuilt(thing, prefix, drawn)
-    return result
+    return draws(thing, seed, [replication], prefix)[0]
 
 
-def _rebuilt(thing: Any, path: str, change: Callable[[str, Cited[Any]], Cited[Any]]) -> Any:
-    """The same object with every cited value changed."""
+def draws(thing: T, seed: int, replications: Sequence[int], prefix: str = "") -> list[T]:
+    """The object as each replication draws it; what rests on no assumption is shared by all of them."""
+
+    def versions(path: str, cited: Cited[Any]) -> list[Cited[Any]] | None:
+        values = drawn_values(cited, path, seed, replications)
+        return values and [cited.model_copy(update={"value": value}) for value in values]
+
+    return _versions(thing, prefix, versions) or [thing for _ in replications]
+
+
+def drawn_values(cited: Cited[Any], path: str, seed: int, replications: Sequence[int]) -> list[Any] | None:
+    """What each replication draws for one cited value; None where it is not drawn."""
+    source, stated = cited.source, cited.value
+    if source.times:
+        factors = [triangular(luck, source.times, 1.0) for luck in _lucks(seed, path, replications)]
+        return [_scaled(stated, factor) for factor in factors]
+    if source.range:
+        numbers = [triangular(luck, source.range, float(stated)) for luck in _lucks(seed, path, replications)]
+        return [_like(stated, number) for number in numbers]
+    return None
+
+
+def _versions(thing: Any, path: str, change: Callable[[str, Cited[Any]], list[Cited[Any]] | None]) -> list[Any] | None:
+    """The versions of an object that follow from those of its cited values; None where nothing in it changes."""
     if isinstance(thing, Cited):
         return change(path, thing)
     if isinstance(thing, Dated):
-        return thing.model_copy(update={"values": {day: change(path, cited) for day, cited in thing.values.items()}})
-    parts = [_rebuilt(part, f"{path}.{name}" if path else name, change) for name, part in _parts(thing)]
-    if isinstance(thing, Closed):
-        return thing.model_copy(update=dict(zip(type(thing).model_fields, parts, strict=True)))
+        dated = _each({day: change(path, cited) for day, cited in thing.values.items()})
+        return [thing.model_copy(update={"values": {**thing.values, **new}}) for new in dated] or None
+    found: dict[int, list[Any] | None] = {}
+    for place, (name, part) in enumerate(_parts(thing)):
+        found[place] = _versions(part, f"{path}.{name}" if path else name, change)
+    return [_with(thing, new) for new in _each(found)] or None
+
+
+def _each(found: Mapping[K, list[Any] | None]) -> list[dict[K, Any]]:
+    """What changes, version by version."""
+    changed = {place: versions for place, versions in found.items() if versions}
+    return [dict(zip(changed, new, strict=True)) for new in zip(*changed.values(), strict=True)]
+
+
+def _with(thing: Any, new: Mapping[int, Any]) -> Any:
+    """The same object with other parts at some places."""
+    if isinstance(thing, list):
+        return [new.get(place, part) for place, part in enumerate(thing)]
     if isinstance(thing, dict):
-        return dict(zip(thing, parts, strict=True))
-    return parts if isinstance(thing, list) else thing
+        return {name: new.get(place, part) for place, (name, part) in enumerate(thing.items())}
+    names = list(type(thing).model_fields)
+    return thing.model_copy(update={names[place]: part for place, part in new.items()})
 
 
-def _luck(seed: int, path: str, replication: int) -> float:
-    """A number in (0, 1): in each block of replications every twentieth of (0, 1) comes once, in a keyed order."""
-    # only who draws needs numpy and scipy, which take half a second to load
+def _lucks(seed: int, path: str, replications: Sequence[int]) -> list[float]:
+    """Numbers in (0, 1): in each block of replications every twentieth of (0, 1) comes once, in a keyed order."""
+    # only who draws needs numpy, which takes a while to load
     import numpy as np
 
     from sim.streams import key, uniform
 
-    block, place = divmod(replication, BLOCK)
-    jitter = uniform(np.array([key(seed, "within", path, replication)]), 0)[0]
-    return float((_order(seed, path, block)[place] + jitter) / BLOCK)
+    within = uniform(np.array([key(seed, "within", path, replication) for replication in replications]), 0)
+    places = [_order(seed, path, replication // BLOCK)[replication % BLOCK] for replication in replications]
+    return [(place + jitter) / BLOCK for place, jitter in zip(places, within.tolist(), strict=True)]
 
 
 @lru_cache(maxsize=4096)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import gc
 from bisect import bisect_right
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from fractions import Fraction
@@ -24,7 +24,7 @@ from sim import beds, contacts, referral, streams, timetable
 from sim.beds import BedPool
 from sim.care import STAY, Care, CareSpec, draw_stays
 from sim.choice import Choice, ChoiceSpec, PerceivedWaits
-from sim.citation import draw
+from sim.citation import draws
 from sim.contacts import Rows
 from sim.demand import CHUNK, Demand, DemandSpec, expected_rates, join_panels, settle_truth
 from sim.doors import People, Place
@@ -80,10 +80,12 @@ class Case:
     to: date
     """Last day, included."""
 
-    def drawn(self, part: str, replication: int) -> Any:
-        """One part with this replication's draws of its assumptions."""
+    def drawn(self, part: str, replications: Sequence[int]) -> list[Any]:
+        """One part with each replication's draws of its assumptions."""
         stated = getattr(self, part)
-        return stated if self.uncertainty == "luck" else draw(stated, self.seed, replication, part)
+        if self.uncertainty == "luck":
+            return [stated for _ in replications]
+        return draws(stated, self.seed, replications, part)
 
 
 def simulate(
@@ -108,18 +110,18 @@ class Model:
         self.timetable = Timetable(case.timetable, case.warmup_from, case.to)
         self.population = Population(case.population, self.network, case.seed)
         self.conditions = self.network.conditions
-        care_specs = [case.drawn("care", r) for r in replications]
+        care_specs = case.drawn("care", replications)
         self.care = Care.of(care_specs, self.conditions)
         self.care_tables = self.care.tables()
         self.outside_stay = np.array([s.outside_stay_days.value for s in care_specs]) * DAY
-        networks = [case.drawn("network", r) for r in replications]
+        networks = case.drawn("network", replications)
         self.capacities = [self.network.capacities(n) for n in networks]
         self.outside_wait = np.array([n.outside.wait_days.value for n in networks]) * DAY
-        self.demand_specs = [case.drawn("demand", r) for r in replications]
-        self.policies = [case.drawn("policy", r) for r in replications]
-        self.referral_specs = [case.drawn("referral", r) for r in replications]
-        self.population_specs = [case.drawn("population", r) for r in replications]
-        self.choice_specs = [case.drawn("choice", r) for r in replications]
+        self.demand_specs = case.drawn("demand", replications)
+        self.policies = case.drawn("policy", replications)
+        self.referral_specs = case.drawn("referral", replications)
+        self.population_specs = case.drawn("population", replications)
+        self.choice_specs = case.drawn("choice", replications)
         self._build_choice()
         self._build_demand()
         self._build_journey()
@@ -150,8 +152,8 @@ class Model:
         case = self.case
         factors = [self.population.area_factor(s) for s in self.population_specs]
         self.demands = []
-        for w, r in enumerate(self.replications):
-            timetable = Timetable(case.drawn("timetable", r), case.warmup_from, case.to)
+        for w, timetable_spec in enumerate(case.drawn("timetable", self.replications)):
+            timetable, r = Timetable(timetable_spec, case.warmup_from, case.to), self.replications[w]
             spec = self.demand_specs[w]
             self.demands.append(Demand(spec, self.population, factors[w], timetable, self.network, case.seed, r))
         self.panel_first = np.cumsum([0, *(len(d.panel.person) for d in self.demands)])

@@ -23,7 +23,7 @@ from typing import Any
 import pandas as pd
 
 from sim import execution, kernels, model
-from sim.citation import citations
+from sim.citation import citations, drawn_values
 from sim.compose import Config
 from sim.execution import Progress, Simulate, Task
 from sim.model import Case
@@ -163,22 +163,24 @@ def _write_scenarios(folder: Path, scenarios: Mapping[str, Any]) -> None:
 def draws(study: Mapping[str, Case], replications: int) -> pd.DataFrame:
     """What each replication drew for each assumption; a factor where a whole list or table was drawn."""
     rows = [
-        (name, replication, *row)
+        (name, replication, path, since, values[replication])
         for name, case in study.items()
         if case.uncertainty == "assumptions"
+        for found in [list(_drawn(case, range(replications)))]
         for replication in range(replications)
-        for row in _drawn(case, replication)
+        for path, since, values in found
     ]
     frame = pd.DataFrame(rows, columns=["scenario", "replication", "path", "since", "value"])
     return frame.astype({"replication": "int32", "value": "float64"})
 
 
-def _drawn(case: Case, replication: int) -> Iterator[tuple[str, str | None, float]]:
+def _drawn(case: Case, replications: Sequence[int]) -> Iterator[tuple[str, str | None, list[float]]]:
+    """Every assumption with its date, and what each replication drew for it."""
     for part in (*PARTS, "policy"):
-        stated, drawn = getattr(case, part), case.drawn(part, replication)
-        for (path, since, old), (_, _, new) in zip(citations(stated, part), citations(drawn, part), strict=True):
-            if old.source.range or old.source.times:
-                yield path, since.isoformat() if since else None, _number(old.value, new.value)
+        for path, since, cited in citations(getattr(case, part), part):
+            values = drawn_values(cited, path, case.seed, replications)
+            if values is not None:
+                yield path, since.isoformat() if since else None, [_number(cited.value, value) for value in values]
 
 
 def _number(stated: Any, drawn: Any) -> float:
