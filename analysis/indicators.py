@@ -13,7 +13,7 @@ from typing import Literal
 
 import pandas as pd
 
-from analysis.ledger import GRASSROOTS, KEYS, Frame, Ledger, ninetieth, tally
+from analysis.ledger import GRASSROOTS, KEYS, Frame, Ledger, in_each, ninetieth, tally
 
 HEADLINE = "headline"
 STANDARD = "standard"
@@ -175,14 +175,16 @@ def _class_variants(classes: Iterable[str]) -> tuple[Variant, ...]:
 def _by_class(rows: Frame, bin_column: str) -> Frame:
     """Mean and P90 of a histogram, for each class and for everybody."""
     rows["sum"] = rows[bin_column] * rows["patients"]
-    both = pd.concat([rows.astype({"cls": str}), rows.assign(cls="all")], ignore_index=True)
-    means = tally(both, both["cls"].replace("other", STANDARD), "sum", "patients")
-    return pd.concat([means, ninetieth(both, both["cls"] + "_p90", bin_column, "patients")], ignore_index=True)
+    everybody: Frame = rows.assign(cls=in_each(rows, "all"))
+    both = pd.concat([rows.astype({"cls": object}), everybody], ignore_index=True).astype({"cls": "category"})
+    late = both["cls"].cat.rename_categories(lambda cls: f"{cls}_p90")
+    means = tally(both, both["cls"].cat.rename_categories({"other": STANDARD}), "sum", "patients")
+    return pd.concat([means, ninetieth(both, late, bin_column, "patients")], ignore_index=True)
 
 
 def _scoped(rows: Frame, scope: str, ledger: Ledger) -> Frame:
     """Rows that all belong to one scope."""
-    return rows.assign(scope=scope).astype({"scope": ledger.scopes})
+    return rows.assign(scope=in_each(rows, scope)).astype({"scope": ledger.scopes})
 
 
 def _counted_visits(ledger: Ledger) -> Frame:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from analysis.compare import compare
 from analysis.indicators import CATALOGUE, HEADLINE, STANDARD, Entry, Indicator
-from analysis.ledger import RUN, Frame, Ledger, Period, Span
+from analysis.ledger import DIGITS, RUN, Cells, Column, Frame, Ints, Ledger, Period, Span
 from analysis.reading import residents_of, span_of
 from sim.results import Results, write_frame
 
@@ -17,6 +19,9 @@ COLUMNS = [*RUN, "indicator", "scope", "variant", "value", "numerator", "denomin
 
 GROUP = ["indicator", "scope", "variant"]
 """What is told of every run."""
+
+TALLY = ["numerator", "denominator", "value"]
+"""What recipes count; the last by those that find a value and not a ratio."""
 
 
 def catalogue() -> list[Entry]:
@@ -33,43 +38,69 @@ def measure(
     span: Span | None = None,
 ) -> Frame:
     """Every indicator for every replication and period; without residents or span the rates per resident are empty."""
-    return _measured(Ledger(tables, facilities, (period,), residents, span))
+    return _measured(Ledger(tables, facilities, (period,), residents, span))[period]
 
 
-def _measured(ledger: Ledger) -> Frame:
-    """Every indicator by the periods of the ledger; by day, those whose tables allow it."""
-    wanted = [i for i in CATALOGUE.values() if i.recipe is not None and (i.daily or "day" not in ledger.periods)]
-    valued = _valued(_completed(_tallies(wanted, ledger), wanted, ledger))
-    valued["variant"] = valued["variant"].mask(valued["is_headline"], HEADLINE)
-    ordered = valued.sort_values(["run", "indicator", "scope", "variant"], ignore_index=True)
-    return ordered.merge(ledger.runs, on="run").astype({"indicator": str, "scope": str})[COLUMNS]
+def _measured(ledger: Ledger) -> dict[Period, Frame]:
+    """Every indicator by each period of the ledger; by day, those whose tables allow it."""
+    wanted = [i for i in CATALOGUE.values() if i.recipe is not None and (i.daily or set(ledger.periods) != {"day"})]
+    tallies = _tallies(wanted, ledger)
+    told = _told(tallies, wanted)
+    daily = told[told["daily"]]
+    rows = {p: _completed(tallies, daily if p == "day" else told, ledger, p) for p in ledger.periods}
+    return {period: _valued(completed)[COLUMNS] for period, completed in rows.items()}
 
 
-def _tallies(wanted: Sequence[Indicator], ledger: Ledger) -> Frame:
-    """What every indicator counts, by run, scope and variant."""
-    parts = [i.recipe(ledger).assign(indicator=i.id) for i in wanted if i.recipe is not None]
-    added = pd.concat(parts, ignore_index=True).astype({"indicator": _in_order(wanted)})
-    # An empty denominator stays empty: it tells a count from a ratio of an empty group.
-    return added.groupby(["run", *GROUP], observed=True, sort=False).sum(min_count=1).reset_index()
+def _tallies(wanted: Sequence[Indicator], ledger: Ledger) -> Cells:
+    """What every indicator counts, by run, indicator, scope and variant."""
+    parts = {i.id: i.recipe(ledger) for i in wanted if i.recipe is not None}
+    counted = pd.concat(parts.values(), ignore_index=True)
+    indicators, variants = pd.CategoricalDtype(list(parts)), sorted({v.id for i in wanted for v in i.variants})
+    columns = {
+        "run": Column(counted["run"].to_numpy(np.int64), ledger.runs.index),
+        "indicator": Column(np.repeat(np.arange(len(parts)), [len(part) for part in parts.values()]), indicators),
+        "scope": Column.among(counted["scope"], ledger.scopes),
+        "variant": Column.among(counted["variant"], pd.CategoricalDtype(variants)),
+    }
+    return Cells(columns, counted.reindex(columns=TALLY)).added()
 
 
-def _in_order(wanted: Sequence[Indicator]) -> pd.CategoricalDtype:
-    return pd.CategoricalDtype([indicator.id for indicator in wanted])
+def _told(tallies: Cells, wanted: Sequence[Indicator]) -> Frame:
+    """What every run tells, in the order of the tables: the headlines always, and whatever occurs in any run."""
+    found = tallies.without("run").added().frame()[GROUP]
+    headlines = pd.DataFrame([(i.id, i.scope, STANDARD, HEADLINE) for i in wanted], columns=[*GROUP, "shown"])
+    told = pd.concat([headlines, found.astype(str).assign(shown=found["variant"].astype(str))]).drop_duplicates(GROUP)
+    told = told.merge(_definitions(wanted), on=["indicator", "variant"]).astype(found.dtypes.to_dict())
+    told["place"] = Cells({name: Column.of(told[name]) for name in GROUP}, Frame()).place(*GROUP)
+    ordered = told.sort_values(["indicator", "scope", "shown"], ignore_index=True)
+    return ordered.assign(variant=ordered["shown"]).astype({"indicator": str, "scope": str})
 
 
-def _completed(tallies: Frame, wanted: Sequence[Indicator], ledger: Ledger) -> Frame:
-    """A row for every run: of the headlines, which are always told, and of whatever occurs in any run."""
-    headlines = pd.DataFrame([(i.id, i.scope, STANDARD, True) for i in wanted], columns=[*GROUP, "is_headline"])
-    told = pd.concat([headlines, tallies[GROUP].drop_duplicates().astype(str).assign(is_headline=False)])
-    told = told.drop_duplicates(GROUP).merge(_definitions(wanted), on=["indicator", "variant"])
-    told = told.astype({"indicator": _in_order(wanted), "scope": ledger.scopes})
-    return told.merge(ledger.runs["run"], how="cross").merge(tallies, on=["run", *GROUP], how="left")
+def _completed(tallies: Cells, told: Frame, ledger: Ledger, period: Period) -> Frame:
+    """The tallies of every run of a period, all told by each; empty where a run has none."""
+    runs = ledger.runs[ledger.runs["period"].str.len().eq(DIGITS[period])]
+    run, place = tallies.by["run"].numbers, tallies.place(*GROUP)
+    row, column = _places(runs.index, len(ledger.runs))[run], _places(told["place"], tallies.size(*GROUP))[place]
+    here = (row >= 0) & (column >= 0)
+    rows = runs.take(np.repeat(np.arange(len(runs)), len(told))).reset_index(drop=True)
+    values = np.full((len(rows), len(TALLY)), np.nan)
+    values[row[here] * len(told) + column[here]] = tallies.values.to_numpy()[here]
+    rows[told.columns] = told.take(np.tile(np.arange(len(told)), len(runs))).reset_index(drop=True)
+    rows[TALLY] = values
+    return rows
+
+
+def _places(numbers: Any, size: int) -> Ints:
+    """Where each number stands in a list of them; -1 for those that do not."""
+    places = np.full(size, -1)
+    places[numbers] = np.arange(len(numbers))
+    return places
 
 
 def _definitions(wanted: Sequence[Indicator]) -> Frame:
     """How the value of each variant follows from its tally."""
-    rows = [(i.id, v.id, v.kind, v.per, i.unit_of(v.id).en) for i in wanted for v in i.variants]
-    return pd.DataFrame(rows, columns=["indicator", "variant", "kind", "per", "unit"])
+    rows = [(i.id, v.id, v.kind, v.per, i.unit_of(v.id).en, i.daily) for i in wanted for v in i.variants]
+    return pd.DataFrame(rows, columns=["indicator", "variant", "kind", "per", "unit", "daily"])
 
 
 def _valued(rows: Frame) -> Frame:
@@ -78,8 +109,7 @@ def _valued(rows: Frame) -> Frame:
     top = rows["numerator"].fillna(0).mask(late)
     bottom = rows["denominator"].fillna(0).mask(counted)
     ratio = rows["per"] * top / bottom.where(bottom > 0)
-    given = rows.get("value", top)
-    return rows.assign(value=ratio.mask(counted, top).mask(late, given), numerator=top, denominator=bottom)
+    return rows.assign(value=ratio.mask(counted, top).mask(late, rows["value"]), numerator=top, denominator=bottom)
 
 
 # ------------------------------------------------------------------------------------------------------------- writing
@@ -87,21 +117,16 @@ def _valued(rows: Frame) -> Frame:
 
 def write_tables(results: Results) -> None:
     """Write indicators.{csv,parquet}, monthly.parquet, daily.parquet and comparison.csv into the study's folder."""
-    both, daily = _of_study(results, "year", "month"), _of_study(results, "day")
-    by_year = both["period"].str.len().eq(len("2024"))
-    yearly, monthly = (both[chosen].reset_index(drop=True) for chosen in (by_year, ~by_year))
+    periods: tuple[Period, ...] = ("year", "month", "day")
+    ledger = Ledger(results.tables, results.facilities, periods, residents_of(results), span_of(results))
+    tables = _measured(ledger)
     important = {name: figure.value for name, figure in results.config.report.important_differences.items()}
     files = {
-        "indicators.csv": yearly,
-        "indicators.parquet": yearly,
-        "monthly.parquet": monthly,
-        "daily.parquet": daily,
-        "comparison.csv": compare(yearly, results.study.baseline, important),
+        "indicators.csv": tables["year"],
+        "indicators.parquet": tables["year"],
+        "monthly.parquet": tables["month"],
+        "daily.parquet": tables["day"],
+        "comparison.csv": compare(tables["year"], results.study.baseline, important),
     }
     for name, table in files.items():
         write_frame(results.folder / name, table)
-
-
-def _of_study(results: Results, *periods: Period) -> Frame:
-    ledger = Ledger(results.tables, results.facilities, periods, residents_of(results), span_of(results))
-    return _measured(ledger)
