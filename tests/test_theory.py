@@ -1,50 +1,26 @@
-"""Where theory has a formula, the model meets it.
+"""Where theory has a formula, the model meets it: queues and beds; `test_theory_slots` and `test_theory_routes` go on.
 
-Each expected value is computed here from its formula. The rule has two stages: independent replications must agree with
-it at a level of 1 %; if they do not, other luck over four times the length must agree at a level of 0.01 %. A right
-model fails one case with a chance of one in a million, so all cases of this file together fail with less than 1 in
-10,000; a mean that is five standard errors off is caught (tested below).
+Each expected value is computed in its test, from a formula or a small Markov chain. The rule by which simulated means
+agree with it, and its rate of false alarms, stand in `agreement`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import cache
+from dataclasses import replace
 from math import factorial
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import lognorm
 
 import towns
+from agreement import REPLICATIONS, Sample, Tables, agrees, disagreements, means, settled
+from chains import birth_and_death, uniformised
 from sim.care import LEVELS
 from sim.model import Case
 from sim.timetable import DAY
-
-REPLICATIONS = 8
-FIRST, SECOND = 1e-2, 1e-4
-"""Levels of the two stages."""
-
-Sample = Callable[[int, int], list[float]]
-"""(seed, times the length) -> one mean per replication."""
-
-
-def agrees(sample: Sample, expected: float) -> bool:
-    """The two-stage rule."""
-    return towns.within(sample(1, 1), expected, FIRST) or towns.within(sample(2, 4), expected, SECOND)
-
-
-def means(
-    case: Callable[[int, int], Case], measure: Callable[[dict[str, pd.DataFrame], int], float], days: int
-) -> Sample:
-    """One mean per replication of a town that lasts `days` in the first stage."""
-
-    def sample(seed: int, times: int) -> list[float]:
-        tables = towns.run(case(seed, days * times), REPLICATIONS)
-        return [measure(of, days * times) for of in tables.values()]
-
-    return sample
 
 
 def test_the_rule_accepts_the_truth_and_catches_five_standard_errors() -> None:
@@ -62,6 +38,10 @@ def test_the_rule_accepts_the_truth_and_catches_five_standard_errors() -> None:
 # ------------------------------------------------------------------------------------------------------------- queues
 
 
+ONE_CLASS = [1.0, 0.0, 0.0, 0.0]
+"""Nobody comes before anybody: shares of the levels of triage."""
+
+
 def erlang_b(offered: float, servers: int) -> float:
     """Share of arrivals that find all servers busy, where nobody waits."""
     terms = [offered**k / factorial(k) for k in range(servers + 1)]
@@ -74,12 +54,7 @@ def erlang_c(offered: float, servers: int) -> float:
     return b / (1 - offered / servers * (1 - b))
 
 
-def settled(visits: pd.DataFrame, days: int) -> pd.DataFrame:
-    """Arrivals after a fifth of the time for warming up, and early enough to be seen before the end."""
-    return visits[visits["time"].between(days / 5 * DAY, (days - 0.5) * DAY)]
-
-
-def mean_wait(tables: dict[str, pd.DataFrame], days: int) -> float:
+def mean_wait(tables: Tables, days: int) -> float:
     """Mean minutes from place in line to the doctor."""
     visits = settled(tables["visits"], days)
     return float((visits["begin"] - visits["time"]).mean())
@@ -93,47 +68,52 @@ def test_exponential_consultations_wait_as_erlang_says(doctors: int, load: float
 
     def case(seed: int, days: int) -> Case:
         return towns.emergency_town(
-            offered / mean * DAY, doctors, days, seed, consultation_law="exponential", triage=[1.0, 0.0, 0.0, 0.0]
+            offered / mean * DAY, doctors, days, seed, consultation_law="exponential", triage=ONE_CLASS
         )
 
     assert agrees(means(case, mean_wait, 25), expected)
 
 
-@pytest.mark.parametrize("cv", [0.0, 0.5, 1.0])
-def test_other_consultations_wait_as_pollaczek_and_khinchine_say(cv: float) -> None:
-    """M/G/1: mean wait = lambda E[S^2] / 2 (1 - rho)."""
+@pytest.mark.parametrize(
+    ("law", "cv"), [("lognormal", 0.0), ("lognormal", 0.5), ("lognormal", 1.0), ("exponential", 1.0)]
+)
+def test_other_consultations_wait_as_pollaczek_and_khinchine_say(law: str, cv: float) -> None:
+    """M/G/1, constant, lognormal and exponential: mean wait = lambda E[S^2] / 2 (1 - rho)."""
     mean, load = 10.0, 0.7
     expected = load * mean * (1 + cv**2) / 2 / (1 - load)
 
     def case(seed: int, days: int) -> Case:
-        return towns.emergency_town(load / mean * DAY, 1, days, seed, consultation_cv=cv, triage=[1.0, 0.0, 0.0, 0.0])
+        figures = {"consultation_law": law, "consultation_cv": cv, "triage": ONE_CLASS}
+        return towns.emergency_town(load / mean * DAY, 1, days, seed, **figures)
 
     assert agrees(means(case, mean_wait, 40), expected)
 
 
-def test_triage_waits_as_cobham_says() -> None:
-    """Non-preemptive priority: mean wait of class k = C(c, a) / c mu / (1 - s_(k-1)) (1 - s_k), s_k: load up to k."""
-    mean, doctors, load, shares = 10.0, 2, 0.85, np.array([0.2, 0.3, 0.4, 0.1])
+@pytest.mark.parametrize(
+    ("doctors", "law", "cv"), [(2, "exponential", 1.0), (1, "lognormal", 0.8), (1, "lognormal", 0.0)]
+)
+def test_triage_waits_as_cobham_says(doctors: int, law: str, cv: float) -> None:
+    """Non-preemptive priority: mean wait of class k = w / (1 - s_(k-1)) (1 - s_k), s_k: load up to k (Cobham 1954).
+
+    w = C(c, a) / c mu for M/M/c and lambda E[S^2] / 2 for M/G/1, in one formula.
+    """
+    mean, load, shares = 10.0, 0.85, np.array([0.2, 0.3, 0.4, 0.1])
     offered = doctors * load
     upto = np.concatenate([[0.0], np.cumsum(shares) * load])
-    expected = erlang_c(offered, doctors) * mean / doctors / ((1 - upto[:-1]) * (1 - upto[1:]))
+    ahead = erlang_c(offered, doctors) * mean / doctors * (1 + cv**2) / 2
+    expected = ahead / ((1 - upto[:-1]) * (1 - upto[1:]))
 
     def case(seed: int, days: int) -> Case:
-        return towns.emergency_town(
-            offered / mean * DAY, doctors, days, seed, consultation_law="exponential", triage=shares.tolist()
-        )
+        figures = {"consultation_law": law, "consultation_cv": cv, "triage": shares.tolist()}
+        return towns.emergency_town(offered / mean * DAY, doctors, days, seed, **figures)
 
-    def waits(tables: dict[str, pd.DataFrame], days: int) -> list[float]:
+    def waits(tables: Tables, days: int) -> dict[str, float]:
         visits = settled(tables["visits"], days)
         level = np.minimum((_triage_luck(visits)[:, None] >= np.cumsum(shares)).sum(axis=1), 3)
-        return (visits["begin"] - visits["time"]).groupby(level).mean().tolist()
+        found = (visits["begin"] - visits["time"]).groupby(level).mean()
+        return {str(k): float(wait) for k, wait in found.items()}
 
-    @cache
-    def sample(seed: int, times: int) -> list[list[float]]:
-        return [waits(t, 30 * times) for t in towns.run(case(seed, 30 * times), REPLICATIONS).values()]
-
-    for level, wait in enumerate(expected):
-        assert agrees(lambda seed, times, level=level: [w[level] for w in sample(seed, times)], float(wait)), level
+    assert not disagreements(case, waits, 30, {str(k): float(wait) for k, wait in enumerate(expected)})
 
 
 def _triage_luck(visits: pd.DataFrame) -> Any:
@@ -142,11 +122,103 @@ def _triage_luck(visits: pd.DataFrame) -> Any:
     return uniform(visits["episode"].to_numpy(), Purpose.TRIAGE)
 
 
+# --------------------------------------------------------------------------------------------------- who will not wait
+
+
+@pytest.mark.parametrize(("doctors", "load"), [(1, 0.9), (1, 1.3), (4, 1.1)])
+def test_the_impatient_leave_as_baccelli_and_hebuterne_say(doctors: int, load: float) -> None:
+    """M/M/c+G with lognormal patience: the density of the virtual wait is known up to one integral.
+
+    v(x) = lambda exp(lambda H(x) - c mu x) / (E + lambda J), H the integral of the survival of patience, J that of the
+    exponential, E = 1 / B(c - 1, a) (Baccelli and Hebuterne 1981; Zeltyn and Mandelbaum 2005).
+    """
+    mean, patience, arrivals = 10.0, 25.0, doctors * load / 10.0
+    sigma = np.sqrt(np.log1p(0.5**2))  # the coefficient of variation of patience is a half
+    x = np.linspace(0.0, 20 * patience, 200_001)
+    stays = lognorm.sf(x, sigma, scale=patience * np.exp(-(sigma**2) / 2))
+    h = np.concatenate([[0.0], np.cumsum((stays[1:] + stays[:-1]) / 2 * np.diff(x))])
+    shape = np.exp(arrivals * h - doctors / mean * x)
+    at_once = 1 / erlang_b(arrivals * mean, doctors - 1)
+    density = arrivals * shape / (at_once + arrivals * np.trapezoid(shape, x))
+    seen_late = np.trapezoid(density * stays, x)
+    left = float(np.trapezoid(density * (1 - stays), x))
+    wait = float(np.trapezoid(x * density * stays, x) / (1 - left))
+    assert seen_late < 1 - left
+
+    def case(seed: int, days: int) -> Case:
+        figures = {"consultation_law": "exponential", "waiting_patience": patience, "triage": ONE_CLASS}
+        return towns.emergency_town(arrivals * DAY, doctors, days, seed, **figures)
+
+    def found(tables: Tables, days: int) -> dict[str, float]:
+        visits = settled(tables["visits"], days)
+        seen = visits[~visits["left"]]
+        return {"left": float(visits["left"].mean()), "wait": float((seen["begin"] - seen["time"]).mean())}
+
+    assert not disagreements(case, found, 30, {"left": left, "wait": wait})
+
+
+@pytest.mark.parametrize(("law", "cv"), [("exponential", 1.0), ("lognormal", 0.0)])
+def test_doctors_for_whom_nobody_waits_lose_as_erlang_says(law: str, cv: float) -> None:
+    """M/G/c/c: the Erlang loss formula, whatever the law of the consultation (insensitivity)."""
+    doctors, offered, mean = 5, 4.5, 10.0
+
+    def case(seed: int, days: int) -> Case:
+        figures = {"consultation_law": law, "consultation_cv": cv, "waiting_patience": 0.0, "triage": ONE_CLASS}
+        return towns.emergency_town(offered / mean * DAY, doctors, days, seed, **figures)
+
+    def lost(tables: Tables, days: int) -> float:
+        return float(settled(tables["visits"], days)["left"].mean())
+
+    assert agrees(means(case, lost, 30), erlang_b(offered, doctors))
+
+
+# --------------------------------------------------------------------------------- a clinic day that starts with nobody
+
+
+@pytest.mark.parametrize(("needs", "per_day"), [((8, 12), 44.0), ((8, 12), 60.0), ((0, 24), 36.0)])
+def test_a_morning_clinic_that_starts_with_nobody_waits_as_its_markov_chain_says(
+    needs: tuple[int, int], per_day: float
+) -> None:
+    """M(t)/M/1 from empty, by uniformisation: E[wait] = mean x E[patients found], E[overtime] = mean x E[still there].
+
+    Needs that arise while the doors are closed come spread evenly over the first 90 minutes, so they are Poisson too.
+    """
+    mean, session, rush = 5.0, 240.0, 90.0
+    while_open = 240.0 / (needs[1] - needs[0]) / 60.0
+    usual, heap = per_day * while_open / session, per_day * (1 - while_open) / rush
+    law = np.eye(1, 150)[0]
+    patients, found = np.arange(150), 0.0
+    for rate, minutes in ((usual + heap, rush), (usual, session - rush)):
+        law, integral = uniformised(law, birth_and_death(rate, 1 / mean, 149), minutes)
+        found += rate * float(integral @ patients)
+    expected = {"wait": mean * found / per_day, "overtime": mean * float(law @ patients)}
+
+    def case(seed: int, days: int) -> Case:
+        figures = {
+            "consultation_law": "exponential",
+            "consultation_minutes": {x: towns.said(mean) for x in LEVELS[:-1]},
+        }
+        town = towns.clinic_town(per_day, days, seed, places={"doctors": 1, "pattern": "office"}, **figures)
+        return replace(town, timetable=towns.timetable(sessions=("morning",), needs=needs))
+
+    def measured(tables: Tables, days: int) -> dict[str, float]:
+        visits = tables["visits"].query("time >= 1440")  # who fell ill before the first day began is missing on it
+        day = visits["time"] // DAY
+        last = (visits["end"] - day * DAY).groupby(day).max()
+        overtime = (last - 720.0).clip(lower=0.0).sum() / (days - 1)
+        return {"wait": float((visits["begin"] - visits["time"]).mean()), "overtime": float(overtime)}
+
+    assert not disagreements(case, measured, 60, expected)
+
+
+# -------------------------------------------------------------------------------------------------------- Little's law
+
+
 def test_little_law_holds_for_the_doctors() -> None:
     """Busy doctors = arrivals x mean consultation, whatever the queue."""
     per_day, mean = 200.0, 14.0
 
-    def busy(tables: dict[str, pd.DataFrame], days: int) -> float:
+    def busy(tables: Tables, days: int) -> float:
         visits = tables["visits"]
         start, end = days / 5 * DAY, (days - 1) * DAY
         return float((visits["end"].clip(start, end) - visits["begin"].clip(start, end)).sum() / (end - start))
@@ -182,7 +254,7 @@ def test_a_ward_without_a_waiting_list_refuses_as_erlang_says(cv: float) -> None
     """Erlang loss, whatever the law of the stay (insensitivity)."""
     per_day, stay, beds = 40.0, 0.25, 12
 
-    def refused(tables: dict[str, pd.DataFrame], days: int) -> float:
+    def refused(tables: Tables, days: int) -> float:
         asked = (tables["visits"]["end"] >= 31 * DAY).sum()
         left = tables["waits_bed"].query("month >= '2024-02-01'")["left"].sum()
         return float(left / asked)
@@ -198,7 +270,7 @@ def test_a_single_bed_is_waited_for_as_pollaczek_and_khinchine_say() -> None:
     load = per_day * stay
     expected = per_day * stay**2 * (1 + cv**2) / 2 / (1 - load)
 
-    def days_waited(tables: dict[str, pd.DataFrame], days: int) -> float:
+    def days_waited(tables: Tables, days: int) -> float:
         stays = tables["stays"]
         chosen = stays[stays["requested"].between(days / 5 * DAY, (days - 2) * DAY)]
         return float((chosen["admitted"] - chosen["requested"]).mean() / DAY)
@@ -238,65 +310,15 @@ def test_step_down_shortens_the_stay_at_the_hospital_and_not_the_episode() -> No
             care=towns.care({"illness": ill}),
         )
 
-    def hospital_days(tables: dict[str, pd.DataFrame], days: int) -> float:
+    def hospital_days(tables: Tables, days: int) -> float:
         stays = tables["stays"]
         chosen = stays[(stays["requested"] < (days - 7) * DAY) & (stays["facility"] == "lead")]
         return float((chosen["discharged"] - chosen["admitted"]).mean() / DAY)
 
-    def episode_days(tables: dict[str, pd.DataFrame], days: int) -> float:
+    def episode_days(tables: Tables, days: int) -> float:
         stays = tables["stays"]
         chosen = stays[(stays["first_admitted"] < (days - 7) * DAY) & ~stays["to_step_down"]]
         return float((chosen["discharged"] - chosen["first_admitted"]).mean() / DAY)
 
     assert agrees(means(case, hospital_days, 21), mean * (1 - eligible * proposed * consented * recovery))
     assert agrees(means(case, episode_days, 21), mean)
-
-
-# ------------------------------------------------------------------------------------------------------------- routes
-
-
-@pytest.mark.parametrize("formal", [0.0, 0.7])
-def test_the_grassroots_share_of_a_chain_of_referrals(formal: float) -> None:
-    """Share p starts at the centre; of these, b need more, of whom h get to the hospital: p / (1 + p b h)."""
-    p, b, advice, accepted, arrive = 0.6, 0.4, 0.7, 0.8, 0.9
-    sent_up = formal * (accepted * arrive + (1 - accepted)) + (1 - formal) * advice  # who is declined goes by himself
-    expected = p / (1 + p * b * sent_up)
-    facilities = [
-        towns.facility("lead", "tertiary", role="lead", group="group", clinics=[towns.clinic(40)]),
-        towns.facility("centre", "centre", role="member", group="group", clinics=[towns.clinic(40)]),
-    ]
-
-    def case(seed: int, days: int) -> Case:
-        return towns.case(
-            days,
-            seed,
-            {"up_referral.formal_share": formal, "up_referral.accepted": accepted},
-            network=towns.network(facilities, "lead"),
-            population=towns.population({"town": 1000}),
-            demand=towns.demand({"illness": 150.0}, 1000),
-            choice=towns.choice({"centre": p, "tertiary": 1 - p}, follows_advice=advice),
-            referral=towns.referral(arrive),
-            care=towns.care({"illness": towns.condition(beyond=(1.0, b, 0.0))}),
-        )
-
-    def grassroots(tables: dict[str, pd.DataFrame], days: int) -> float:
-        visits = tables["visits"]
-        return float((visits["facility"] == "centre").mean())
-
-    assert agrees(means(case, grassroots, 30), expected)
-
-
-def test_visits_of_an_episode_with_follow_ups() -> None:
-    """A chance q of being asked back after each visit, twelve visits at most: (1 - q^12) / (1 - q) visits."""
-    q = 0.6
-    ill = towns.condition(follow_up=q, follow_up_days=1.0)
-
-    def visits_of_an_episode(tables: dict[str, pd.DataFrame], days: int) -> float:
-        visits = tables["visits"]
-        each = visits.groupby("episode")["time"].agg(["size", "min"])
-        return float(each.loc[each["min"] < (days - 20) * DAY, "size"].mean())
-
-    def case(seed: int, days: int) -> Case:
-        return towns.clinic_town(40.0, days, seed, places={"doctors": 20, "pattern": towns.ALWAYS}, ill=ill)
-
-    assert agrees(means(case, visits_of_an_episode, 50), (1 - q**12) / (1 - q))

@@ -100,8 +100,15 @@ def population(residents: dict[str, int], contracted: float = 0.0) -> Population
     )
 
 
-def timetable(window: int = 720, holidays: str = "none", weekend: float = 1.0) -> TimetableSpec:
-    """No seasons, no weekly pattern, needs at any hour; a pattern `office` with morning and afternoon."""
+def timetable(
+    window: int = 720,
+    holidays: str = "none",
+    weekend: float = 1.0,
+    sessions: tuple[str, ...] = ("morning", "afternoon"),
+    needs: tuple[int, int] = (0, 24),
+) -> TimetableSpec:
+    """No seasons, no weekly pattern, needs at any hour (or from one to another); a pattern `office` with `sessions`."""
+    hours = [float(needs[0] <= hour < needs[1]) for hour in range(24)]
     return TimetableSpec.model_validate(
         {
             "window_minutes": window,
@@ -111,11 +118,11 @@ def timetable(window: int = 720, holidays: str = "none", weekend: float = 1.0) -
                 "afternoon": {"opens": "14:00", "closes": "17:30"},
             },
             "patterns": {
-                "office": {"sessions": ["morning", "afternoon"], "workday": 1.0, "weekend": weekend, "holiday": weekend}
+                "office": {"sessions": list(sessions), "workday": 1.0, "weekend": weekend, "holiday": weekend}
             },
             "month": said([1.0] * 12),
             "growth": said(0.0),
-            "profiles": {"flat": {"weekday": said([1.0] * 7), "hour": said([1.0] * 24), "holiday": said(1.0)}},
+            "profiles": {"flat": {"weekday": said([1.0] * 7), "hour": said(hours), "holiday": said(1.0)}},
         }
     )
 
