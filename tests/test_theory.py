@@ -176,21 +176,41 @@ def test_doctors_for_whom_nobody_waits_lose_as_erlang_says(law: str, cv: float) 
 # --------------------------------------------------------------------------------- a clinic day that starts with nobody
 
 
-@pytest.mark.parametrize(("needs", "per_day"), [((8, 12), 44.0), ((8, 12), 60.0), ((0, 24), 42.0)])
-def test_a_morning_clinic_that_starts_with_nobody_waits_as_its_markov_chain_says(
-    needs: tuple[int, int], per_day: float
+HOURS = {"morning": (480.0, 720.0), "afternoon": (840.0, 1050.0)}
+"""First and last minute of admission of the sessions in `towns`."""
+RUSH = 90.0
+"""Minutes after the doors open within which those come who fell ill while they were closed, spread evenly."""
+
+
+def stretches(sessions: tuple[str, ...], needs: tuple[int, int], per_day: float) -> list[tuple[float, float]]:
+    """Arrivals per minute, and for how many minutes, from the first opening to the last admission.
+
+    Needs arise in the sessions alone or, where `needs` says so, at any hour.
+    """
+    usual, found = per_day / 60.0 / (needs[1] - needs[0]), []
+    closed_at = HOURS[sessions[-1]][1] - DAY
+    for opens, closes in (HOURS[name] for name in sessions):
+        heap = usual * (opens - closed_at) if needs == (0, 24) else 0.0
+        found += [(0.0, opens - closed_at), (usual + heap / RUSH, RUSH), (usual, closes - opens - RUSH)]
+        closed_at = closes
+    return found[1:]
+
+
+@pytest.mark.parametrize(("sessions", "needs", "per_day"), [
+    (("morning",), (8, 12), 44.0), (("morning",), (8, 12), 60.0), (("morning",), (0, 24), 42.0),
+    (("morning", "afternoon"), (0, 24), 100.0),
+])  # fmt: skip
+def test_a_clinic_day_that_starts_with_nobody_waits_as_its_markov_chain_says(
+    sessions: tuple[str, ...], needs: tuple[int, int], per_day: float
 ) -> None:
     """M(t)/M/1 from empty, by uniformisation: E[wait] = mean x E[patients found], E[overtime] = mean x E[still there].
 
-    Needs that arise while the doors are closed come spread evenly over the first 90 minutes, so they are Poisson too.
+    Who has been admitted is seen after the doors are closed, at noon as in the evening.
     """
-    mean, session, rush = 5.0, 240.0, 90.0
-    while_open = 240.0 / (needs[1] - needs[0]) / 60.0
-    usual, heap = per_day * while_open / session, per_day * (1 - while_open) / rush
-    law = np.eye(1, 150)[0]
-    patients, found = np.arange(150), 0.0
-    for rate, minutes in ((usual + heap, rush), (usual, session - rush)):
-        law, integral = uniformised(law, birth_and_death(rate, 1 / mean, 149), minutes)
+    mean, most, found = 5.0, 180, 0.0
+    law, patients = np.eye(1, most + 1)[0], np.arange(most + 1)
+    for rate, minutes in stretches(sessions, needs, per_day):
+        law, integral = uniformised(law, birth_and_death(rate, 1 / mean, most), minutes)
         found += rate * float(integral @ patients)
     expected = {"wait": mean * found / per_day, "overtime": mean * float(law @ patients)}
 
@@ -200,13 +220,13 @@ def test_a_morning_clinic_that_starts_with_nobody_waits_as_its_markov_chain_says
             "consultation_minutes": {x: towns.said(mean) for x in LEVELS[:-1]},
         }
         town = towns.clinic_town(per_day, days, seed, places={"doctors": 1, "pattern": "office"}, **figures)
-        return replace(town, timetable=towns.timetable(sessions=("morning",), needs=needs))
+        return replace(town, timetable=towns.timetable(sessions=sessions, needs=needs))
 
     def measured(tables: Tables, days: int) -> dict[str, float]:
         visits = tables["visits"].query("time >= 1440")  # who fell ill before the first day began is missing on it
         day = visits["time"] // DAY
-        last = (visits["end"] - day * DAY).groupby(day).max()
-        overtime = (last - 720.0).clip(lower=0.0).sum() / (days - 1)
+        late = (visits["end"] - day * DAY).groupby(day).max() - HOURS[sessions[-1]][1]
+        overtime = late.clip(lower=0.0).sum() / (days - 1)
         return {"wait": float((visits["begin"] - visits["time"]).mean()), "overtime": float(overtime)}
 
     assert not disagreements(case, measured, 60, expected)

@@ -65,7 +65,7 @@ def test_visits_to_two_levels_of_hospitals(formal: float, no_show: float) -> Non
     could treat. Who is declined, or is not referred and follows advice, goes by himself: independent Gumbel utilities
     make the choice among the doors left proportional to their first shares (Luce 1959).
     """
-    p, b, t, to_lead, a, r, advice = {"centre": 0.5, "secondary": 0.3, "tertiary": 0.2}, 0.6, 0.4, 0.35, 0.8, 0.9, 0.7
+    p, b, t, to_lead, a, r, advice = {"centre": 0.5, "secondary": 0.3, "tertiary": 0.2}, 0.6, 0.4, 0.8, 0.8, 0.9, 0.7
     kept, alone = formal * a * r * (1 - no_show), formal * (1 - a) + (1 - formal) * advice
     either, lead_only = p["centre"] * b * (1 - t), (p["centre"] + p["secondary"]) * b * t
     near = p["secondary"] / (p["secondary"] + p["tertiary"])
