@@ -294,13 +294,15 @@ def test_two_classes_share_the_slots_as_the_chain_of_their_book_says(
 # ------------------------------------------------------------------------------------------------------------ walk-ins
 
 
-@pytest.mark.parametrize(("held", "extra"), [(0, 0), (0, 2), (3, 1)])
-def test_walk_ins_fill_the_session_and_the_rest_book_as_their_chain_says(held: int, extra: int) -> None:
+@pytest.mark.parametrize(("held", "extra", "arrivals"), [(0, 0, 5.3), (0, 2, 5.8), (4, 1, 6.3)])
+def test_walk_ins_fill_the_session_and_the_rest_book_as_their_chain_says(
+    held: int, extra: int, arrivals: float
+) -> None:
     """Who walks in takes what today's book leaves, with what was held until today, then an extra place, or books.
 
     The chain: appointments given before a session, of which it takes off its open slots' worth.
     """
-    slots, sessions, arrivals = 6, 3, 5.3
+    slots, sessions = 6, 3
     bookable = slots - held
     most = bookable * sessions
     given, came = np.arange(most + 1)[:, None], np.arange(int(poisson.ppf(ALMOST_ALL, arrivals)) + 1)
