@@ -101,7 +101,8 @@ class ExecutionSpec(Closed):
     """Processes that simulate at once; 1: this process alone; 0: one for each processor."""
 
     pack: int = Field(ge=1, le=100)
-    """Replications of one scenario that a worker simulates together: more are faster, fewer need less memory."""
+    """Replications that a worker simulates together, in all scenarios that share a past: more are faster, fewer need
+    less memory."""
 
 
 class Horizon(Closed):

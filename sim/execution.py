@@ -1,7 +1,7 @@
 """Where a study runs: this process or local workers; finished tasks are found again, failed ones told one by one.
 
-Workers take packs: replications of one scenario that are simulated together. Each writes its own tasks and sends
-nothing back, so a worker that dies takes nothing with it. Results never depend on workers or packs.
+Workers take packs: replications that are simulated together, in all the scenarios that share a past. Each writes its
+own tasks and sends nothing back, so a worker that dies takes nothing with it. Results never depend on workers or packs.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import traceback
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -34,8 +34,30 @@ ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THRE
 Tick = Callable[[int], None]
 """Takes the simulated days, over all replications, since it was last called."""
 
-Simulate = Callable[[Any, list[int], Tick | None], dict[int, dict[str, pd.DataFrame]]]
-"""The engine: a case and its replications to the tables of each (`model.simulate`)."""
+Cases = Mapping[str, Any]
+"""What each scenario asks the engine to simulate."""
+
+Simulate = Callable[[Cases, list[int], Tick | None], Iterator[tuple[str, int, dict[str, pd.DataFrame]]]]
+"""Cases and replications to the tables of each, handed over one after the other (`past.simulate`)."""
+
+
+def _each_by_itself(cases: Cases) -> list[list[str]]:
+    return [[name] for name in cases]
+
+
+def _all_days(cases: Cases, replications: list[int]) -> int:
+    return len(replications) * sum((case.to - case.warmup_from).days + 1 for case in cases.values())
+
+
+@dataclass(frozen=True)
+class Engine:
+    """What simulates; unless it says otherwise, scenarios have nothing in common."""
+
+    simulate: Simulate
+    together: Callable[[Cases], list[list[str]]] = _each_by_itself
+    """The names of the cases that are worth simulating in one go, in groups."""
+    days: Callable[[Cases, list[int]], int] = _all_days
+    """Days to simulate for some cases that go together, over all replications."""
 
 
 class Progress:
@@ -69,22 +91,26 @@ class Task:
 
 @dataclass(frozen=True)
 class Pack:
-    """Tasks of one scenario that are simulated together."""
+    """Tasks that are simulated together: the same replications of each of some scenarios."""
 
-    case: Any
+    cases: Cases
     tasks: tuple[Task, ...]
     deaths: int = 0
     """Workers that died over these tasks."""
 
     @property
-    def days(self) -> int:
-        """Days to simulate, over all replications."""
-        each: int = (self.case.to - self.case.warmup_from).days + 1
-        return each * len(self.tasks)
+    def replications(self) -> list[int]:
+        """Each once, in order."""
+        return sorted({task.replication for task in self.tasks})
+
+    def only(self, task: Task, deaths: int) -> Pack:
+        """One of its tasks by itself."""
+        return Pack({task.scenario: self.cases[task.scenario]}, (task,), deaths)
 
     def __str__(self) -> str:
-        first, last = self.tasks[0], self.tasks[-1]
-        return str(first) if first == last else f"{first.scenario}, replications {first.replication}-{last.replication}"
+        first, *_, last = *self.replications, self.replications[-1]
+        which = f"replication {first}" if first == last else f"replications {first}-{last}"
+        return f"{', '.join(self.cases)}, {which}"
 
 
 class Failed(Failure):
@@ -104,11 +130,11 @@ class Failed(Failure):
 
 
 def run(
-    cases: Mapping[str, Any],
+    cases: Cases,
     replications: int,
     spec: ExecutionSpec,
     store: Tasks,
-    simulate: Simulate,
+    engine: Engine,
     progress: Progress | None = None,
     prepare: Callable[[], None] = lambda: None,
 ) -> list[Task]:
@@ -119,12 +145,12 @@ def run(
     progress = progress or Progress()
     store.open()
     tasks = [Task(name, r, key) for name, case in cases.items() for r, key in enumerate(task_keys(case, replications))]
-    packs = list(_packs(cases, _unfinished(tasks, store, progress), spec.pack))
+    packs = list(_packs(cases, engine.together(cases), _unfinished(tasks, store, progress), spec.pack))
     if packs:
         prepare()
-    progress.begin(sum(pack.days for pack in packs))
+    progress.begin(sum(engine.days(pack.cases, pack.replications) for pack in packs))
     try:
-        failures = _Shift(packs, spec.workers or os.cpu_count() or 1, store, simulate, progress).work()
+        failures = _Shift(packs, spec.workers or os.cpu_count() or 1, store, engine.simulate, progress).work()
     finally:
         progress.end()
     if failures:
@@ -149,18 +175,27 @@ def _is_finished(task: Task, store: Tasks, progress: Progress) -> bool:
         return False
 
 
-def _packs(cases: Mapping[str, Any], tasks: list[Task], size: int) -> Iterator[Pack]:
-    for scenario, case in cases.items():
-        own = [task for task in tasks if task.scenario == scenario]
-        for start in range(0, len(own), size):
-            yield Pack(case, tuple(own[start : start + size]))
+def _packs(cases: Cases, groups: list[list[str]], tasks: list[Task], size: int) -> Iterator[Pack]:
+    """Packs of at most so many replications; all of one pack have the same scenarios still to do."""
+    for group in groups:
+        to_do: dict[int, list[Task]] = {}
+        for task in tasks:
+            if task.scenario in group:
+                to_do.setdefault(task.replication, []).append(task)
+        alike: dict[tuple[str, ...], list[list[Task]]] = {}
+        for own in to_do.values():
+            alike.setdefault(tuple(task.scenario for task in own), []).append(own)
+        for names, each in alike.items():
+            for start in range(0, len(each), size):
+                together = tuple(task for own in each[start : start + size] for task in own)
+                yield Pack({name: cases[name] for name in names}, together)
 
 
 def simulate_pack(pack: Pack, store: Tasks, simulate: Simulate, tick: Tick) -> None:
-    """Simulate the tasks of a pack and keep their tables; what a worker does."""
-    keys = {task.replication: task.key for task in pack.tasks}
-    for replication, tables in simulate(pack.case, list(keys), tick).items():
-        store.save(keys[replication], tables)
+    """Simulate the tasks of a pack and keep their tables as they come; what a worker does."""
+    keys = {(task.scenario, task.replication): task.key for task in pack.tasks}
+    for scenario, replication, tables in simulate(pack.cases, pack.replications, tick):
+        store.save(keys[scenario, replication], tables)
 
 
 def rehearse(case: Any, simulate: Simulate) -> None:
@@ -172,9 +207,14 @@ def rehearse(case: Any, simulate: Simulate) -> None:
 
     pool = ProcessPoolExecutor(1, env=ONE_THREAD, initializer=_leave_interrupts_to_the_parent)
     try:
-        wait([pool.submit(simulate, case, [0], None)])
+        wait([pool.submit(_rehearse, case, simulate)])
     finally:
         _dismiss(pool, at_once=True)
+
+
+def _rehearse(case: Any, simulate: Simulate) -> None:
+    for _ in simulate({"rehearsal": case}, [0], None):
+        pass
 
 
 class _Shift:
@@ -229,7 +269,7 @@ class _Shift:
         return any(isinstance(error, BrokenExecutor) for error in errors)
 
     def _settle(self, pack: Pack, error: BaseException | None) -> BaseException | None:
-        """A pack that failed is tried again one replication at a time, so that one cannot spoil the others."""
+        """A pack that failed is tried again one task at a time, so that one cannot spoil the others."""
         if error is None:
             self.progress.say(f"{pack}: done.")
             return None
@@ -239,7 +279,8 @@ class _Shift:
             self.progress.say(f"{pack}: failed ({type(error).__name__}: {error}).")
             self.failures[pack.tasks[0]] = error
         else:
-            self.waiting.extendleft(replace(pack, tasks=(task,), deaths=deaths) for task in reversed(pack.tasks))
+            left = [task for task in pack.tasks if not _is_finished(task, self.store, self.progress)]
+            self.waiting.extendleft(pack.only(task, deaths) for task in reversed(left))
         return error
 
 

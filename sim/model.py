@@ -2,14 +2,17 @@
 
 Replications of one scenario ride together as worlds of one batch. Luck is keyed by person and replication, so how they
 are packed cannot change a result; it only spreads the fixed cost of a half-day over several of them. SimPy owns every
-move: each window is an event of one process, each stay an event of its own.
+move: the opening of a window is an event, and each stay one of its own. At any midnight a model can be copied and the
+copy go on under another policy.
 """
 
 from __future__ import annotations
 
 import gc
 from bisect import bisect_right
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from copy import deepcopy
 from dataclasses import dataclass
 from datetime import date
 from fractions import Fraction
@@ -37,7 +40,7 @@ from sim.records import LEG, Ledger, Legs
 from sim.referral import ReferralSpec, UpRules
 from sim.sessions import Rooms
 from sim.slots import Offer, SlotBook
-from sim.stays import OPENINGS, Course, Hospital, Stay
+from sim.stays import OPENINGS, Clock, Course, Hospital, Stay
 from sim.streams import Purpose
 from sim.timetable import DAY, Timetable, TimetableSpec
 
@@ -88,17 +91,27 @@ class Case:
         return draws(stated, self.seed, replications, part)
 
 
-def simulate(
-    case: Case, replications: list[int], progress: Callable[[int], None] | None = None
-) -> dict[int, dict[str, pd.DataFrame]]:
-    """Simulate replications of one case; the tables of each. `progress` takes simulated days, over all replications."""
-    model = Model(case, replications)
-    model.run(progress or (lambda days: None))
-    return {r: model.tables(w) for w, r in enumerate(replications)}
+class Opening(simpy.Event):
+    """The doors open, window after window."""
+
+    __slots__ = ("model", "number")
+
+    def __init__(self, model: Model) -> None:
+        self.model, self.number = model, 0
+        model.clock.schedule(self, OPENINGS, 0.0)
+
+    def act(self, now: float) -> None:
+        """A window begins."""
+        self.model.open_window(self.number)
+        self.number += 1
+        self.model.clock.schedule(self, OPENINGS, self.model.timetable.window)
 
 
 class Model:
     """One batch of replications, from an empty place to the horizon."""
+
+    chunk: list[Rows]
+    """Needs of the 28 days now drawn, by window; empty where they are yet to be drawn."""
 
     def __init__(self, case: Case, replications: list[int]) -> None:
         self.case, self.replications = case, replications
@@ -118,7 +131,6 @@ class Model:
         self.capacities = [self.network.capacities(n) for n in networks]
         self.outside_wait = np.array([n.outside.wait_days.value for n in networks]) * DAY
         self.demand_specs = case.drawn("demand", replications)
-        self.policies = case.drawn("policy", replications)
         self.referral_specs = case.drawn("referral", replications)
         self.population_specs = case.drawn("population", replications)
         self.choice_specs = case.drawn("choice", replications)
@@ -127,7 +139,45 @@ class Model:
         self._build_journey()
         self._build_hospitals()
         self.forecasts = [self._forecast(w) for w in range(self.worlds)]
+        self.days = 0
+        """Days simulated so far."""
+        self.follow(case)
+
+    def follow(self, case: Case) -> None:
+        """Go on under the policy of a case that differs in nothing else, and not in what was in force so far."""
+        self.case = case
+        self.policies = case.drawn("policy", self.replications)
         self.rule_dates = sorted({d for p in self.policies for d in p.dates()})
+        self._offers: dict[int, Offer] = {}
+
+    def branch(self, case: Case) -> Model:
+        """This model at this midnight, to go on by itself under the policy of another case.
+
+        Until the copy is done with, this one must rest: what was counted so far is the past of both.
+        """
+        pools = [pool for hospital in self.hospitals for pool in hospital.pools]
+        ledger = self.ledger.continued()
+        memo: dict[int, Any] = {id(thing): thing for thing in self._unchanging()}
+        memo |= {id(self.ledger): ledger, id(self.journey.town.counts): ledger.by_visit()}
+        # pools first, and empty: who waits knows the pool, which knows who waits, who knows other pools, and so on deep
+        memo |= {id(pool): BedPool(pool.number, pool.beds) for pool in pools}
+        needs, self.chunk = self.chunk, []
+        with _nothing_collected():
+            other = deepcopy(self, memo)
+            for pool in pools:
+                vars(memo[id(pool)]).update(deepcopy(vars(pool), memo))
+        other.chunk = needs  # they are many, so the copy takes them; this model will draw them anew
+        other.follow(case)
+        return other
+
+    def _unchanging(self) -> Iterator[Any]:
+        """What copies share, because no run ever changes it."""
+        town = self.journey.town
+        yield from (self.case, self.network, self.timetable, self.population, self.conditions, self.care)
+        yield from (self.care_tables, self.capacities, self.demands, self.forecasts, self.expected_needs)
+        yield from (self.demand_specs, self.referral_specs, self.population_specs, self.choice_specs)
+        yield from (self.step_down_wards, self.other_wards, self.policies, self.replications)
+        yield from (town.place, *town.place, town.people.residents, town.hours, self.choice.gumbel)
 
     def _build_choice(self) -> None:
         conditions = [self.case.care.conditions[c] for c in self.conditions]
@@ -158,8 +208,7 @@ class Model:
             self.demands.append(Demand(spec, self.population, factors[w], timetable, self.network, case.seed, r))
         self.panel_first = np.cumsum([0, *(len(d.panel.person) for d in self.demands)])
         """First row of each replication among the long-term patients of all."""
-        self.chunk: list[Rows] = []
-        """Needs of the 28 days now drawn, by window."""
+        self.chunk = []
 
     def _build_journey(self) -> None:
         net = self.network
@@ -184,10 +233,11 @@ class Model:
         self.journey.stay_outside = self._stay_outside
 
     def _build_hospitals(self) -> None:
-        self.env = simpy.Environment()
+        self.clock = Clock()
+        Opening(self)
         hours = (self.case.care.discharge_from, self.case.care.discharge_until)
         self.hospitals = [
-            Hospital(self.env, [BedPool(n, int(b)) for n, b in enumerate(c.beds)], hours) for c in self.capacities
+            Hospital(self.clock, [BedPool(n, int(b)) for n, b in enumerate(c.beds)], hours) for c in self.capacities
         ]
         for hospital in self.hospitals:
             hospital.goes_down = self._goes_down
@@ -262,7 +312,7 @@ class Model:
     def _hold_beds(self, hospital: Hospital, share: Fraction) -> None:
         for n in np.flatnonzero(self.under_bed_quota):
             pool = hospital.pools[n]
-            for _ in range(pool.set_quota(share, self.env.now)):
+            for _ in range(pool.set_quota(share, self.clock.now)):
                 hospital.watch(pool)
             pool.serve()
 
@@ -278,34 +328,29 @@ class Model:
 
     # ---------------------------------------------------------------- time
 
-    def run(self, progress: Callable[[int], None]) -> None:
-        """Run to the horizon."""
-        self._offers: dict[int, Offer] = {}
-        self._put_in_force(0)
-        self.journey.open_books()
-        self.env.process(self._windows(progress))
-        was_collecting = gc.isenabled()
-        gc.disable()  # stays leave no cycles behind: nothing to look for among millions of events
-        try:
-            self.env.run(until=self.timetable.horizon)
-        finally:
-            if was_collecting:
-                gc.enable()
-        self._write_stays()
-        self._write_beds(self.timetable.days - 1)
-
-    def _windows(self, progress: Callable[[int], None]) -> Generator[simpy.Event, Any, None]:
-        """The doors open, window after window; at midnight first what a new day brings."""
-        per_day = int(DAY // self.timetable.window)
-        for number in range(self.timetable.windows):
-            if number % per_day == 0:
-                self._midnight(number // per_day)
+    def run(self, days: int, progress: Callable[[int], None]) -> None:
+        """Run on until so many days are over; `progress` takes days as they pass, over all replications."""
+        with _nothing_collected():
+            while self.days < days:
+                self._live_through(self.days)
+                self.days += 1
                 progress(self.worlds)
-            self.journey.open_window(number, self._needs(number))
-            pause = simpy.Event(self.env)
-            pause._ok, pause._value = True, None
-            self.env.schedule(pause, OPENINGS, self.timetable.window)
-            yield pause
+
+    def _live_through(self, day: int) -> None:
+        if day == 0:
+            self._put_in_force(0)
+            self.journey.open_books()
+        self.clock.run_until((day + 1) * DAY)
+        if day == self.timetable.days - 1:
+            self._write_stays()
+            self._write_beds(day)
+
+    def open_window(self, number: int) -> None:
+        """The doors open; at midnight first what a new day brings."""
+        day, of_day = divmod(number, int(DAY // self.timetable.window))
+        if of_day == 0:
+            self._midnight(day)
+        self.journey.open_window(number, self._needs(number))
 
     def _midnight(self, day: int) -> None:
         """00:00: census of the night, rules of the day, held slots that come near; on Mondays the perceived waits."""
@@ -325,7 +370,7 @@ class Model:
         """Needs that arise in one window, of all replications."""
         per_chunk = int(CHUNK * DAY // self.timetable.window)
         chunk, place = divmod(number, per_chunk)
-        if place == 0:
+        if not self.chunk or place == 0:
             self._draw_chunk(chunk, per_chunk)
         return self.chunk[place]
 
@@ -369,7 +414,7 @@ class Model:
 
     def _elsewhere(self, stay: Stay) -> None:
         """A planned patient who has waited long enough goes to another hospital with a free bed, or leaves the area."""
-        course, now = stay.course, self.env.now
+        course, now = stay.course, self.clock.now
         facility = self.network.wards[stay.pool.number].facility
         self._count_leaver(course.world, now, facility, stay.entry)
         pools = self.hospitals[course.world].pools
@@ -482,3 +527,15 @@ class Model:
             self.network, demand.timetable, self.care, self.choice, self.capacities[world], demand,
             self.expected_needs[world], world,
         ).table()  # fmt: skip
+
+
+@contextmanager
+def _nothing_collected() -> Iterator[None]:
+    """Stays leave no cycles behind: nothing to look for among millions of events."""
+    was_collecting = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_collecting:
+            gc.enable()

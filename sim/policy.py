@@ -726,6 +726,27 @@ class Policy(_DatedRules):  # type: ignore[misc]
         """The days on which the rules may differ from the day before, in order; on a ramp every day of it."""
         return sorted({day for _, _, dated in self.pulled() for day in dated.changes()})
 
+    def departs(self, other: Policy, start: date) -> dict[str, date]:
+        """Levers whose values differ from those of another policy on some day from `start` on; the first such day."""
+        found = {}
+        for group, name, *both in self._unlike(other):
+            neutral = GROUPS[group].model_fields[name].default
+            later = {day for dated in both if dated for day in dated.changes() if day > start}
+            for day in sorted({start, *later}):
+                mine, theirs = (_in_force(dated, day, neutral) for dated in both)
+                if mine != theirs:
+                    found[f"{group}.{name}"] = day
+                    break
+        return found
+
+    def _unlike(self, other: Policy) -> Iterator[tuple[str, str, Dated[Any] | None, Dated[Any] | None]]:
+        """Levers of which two policies do not say the same."""
+        for group in GROUPS:
+            for name in GROUPS[group].model_fields:
+                mine, theirs = (getattr(getattr(policy, group), name) for policy in (self, other))
+                if mine != theirs:
+                    yield group, name, mine, theirs
+
     def asked(self, lever: str, day: date) -> Any:
         """The value of one lever on a day, for people: `NotInForce` before its first date, never a silent neutral."""
         names = [info.name for info in levers()]
@@ -756,6 +777,11 @@ class Policy(_DatedRules):  # type: ignore[misc]
 
 
 _NONE: dict[str, Closed] = dict(Policy())
+
+
+def _in_force(dated: Dated[Any] | None, day: date, neutral: Any) -> Any:
+    value = dated.on(day) if dated else None
+    return neutral if value is None else value
 
 
 def _amended(dated: Dated[Any] | None, change: Dated[Any] | None) -> Dated[Any] | None:

@@ -74,6 +74,8 @@ class Tally:
         size = int(np.prod(self.shape))
         self.rows = np.zeros(size, dtype=[(m, self.whole) for m in measures])
         self.counts = {m: self.rows[m] for m in measures}
+        self.past: Tally | None = None
+        """What was counted before, to which these counts come on top."""
 
     def index(self, *coordinates: Any) -> NDArray[np.int64]:
         """Flat index of each event; a coordinate is an array or a number."""
@@ -100,14 +102,22 @@ class Tally:
 
     def of_world(self, world: int, names: dict[str, Any]) -> pd.DataFrame:
         """Non-empty rows of one replication (the first dimension); `names`: labels of a dimension's numbers."""
-        per_world = int(np.prod(self.shape[1:]))
-        part = {m: c[world * per_world : (world + 1) * per_world] for m, c in self.counts.items()}
+        part = self._part(world)
         filled = np.flatnonzero(np.any(np.array(list(part.values())) != 0, axis=0))
         coordinates = np.unravel_index(filled, self.shape[1:])
         columns: dict[str, Any] = {}
         for name, numbers in zip(list(self.dimensions)[1:], coordinates, strict=True):
             columns[name] = np.asarray(names[name])[numbers] if name in names else numbers
         return pd.DataFrame(columns | {m: c[filled].astype(np.int64) for m, c in part.items()})
+
+    def _part(self, world: int) -> dict[str, NDArray[Any]]:
+        """The counts of one replication, with those of the past."""
+        per_world = int(np.prod(self.shape[1:]))
+        here = {m: c[world * per_world : (world + 1) * per_world] for m, c in self.counts.items()}
+        if self.past is None:
+            return here
+        before = self.past._part(world)
+        return {m: c + before[m] for m, c in here.items()}
 
 
 class Histogram(Tally):
@@ -205,6 +215,19 @@ class Ledger:
         self.backlog = Tally(["waiting"], world=w, month=m, facility=f, resource=2)
         tables: dict[str, list[dict[str, NDArray[Any]]]] = {"visits": [], "stays": [], "referrals": []}
         self.rows = tables if keep_rows else None
+
+    def continued(self) -> Ledger:
+        """An empty ledger on top of this one, whose counts and rows it takes for its past; they must not change then.
+
+        The past takes no room twice, and the new one only where something is counted.
+        """
+        new = Ledger(self.network, self.timetable, self.worlds, self.conditions, self.rows is not None)
+        for name, tally in vars(new).items():
+            if isinstance(tally, Tally):
+                tally.past = getattr(self, name)
+        if self.rows is not None:
+            new.rows = {table: list(parts) for table, parts in self.rows.items()}
+        return new
 
     def _sizeable(self) -> int:
         """Facilities whose waiting rooms get a histogram: centres and hospitals (stations and clinics do without)."""

@@ -81,6 +81,11 @@ class Offer(NamedTuple):
     """Share of doctors, and with them of slots, who work elsewhere; (W,)."""
 
 
+def columns(days_ahead: NDArray[np.int64]) -> int:
+    """Half-days whose books are open at the same time, for booking horizons in days."""
+    return 2 * (int(days_ahead.max(initial=1)) + 2)
+
+
 class SlotBook:
     """The appointment books of all bookable clinics of all replications (rows), by half-day (columns)."""
 
@@ -106,7 +111,7 @@ class SlotBook:
         self.world = self.bookable // points
         self.pattern = point_pattern[self.bookable % points]
         self.quota_applies = quota_applies[self.bookable % points]
-        self.columns = 2 * (int(days_ahead.max(initial=1)) + 2)
+        self.columns = columns(days_ahead)
         self.first = 0
         """Half-day of the first column."""
         self.slots = np.zeros((len(self.bookable), self.columns), dtype=SLOT)

@@ -8,6 +8,9 @@ blocked, and the patient leaves at the earlier of a step-down bed and the end of
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import deepcopy
+from heapq import heappop
+from itertools import count
 from math import inf
 from typing import Any, NamedTuple
 
@@ -22,6 +25,27 @@ RELEASES, REQUESTS, OPENINGS = EventPriority(0), EventPriority(1), EventPriority
 
 ASKS, WAITS, ACUTE, BLOCKED, RECOVERS = range(5)
 REFERRED_RANK = 2
+
+
+class Clock(simpy.Environment):
+    """SimPy's clock and queue for events that come up again and again: each acts when its date comes.
+
+    A copy goes on by itself: whatever is in the queue is copied with it.
+    """
+
+    def run_until(self, minute: float) -> None:
+        """Let everything act whose date is before this minute."""
+        queue = self._queue
+        while queue and queue[0][0] < minute:
+            self._now, _, _, event = heappop(queue)
+            event.act(self._now)  # type: ignore[attr-defined]
+        self._now = minute
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Clock:
+        clock = memo[id(self)] = Clock(self._now)
+        clock._queue = deepcopy(self._queue, memo)
+        clock._eid = count(next(self._eid))
+        return clock
 
 
 class Course(NamedTuple):
@@ -43,11 +67,14 @@ class Course(NamedTuple):
     patience: float
     """Minutes the patient waits for a planned bed; emergencies wait as long as it takes."""
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> Course:
+        return self  # nothing in it can change
+
 
 class Hospital:
     """The bed pools of one replication, and what stays ask of the world around them."""
 
-    def __init__(self, env: simpy.Environment, pools: list[BedPool], discharge_hours: tuple[int, int]) -> None:
+    def __init__(self, env: Clock, pools: list[BedPool], discharge_hours: tuple[int, int]) -> None:
         self.env = env
         self.pools = pools
         self.first_minute, self.last_minute = (hour * 60.0 for hour in discharge_hours)
@@ -84,12 +111,12 @@ class Hospital:
 class Release(simpy.Event):
     """The hour at which a bed held since now is released, if it is still empty."""
 
-    def __init__(self, env: simpy.Environment, pool: BedPool) -> None:
-        self.env, self.pool, self.since = env, pool, env.now
-        self._ok, self._value = True, None
-        self.callbacks = [Release.act]
+    __slots__ = ("pool", "since")
 
-    def act(self) -> None:
+    def __init__(self, env: Clock, pool: BedPool) -> None:
+        self.pool, self.since = pool, env.now
+
+    def act(self, now: float) -> None:
         """The hour has come."""
         if self.pool.release_held(self.since):
             self.pool.serve()
@@ -100,13 +127,12 @@ class Stay(simpy.Event):
 
     # an attribute first set long after `__init__` would turn each stay into a dictionary, slow and large; slots do not
     __slots__ = (
-        "_ok", "_value", "admitted", "bed", "blocked_from", "callbacks", "came_from", "course", "due", "entry", "env",
-        "first_admitted", "home_at", "hoped_for", "hospital", "phase", "pool", "rank", "requested",
+        "admitted", "bed", "blocked_from", "came_from", "course", "due", "entry", "env", "first_admitted", "home_at",
+        "hoped_for", "hospital", "phase", "pool", "rank", "requested",
     )  # fmt: skip
 
     def __init__(self, hospital: Hospital, course: Course, ward: int, entry: int, rank: int, when: float) -> None:
         self.env = hospital.env
-        self._ok, self._value = True, None
         self.hospital, self.course = hospital, course
         self.pool = hospital.pools[ward]
         self.entry, self.rank = entry, rank
@@ -114,7 +140,6 @@ class Stay(simpy.Event):
         self.requested = when
         self.hoped_for: BedPool | None = None
         self.came_from = -1
-        self.callbacks = ACTS
         self._at(when, REQUESTS, self.env.now)
 
     def _at(self, minute: float, priority: EventPriority, now: float) -> None:
@@ -123,10 +148,9 @@ class Stay(simpy.Event):
         self.due = now + delay  # as SimPy will reckon it: it may miss `minute` by a rounding error
         self.env.schedule(self, priority, delay)
 
-    def act(self) -> None:
+    def act(self, now: float) -> None:
         """The date has come."""
-        self.callbacks = ACTS  # SimPy takes them away when an event comes up; this one comes up again
-        now, phase = self.env.now, self.phase
+        phase = self.phase
         if now < self.due:
             return
         self.due = inf
@@ -223,7 +247,3 @@ class Stay(simpy.Event):
             c.world, c.key, c.person, c.condition, self.pool.number, self.entry, self.came_from,
             self.requested, self.admitted, now, self.first_admitted, to_step_down,
         ))  # fmt: skip
-
-
-ACTS: list[Callable[[Any], None]] = [Stay.act]
-"""What SimPy calls when a stay's date comes; one list for all stays."""

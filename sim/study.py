@@ -22,10 +22,10 @@ from typing import Any
 
 import pandas as pd
 
-from sim import execution, kernels, model
+from sim import execution, kernels, past
 from sim.citation import citations, drawn_values
 from sim.compose import Config
-from sim.execution import Progress, Simulate, Task
+from sim.execution import Engine, Progress, Task
 from sim.model import Case
 from sim.readers import reader
 from sim.results import Results, Tasks, provenance, write_file, write_frame, write_yaml
@@ -46,18 +46,21 @@ FAILED = "failed.txt"
 REHEARSAL = timedelta(days=7)
 """Enough for nearly every kernel to be called."""
 
+ENGINE = Engine(past.simulate, past.together, past.days)
+"""Scenarios that differ in their policy alone share what they can."""
+
 
 class InUse(Failure):
     """Another study is running in the folder."""
 
 
-def run(config: Config, progress: Progress | None = None, simulate: Simulate = model.simulate) -> Results:
+def run(config: Config, progress: Progress | None = None, engine: Engine = ENGINE) -> Results:
     """Run a study and write its folder; tasks that are finished there already are not done again."""
     began = time.monotonic()
     study = cases(config)
     folder = open_folder(Path(config.output or Path("outputs") / config.study.name))
     with _alone_in(folder):
-        tasks = _finish(folder, config, study, simulate, progress)
+        tasks = _finish(folder, config, study, engine, progress)
         _write_what_was_compared(folder, config, study, tasks)
         origin = provenance(config, study, shlex.join(sys.argv), time.monotonic() - began)
         write_file(folder / "provenance.json", dumps(origin, indent=1, ensure_ascii=False) + "\n")
@@ -65,18 +68,18 @@ def run(config: Config, progress: Progress | None = None, simulate: Simulate = m
 
 
 def _finish(
-    folder: Path, config: Config, study: Mapping[str, Case], simulate: Simulate, progress: Progress | None
+    folder: Path, config: Config, study: Mapping[str, Case], engine: Engine, progress: Progress | None
 ) -> list[Task]:
     (folder / FAILED).unlink(missing_ok=True)
 
     def prepare() -> None:
-        if simulate is model.simulate and kernels.is_compiled() and not kernels.is_prepared():
+        if engine is ENGINE and kernels.is_compiled() and not kernels.is_prepared():
             first = next(iter(study.values()))
-            execution.rehearse(replace(first, to=min(first.to, first.warmup_from + REHEARSAL)), simulate)
+            execution.rehearse(replace(first, to=min(first.to, first.warmup_from + REHEARSAL)), engine.simulate)
 
     try:
         store = Tasks(folder / "tasks")
-        return execution.run(study, config.replications, config.execution, store, simulate, progress, prepare)
+        return execution.run(study, config.replications, config.execution, store, engine, progress, prepare)
     except execution.Failed as failed:
         write_file(folder / FAILED, failed.details())
         raise

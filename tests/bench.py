@@ -20,7 +20,8 @@ import pandas as pd
 
 import idiomatic
 import sim
-from sim.model import Case, simulate
+from sim.model import Case
+from sim.past import simulate
 from sim.study import cases
 
 
@@ -47,7 +48,7 @@ def main() -> None:
     choice = _arguments()
     case = _case(choice.study, choice.days)
     pack = choice.pack or sim.load(choice.study).execution.pack
-    simulate(_shorter(case, 7), [0], None)  # compile kernels and fill caches outside the measurement
+    _run(_shorter(case, 7), 1)  # compile kernels and fill caches outside the measurement
     rounds = [(measure(case, 1), measure(case, pack)) for _ in range(choice.rounds)]
     singles, packs = [one for one, _ in rounds], [many for _, many in rounds]
     _tell("ratio to idiomatic SimPy", packs, lambda run: run.patient / run.visit)
@@ -65,12 +66,17 @@ def measure(case: Case, worlds: int) -> Measured:
     """CPU time of so many replications together, with the measuring rod before and after."""
     before = idiomatic.run()[1]
     began = time.process_time()
-    tables = simulate(case, list(range(worlds)), None)
+    tables = _run(case, worlds)
     seconds = time.process_time() - began
     after = idiomatic.run()[1]
-    visits = sum(_visits(of["visits_daily"]) for of in tables.values())
+    visits = sum(_visits(of["visits_daily"]) for of in tables)
     patient, visit = ((getattr(before, unit) + getattr(after, unit)) / 2 for unit in ("per_patient", "per_visit"))
     return Measured(worlds, seconds, visits, patient, visit)
+
+
+def _run(case: Case, worlds: int) -> list[dict[str, pd.DataFrame]]:
+    """The tables of so many replications together."""
+    return [tables for _, _, tables in simulate({"": case}, list(range(worlds)))]
 
 
 def _visits(daily: pd.DataFrame) -> int:
@@ -122,7 +128,7 @@ def _line(one: Measured, many: Measured, start: float) -> tuple[float, float]:
 
 def _seconds(case: Case, worlds: int) -> float:
     began = time.process_time()
-    simulate(case, list(range(worlds)), None)
+    _run(case, worlds)
     return time.process_time() - began
 
 

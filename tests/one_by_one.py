@@ -3,7 +3,7 @@
 One SimPy process for each episode, a priority queue at each service point, appointment books that settle in rounds:
 slow, and short enough to be read; begin with `Town.patient`. The place, the needs, the rules of the day, the beds and
 all decisions are the model's own; waiting rooms, appointment books and the way of a patient through them are told anew,
-one event after the other. On any town the visits and stays are those of `sim.model.simulate`, to the last bit
+one event after the other. On any town the visits and stays are those of `sim.past.simulate`, to the last bit
 (test_one_by_one.py).
 
 Two rules are not physics but part of the model: requests of a half-day are answered at its end (R5), and within a

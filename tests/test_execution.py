@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
@@ -14,10 +14,10 @@ import pandas as pd
 import pytest
 
 from sim.compose import ExecutionSpec
-from sim.execution import LIVES, Failed, Progress, Simulate, Task, rehearse, run
+from sim.execution import LIVES, Engine, Failed, Progress, Simulate, Task, rehearse, run
 from sim.results import Tasks, task_keys
 
-Tables = dict[int, dict[str, pd.DataFrame]]
+Done = Iterator[tuple[str, int, dict[str, pd.DataFrame]]]
 Tick = Callable[[int], None]
 
 
@@ -30,6 +30,9 @@ class Case:
     """A file by which replication 1 of this case counts its attempts, where it makes trouble."""
     warmup_from: date = date(2024, 1, 1)
     to: date = date(2024, 1, 10)
+
+
+Cases = Mapping[str, Case]
 
 
 class Heard(Progress):
@@ -53,12 +56,18 @@ class Heard(Progress):
         self.ended = True
 
 
-def simulate(case: Case, replications: list[int], tick: Tick | None = None) -> Tables:
+def simulate(cases: Cases, replications: list[int], tick: Tick | None = None) -> Done:
     """Visits that depend on the case and the replication alone."""
-    for _ in range(10):
-        if tick:
-            tick(len(replications))
-    return {r: {"visits": pd.DataFrame({"visits": [1000 * case.beds + r]})} for r in replications}
+    for name, case in cases.items():
+        for _ in range(10):
+            if tick:
+                tick(len(replications))
+        yield from ((name, r, {"visits": pd.DataFrame({"visits": [1000 * case.beds + r]})}) for r in replications)
+
+
+def troubled(cases: Cases, replications: list[int]) -> Case | None:
+    """The case that makes trouble, if replication 1 is among those asked for."""
+    return next((case for case in cases.values() if case.trouble and 1 in replications), None)
 
 
 def _attempts(case: Case) -> int:
@@ -68,48 +77,70 @@ def _attempts(case: Case) -> int:
     return Path(case.trouble).stat().st_size
 
 
-def fails_in_replication_1(case: Case, replications: list[int], tick: Tick | None = None) -> Tables:
+def fails_in_replication_1(cases: Cases, replications: list[int], tick: Tick | None = None) -> Done:
     """Fails whenever replication 1 is among those asked for."""
-    if case.trouble and 1 in replications:
+    if troubled(cases, replications):
         raise ZeroDivisionError("no doctors")
-    return simulate(case, replications, tick)
+    return simulate(cases, replications, tick)
 
 
-def dies_in_replication_1(case: Case, replications: list[int], tick: Tick | None = None) -> Tables:
+def dies_in_replication_1(cases: Cases, replications: list[int], tick: Tick | None = None) -> Done:
     """Takes its worker down whenever replication 1 is among those asked for."""
-    if case.trouble and 1 in replications:
+    if case := troubled(cases, replications):
         _attempts(case)
         os.kill(os.getpid(), signal.SIGKILL)
-    return simulate(case, replications, tick)
+    return simulate(cases, replications, tick)
 
 
-def dies_once(case: Case, replications: list[int], tick: Tick | None = None) -> Tables:
+def dies_once(cases: Cases, replications: list[int], tick: Tick | None = None) -> Done:
     """Takes its worker down the first time that replication 1 is asked for."""
-    if case.trouble and 1 in replications and _attempts(case) == 1:
+    if (case := troubled(cases, replications)) and _attempts(case) == 1:
         os.kill(os.getpid(), signal.SIGKILL)
-    return simulate(case, replications, tick)
+    return simulate(cases, replications, tick)
 
 
-def interrupted(case: Case, replications: list[int], tick: Tick | None = None) -> Tables:
+def interrupted(cases: Cases, replications: list[int], tick: Tick | None = None) -> Done:
     """The user presses Ctrl-C when replication 2 begins."""
     if 2 in replications:
         raise KeyboardInterrupt
-    return simulate(case, replications, tick)
+    return simulate(cases, replications, tick)
 
 
-def never(case: Case, replications: list[int], tick: Tick | None = None) -> Tables:
+def never(cases: Cases, replications: list[int], tick: Tick | None = None) -> Done:
     """Must not be asked."""
-    raise AssertionError(f"{replications} of {case} are simulated again")
+    raise AssertionError(f"{replications} of {cases} are simulated again")
 
 
 CASES = {"now": Case(beds=1), "plan": Case(beds=2)}
+
+
+def together(cases: Cases) -> list[list[str]]:
+    """All of them, in one group."""
+    return [list(cases)]
+
+
+def shared_days(cases: Cases, replications: list[int]) -> int:
+    """Four of ten days are common to all cases."""
+    return len(replications) * (4 + 6 * len(cases))
+
+
+def in_one_go(cases: Cases, replications: list[int], tick: Tick | None = None) -> Done:
+    """Common days first, then each case; one that makes trouble in replication 1 fails after the others."""
+    assert tick
+    tick(4 * len(replications))
+    for name, case in sorted(cases.items(), key=lambda item: bool(item[1].trouble)):
+        tick(6 * len(replications))
+        if case is troubled(cases, replications):
+            raise ZeroDivisionError("no doctors")
+        yield from simulate({name: case}, replications)
 
 
 def go(folder: Path, simulate: Simulate = simulate, cases: Any = None, **how: Any) -> tuple[list[Task], Heard]:
     """Run four replications of each case in a folder."""
     heard = Heard()
     spec = ExecutionSpec(workers=how.get("workers", 1), pack=how.get("pack", 2))
-    return run(cases or CASES, how.get("replications", 4), spec, Tasks(folder / "tasks"), simulate, heard), heard
+    engine = Engine(simulate, *((together, shared_days) if how.get("shared") else ()))
+    return run(cases or CASES, how.get("replications", 4), spec, Tasks(folder / "tasks"), engine, heard), heard
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -204,12 +235,45 @@ def test_an_interruption_keeps_what_is_finished(tmp_path: Path) -> None:
     assert not list(tmp_path.glob(".*"))
 
 
+# ------------------------------------------------------------------------------------------------------- a shared past
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_scenarios_that_go_together_share_days_and_change_nothing(tmp_path: Path, workers: int) -> None:
+    go(tmp_path / "apart")
+    _, heard = go(tmp_path / "shared", in_one_go, shared=True, workers=workers)
+    assert contents(tmp_path / "apart") == contents(tmp_path / "shared")
+    assert heard.days == heard.done == 4 * (4 + 2 * 6)
+    assert sorted(heard.lines) == [f"now, plan, replications {pair}: done." for pair in ("0-1", "2-3")]
+
+
+def test_only_what_is_unfinished_goes_together(tmp_path: Path) -> None:
+    go(tmp_path, cases={"now": CASES["now"]}, replications=3)
+    _, heard = go(tmp_path, in_one_go, shared=True, pack=4)
+    assert heard.lines[0] == "3 of 8 tasks are finished already."
+    assert set(heard.lines[1:]) == {"plan, replications 0-2: done.", "now, plan, replication 3: done."}
+    assert heard.days == heard.done == 3 * 10 + 16
+
+
+def test_scenarios_that_go_together_fail_alone(tmp_path: Path) -> None:
+    """What one pack has finished before it failed is kept, what is left is tried task by task."""
+    cases = {**CASES, "plan": replace(CASES["plan"], trouble=str(tmp_path / "attempts"))}
+    with pytest.raises(Failed) as caught:
+        go(tmp_path, in_one_go, cases, shared=True, pack=4)
+    assert [str(task) for task in caught.value.failures] == ["plan, replication 1"]
+    _, heard = go(tmp_path, in_one_go, shared=True, replications=1)
+    assert heard.lines[0] == "1 of 2 tasks are finished already."  # the case without trouble is another one
+    finished = [Tasks(tmp_path / "tasks").is_finished(key) for case in cases.values() for key in task_keys(case, 4)]
+    assert finished.count(True) == 7
+
+
 # ------------------------------------------------------------------------------------------------------------ rehearsal
 
 
-def rehearsed(case: Case, replications: list[int], tick: Tick | None = None) -> Tables:
+def rehearsed(cases: Cases, replications: list[int], tick: Tick | None = None) -> Done:
     """Leaves a trace of the process that ran it, then fails."""
     assert (replications, tick) == ([0], None)
+    (case,) = cases.values()
     Path(case.trouble).write_text(str(os.getpid()), "utf-8")
     raise ZeroDivisionError
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 import towns
 from one_by_one import simulate_one_by_one
 from sim.citation import Figure
-from sim.model import Case, simulate
+from sim.model import Case
 from towns import PLAN, clinic, facility, said, ward
 
 VISIT = ["episode", "facility", "point", "kind", "cls", "entry", "time", "begin", "end", "left"]
@@ -22,7 +22,7 @@ VISIT = ["episode", "facility", "point", "kind", "cls", "entry", "time", "begin"
 
 def assert_same(case: Case, replication: int = 0) -> pd.DataFrame:
     """Both engines tell of the same visits and stays; returns the visits."""
-    at_once, one_by_one = simulate(case, [replication])[replication], simulate_one_by_one(case, replication)
+    at_once, one_by_one = towns.run(case, [replication])[replication], simulate_one_by_one(case, replication)
     for table, columns in (("visits", VISIT), ("stays", list(at_once["stays"]))):
         wanted, told = (sorted_rows(rows[table], columns) for rows in (at_once, one_by_one))
         pd.testing.assert_frame_equal(told, wanted, check_exact=True, check_dtype=False, obj=table)

@@ -212,3 +212,54 @@ def test_one_letter_typos_in_lever_names_are_refused_with_the_right_name() -> No
         for place in range(len(name)):
             typo = name[:place] + name[place + 1 :]
             assert told(f"{group}: {{{typo}: {{}}}}")[0].endswith(f"Did you mean {name}?")
+
+
+# -------------------------------------------------------------------------------------------------------------- parting
+
+START = date(2024, 1, 5)
+
+
+def adherence(values: str) -> Policy:
+    """A policy of one lever, `date: value` on each line."""
+    lines = (line.split(": ") for line in values.split("; "))
+    says = "unit: share of residents, source: {document: plan, clause: '1'}"
+    cited = (f"    {day}: {{value: {value}, {says}}}" for day, value in lines)
+    return policy("\n".join(["first_contact:", "  adherence:", *cited]))
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "day"),
+    [
+        ("2024-01-01: 0.1", "2024-01-01: 0.1; 2024-02-01: 0.2", date(2024, 2, 1)),
+        ("2024-03-01: 0.1", "2024-02-01: 0.1", date(2024, 2, 1)),
+        ("2024-01-01: 0.1", "2024-01-02: 0.2", START),  # before the run as well
+        ("2024-01-01: 0.1; 2024-01-05: 0.3", "2024-01-02: 0.3", None),  # alike again when it begins
+        ("2024-01-01: 0.1", "2024-01-01: 0.1; 2024-02-01: 0.1", None),  # the same said again
+        ("2024-02-01: 0", "2024-03-01: 0.0", None),  # neutral in so many words
+        ("2024-02-01: 0; 2024-02-09: 0.1", "2024-03-01: 0.1", date(2024, 2, 9)),
+    ],
+)
+def test_policies_depart_on_the_first_day_on_which_a_value_differs(one: str, other: str, day: date | None) -> None:
+    expected = {} if day is None else {"first_contact.adherence": day}
+    assert adherence(one).departs(adherence(other), START) == expected
+    assert adherence(other).departs(adherence(one), START) == expected
+
+
+def test_a_ramp_departs_on_the_first_day_on_which_it_has_moved() -> None:
+    flat = adherence("2024-01-01: 0.1")
+    assert flat.departs(policy(PLAN), date(2023, 12, 1)) == {
+        "first_contact.adherence": date(2024, 1, 2),
+        "slot_quota.held_for_referral": date(2024, 6, 30),
+    }
+
+
+def test_every_lever_can_depart() -> None:
+    """What `departs` says and what the rules of a day say is the same, lever by lever."""
+    for info in levers():
+        group, name = info.name.split(".")
+        value = {"yes or no": "true", "days": "3"}.get(info.unit, "0.3")
+        unit = f"unit: {info.unit}, source: {{document: plan, clause: '1'}}"
+        pulled = policy(f"{group}:\n  {name}:\n    2024-02-02: {{value: {value}, {unit}}}")
+        assert pulled.departs(Policy(), START) == {info.name: date(2024, 2, 2)}
+        assert pulled.on(date(2024, 2, 1)) == Policy().on(date(2024, 2, 1))
+        assert pulled.on(date(2024, 2, 2)) != Policy().on(date(2024, 2, 2))

@@ -9,11 +9,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-import simpy
 
 from sim.beds import EMERGENCY, OTHER, REFERRED, STEP_DOWN, BedPool
 from sim.records import LEG
-from sim.stays import Course, Hospital, Stay
+from sim.stays import Clock, Course, Hospital, Stay
 
 HOUR, DAY = 60.0, 1440.0
 
@@ -29,7 +28,7 @@ class House:
     left: list[int] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.env = simpy.Environment()
+        self.env = Clock()
         self.hospital = Hospital(self.env, [BedPool(n, b) for n, b in enumerate(self.beds)], self.hours)
         self.hospital.goes_down = lambda course: self.down
         self.hospital.downstream = lambda course, ward: [w for w in self.downstream if w < len(self.beds) and w != ward]
@@ -58,7 +57,7 @@ class House:
 
     def run(self, until: float = 1e7) -> dict[int, list[Any]]:
         """Legs of each patient in order."""
-        self.env.run(until=until)
+        self.env.run_until(until)
         legs: dict[int, list[Any]] = {}
         for leg in np.array(self.hospital.legs, dtype=LEG).view(np.recarray):
             legs.setdefault(leg.key, []).append(leg)
@@ -216,14 +215,11 @@ def test_bed_days_add_up_and_nobody_is_ever_in_two_beds(seed: int) -> None:
         entry = [EMERGENCY, REFERRED, OTHER][luck.integers(3)]
         house.ask(key, minute, minutes, acute, np.inf if entry == EMERGENCY else luck.exponential(2 * DAY), entry)
     end = when[-1] + 200 * DAY
-    area = [0.0]
-    house.env.process(_census(house, area, end))
+    area = _bed_minutes(house, end)
     legs = house.run(end + 1)
     assert len(legs) + len(house.left) == 150
     assert house.left
-    assert area[0] == pytest.approx(
-        sum(leg.discharged - leg.admitted for each in legs.values() for leg in each), rel=0.02
-    )
+    assert area == pytest.approx(sum(leg.discharged - leg.admitted for each in legs.values() for leg in each), rel=0.02)
     for each in legs.values():
         assert [leg.to_step_down for leg in each] == [True] * (len(each) - 1) + [False]
         assert all(a.discharged == b.admitted for a, b in pairwise(each))
@@ -235,8 +231,10 @@ def test_bed_days_add_up_and_nobody_is_ever_in_two_beds(seed: int) -> None:
         assert (pool.occupied, pool.waiting, pool.in_held) == (0, 0, 0)
 
 
-def _census(house: House, area: list[float], end: float):  # type: ignore[no-untyped-def]
+def _bed_minutes(house: House, end: float) -> float:
     """The number of occupied beds every half hour, times half an hour."""
+    area = 0.0
     while house.env.now < end:
-        area[0] += 30.0 * sum(pool.occupied for pool in house.hospital.pools)
-        yield house.env.timeout(30.0)
+        house.env.run_until(house.env.now + 30.0)
+        area += 30.0 * sum(pool.occupied for pool in house.hospital.pools)
+    return area

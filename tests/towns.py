@@ -15,8 +15,9 @@ from scipy.stats import t
 from sim.care import LEVELS, CareSpec
 from sim.choice import DOORS, KINDS, ChoiceSpec
 from sim.demand import DemandSpec
-from sim.model import Case, simulate
+from sim.model import Case
 from sim.network import NetworkSpec
+from sim.past import simulate
 from sim.policy import Policy, levers
 from sim.population import PopulationSpec
 from sim.referral import ReferralSpec
@@ -430,7 +431,7 @@ PLAN: Data = {
 def run(one: Case, replications: int | list[int] = 1) -> dict[int, dict[str, pd.DataFrame]]:
     """The tables of some replications."""
     numbers = list(range(replications)) if isinstance(replications, int) else replications
-    return simulate(one, numbers)
+    return {replication: tables for _, replication, tables in simulate({"": one}, numbers)}
 
 
 def assert_same(one: dict[str, pd.DataFrame], other: dict[str, pd.DataFrame]) -> None:
