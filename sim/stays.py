@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from copy import deepcopy
-from heapq import heappop
+from heapq import heappop, heappush
 from itertools import count
 from math import inf
 from typing import Any, NamedTuple
@@ -127,12 +127,11 @@ class Stay(simpy.Event):
 
     # an attribute first set long after `__init__` would turn each stay into a dictionary, slow and large; slots do not
     __slots__ = (
-        "admitted", "bed", "blocked_from", "came_from", "course", "due", "entry", "env", "first_admitted", "home_at",
+        "admitted", "bed", "blocked_from", "came_from", "course", "due", "entry", "first_admitted", "home_at",
         "hoped_for", "hospital", "phase", "pool", "rank", "requested",
     )  # fmt: skip
 
     def __init__(self, hospital: Hospital, course: Course, ward: int, entry: int, rank: int, when: float) -> None:
-        self.env = hospital.env
         self.hospital, self.course = hospital, course
         self.pool = hospital.pools[ward]
         self.entry, self.rank = entry, rank
@@ -140,13 +139,13 @@ class Stay(simpy.Event):
         self.requested = when
         self.hoped_for: BedPool | None = None
         self.came_from = -1
-        self._at(when, REQUESTS, self.env.now)
+        self._at(when, REQUESTS, hospital.env._now)
 
     def _at(self, minute: float, priority: EventPriority, now: float) -> None:
         """Act next at this minute; an older date still in the queue is then stale and passes without effect."""
-        delay = minute - now if minute > now else 0.0
-        self.due = now + delay  # as SimPy will reckon it: it may miss `minute` by a rounding error
-        self.env.schedule(self, priority, delay)
+        env = self.hospital.env
+        self.due = due = now + (minute - now) if minute > now else now
+        heappush(env._queue, (due, priority, next(env._eid), self))  # what `env.schedule` does, in half the time
 
     def act(self, now: float) -> None:
         """The date has come."""
@@ -180,15 +179,16 @@ class Stay(simpy.Event):
     def bed_granted(self, pool: BedPool, bed: int) -> None:
         """A bed is free now: admission, or the step down for which this patient was waiting."""
         if self.phase >= ACUTE:
-            self._step_down(pool, bed, self.env.now)
+            self._step_down(pool, bed, self.hospital.env._now)
         else:
-            self._admit(bed, self.env.now)
+            self._admit(bed, self.hospital.env._now)
 
     def _admit(self, bed: int, now: float) -> None:
         self.pool.take(bed)
         self.bed, self.admitted, self.first_admitted = bed, now, now
-        self.home_at = home_at = self.hospital.discharge_at(now + self.course.minutes)
-        if (ready := now + self.course.acute) < home_at:
+        course = self.course
+        self.home_at = home_at = self.hospital.discharge_at(now + course.minutes)
+        if (ready := now + course.acute) < home_at:
             self.phase = ACUTE
             self._at(ready, RELEASES, now)
         else:
