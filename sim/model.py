@@ -376,6 +376,7 @@ class Model:
 
     def _draw_chunk(self, chunk: int, windows: int) -> None:
         parts = []
+        self.chunk = []  # the last one goes before the next one comes: both are large
         for w, demand in enumerate(self.demands):
             rows = demand.chunk(chunk, w, int(self.panel_first[w]))
             settle_truth(rows, self.care_tables.conditions)
