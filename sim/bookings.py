@@ -8,31 +8,26 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from sim import slots, streams
 from sim.choice import HOSPITAL_DOORS
-from sim.contacts import HELD_SLOT, OPEN_SLOT, OTHER, VISIT, Rows, in_order
+from sim.contacts import HELD_SLOT, OPEN_SLOT, OTHER, VISIT, Crowd, line_up, put
 from sim.doors import (
     ASKS,
     HOME,
     LATER,
     OUTSIDE,
     Place,
-    Told,
     Town,
     channel_of,
     choose,
     give_up,
-    tell,
     tries_again,
     untried,
     walk,
 )
 from sim.kernels import kernel
 from sim.network import LAYERS
-from sim.records import LAPSED, MOST_DAYS, Counts, month_of
+from sim.records import LAPSED, MOST_DAYS, Counts, month_of, tell_referral
 from sim.streams import Purpose
 from sim.timetable import day_at, half_day_at
 
@@ -41,32 +36,40 @@ EARLY, SPREAD = 20.0, 30.0
 """Patients come from 20 minutes before their appointment to 10 minutes after it."""
 
 
-def in_turn(rows: Rows, priority: NDArray[np.bool_]) -> Rows:
-    """The same rows in the order of settlement; `priority`: whether classes count, per replication."""
-    rank = np.where(priority[rows["world"]], rows["cls"], OTHER).astype(np.int64)
-    return in_order(rows, rank, OTHER + 1)
-
-
 @kernel
-def settle(town: Town, rows: Rows, first: int, now: float, piles: Any, told: Told) -> None:
-    """One round: answer requests in their order; those refused who ask at another door are told to by the pile ASKS.
+def settle(town: Town, crowd: Crowd, first: int, now: float) -> None:
+    """Round after round, until nobody asks: requests are answered in turn, and those refused may ask at another door.
 
     `first`: the first half-day that can be booked, which begins `now`.
     """
-    for i in range(len(rows)):
-        who = rows[i]
-        world, clinic = town.people.worlds[int(who["world"])], town.service[int(who["point"])]["clinic"]
-        earliest = max(first, half_day_at(who["wanted"]))
-        latest = min(first + 2 * world["days_ahead"], earliest + world["patience_half_days"])
-        entitled = _is_entitled(town.place, who)
-        half_day, how = slots.book(town.pages.slots, clinic, entitled, earliest, latest, first)
-        _write_request(town.counts, town.service, town.place.points, who, half_day, how, world["patience_days"])
-        if half_day < 0:
-            piles[i] = _refused(town, who, now, told)
-            continue
-        session = town.pages.slots[clinic, half_day - first]
-        hours = town.hours[town.pages.clinics[clinic]["pattern"], half_day]
-        piles[i] = _appointed(town.counts, town.place.points, who, session, hours, how, world["no_show"], told)
+    while crowd.heights[ASKS] > 0:
+        for n in range(_in_turn(crowd, town.people.worlds)):
+            put(crowd, _answer(town, crowd.rows[crowd.line[n]], first, now), crowd.line[n])
+
+
+@kernel
+def _in_turn(crowd: Crowd, worlds: Any) -> int:
+    """Line up those who ask, by class where classes count, minute of request and episode; returns how many."""
+    for n in range(crowd.heights[ASKS]):
+        who = crowd.rows[crowd.piles[ASKS, n]]
+        crowd.group[n] = int(who["cls"]) if worlds[int(who["world"])]["priority"] else OTHER
+    return line_up(crowd, ASKS, OTHER + 1)
+
+
+@kernel
+def _answer(town: Town, who: Any, first: int, now: float) -> int:
+    """An appointment within patience, or none."""
+    world, clinic = town.people.worlds[int(who["world"])], town.service[int(who["point"])]["clinic"]
+    earliest = max(first, half_day_at(who["wanted"]))
+    latest = min(first + 2 * world["days_ahead"], earliest + world["patience_half_days"])
+    entitled = _is_entitled(town.place, who)
+    half_day, how = slots.book(town.pages.slots, clinic, entitled, earliest, latest, first)
+    _write_request(town.counts, town.service, town.place.points, who, half_day, how, world["patience_days"])
+    if half_day < 0:
+        return _refused(town, who, now)
+    session = town.pages.slots[clinic, half_day - first]
+    hours = town.hours[town.pages.clinics[clinic]["pattern"], half_day]
+    return _appointed(town.counts, town.place.points, who, session, hours, how, world["no_show"])
 
 
 @kernel
@@ -101,9 +104,7 @@ def _write_request(
 
 
 @kernel
-def _appointed(
-    counts: Counts, points: Any, who: Any, session: Any, hours: Any, how: int, no_show: float, told: Told
-) -> int:
+def _appointed(counts: Counts, points: Any, who: Any, session: Any, hours: Any, how: int, no_show: float) -> int:
     """The minute of the appointment; some come a bit early or late, none after the last admission, some never."""
     minute = slots.appointment(session, hours)
     last = max(hours["closes"] - 1.0, minute)
@@ -115,22 +116,22 @@ def _appointed(
         return LATER
     facility = points[int(who["point"]) % len(points)]["facility"]
     counts.bookings[int(who["world"]), month_of(counts, minute), facility, int(who["cls"])]["no_shows"] += 1
-    _lose_referral(facility, who, told)
+    _lose_referral(counts, facility, who)
     return HOME
 
 
 @kernel
-def _lose_referral(facility: int, who: Any, told: Told) -> None:
+def _lose_referral(counts: Counts, facility: int, who: Any) -> None:
     """A referral that ends before the patient is seen: no place within patience, or the patient did not come."""
     if who["origin"] >= 0 and who["doors"] == 0:
-        tell(told, who, facility, channel_of(who), LAPSED)
+        tell_referral(counts, who, facility, channel_of(who), LAPSED)
 
 
 @kernel
-def _refused(town: Town, who: Any, now: float, told: Told) -> int:
+def _refused(town: Town, who: Any, now: float) -> int:
     """No appointment within patience: another door; the next hospital is asked in the same settlement."""
     points = town.place.points
-    _lose_referral(points[int(who["point"]) % len(points)]["facility"], who, told)
+    _lose_referral(town.counts, points[int(who["point"]) % len(points)]["facility"], who)
     if not tries_again(points, town.people.worlds, who):
         return _no_door_left(town, who, now)
     allowed = untried(town.place.facilities, who)

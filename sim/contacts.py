@@ -8,7 +8,7 @@ of array operations; nothing here is an object per patient.
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -86,64 +86,11 @@ def join(parts: list[Rows]) -> Rows:
     return np.concatenate([p.view(np.uint64) for p in parts]).view(CONTACT)
 
 
-def in_order(rows: Rows, group: NDArray[np.int64], groups: int) -> Rows:
-    """The same rows by group (from 0 to `groups` - 1), then time, then key."""
-    spans = 1 + 4 * len(rows) // groups
-    span, order, time = group * spans, np.empty(len(rows), dtype=np.int64), np.empty(len(rows))
-    _add_span(rows, spans, span)
-    _order(rows, span, np.zeros(groups * spans + 1, dtype=np.int64), order, time)
-    return take(rows, order)
-
-
-@kernel
-def _add_span(rows: Any, spans: int, span: Any) -> None:
-    """Add the span of time, of so many equal ones, in which each contact falls."""
-    first, last = np.inf, -np.inf
-    for i in range(len(rows)):
-        first, last = min(first, rows[i]["time"]), max(last, rows[i]["time"])
-    scale = spans / (last - first) if last > first else 0.0
-    for i in range(len(rows)):
-        span[i] += min(int((rows[i]["time"] - first) * scale), spans - 1)
-
-
-@kernel
-def _order(rows: Any, group: Any, edges: Any, order: Any, time: Any) -> None:
-    """Counting sort by group, then Shell's sort inside each: nothing need be allocated, and groups are short."""
-    for i in range(len(group)):
-        edges[group[i] + 1] += 1
-    for g in range(1, len(edges)):
-        edges[g] += edges[g - 1]
-    for i in range(len(group)):  # afterwards `edges[g]` is where the next group begins
-        place = edges[group[i]]
-        order[place], time[place] = i, rows[i]["time"]
-        edges[group[i]] += 1
-    first = 0
-    for g in range(len(edges) - 1):
-        _sort(rows, order, time, first, edges[g])
-        first = edges[g]
-
-
-@kernel
-def _sort(rows: Any, order: Any, time: Any, first: int, last: int) -> None:
-    """Put `order[first:last]`, and their times beside them, into the order of time and key (gaps of Ciura 2001)."""
-    for gap in (1750, 701, 301, 132, 57, 23, 10, 4, 1):
-        for i in range(first + gap, last):
-            who, when, j = order[i], time[i], i
-            while j >= first + gap and (
-                when < time[j - gap] or (when == time[j - gap] and rows[who]["key"] < rows[order[j - gap]]["key"])
-            ):
-                order[j], time[j] = order[j - gap], time[j - gap]
-                j -= gap
-            order[j], time[j] = who, when
-
-
-def deal(rows: Rows, pile: NDArray[np.int64], piles: int) -> list[Rows]:
-    """The rows of each pile, in their order; `pile`: the number of each row's. Those from `piles` on are left out."""
-    return deal_all([(rows, pile)], piles)
-
-
 def deal_all(parts: list[tuple[Rows, NDArray[np.int64]]], piles: int) -> list[Rows]:
-    """The same for rows in several parts, which need not be joined before."""
+    """The rows of each pile, in their order; `parts`: rows, with the number of each row's pile.
+
+    Those from `piles` on are left out.
+    """
     edges = np.zeros(piles + 1, dtype=np.int64)
     for _, pile in parts:
         _count(pile, edges)
@@ -170,33 +117,210 @@ def _deal(rows: Any, pile: Any, place: Any, dealt: Any) -> None:
             place[pile[i]] += 1
 
 
+# --------------------------------------------------------------------------------------------------------------- piles
+
+FINER = 4
+"""Spans of time per contact, in which a line is first put in order."""
+
+
+class Crowd(NamedTuple):
+    """Everybody who is due in a window. Rows stay where they are; their numbers go from pile to pile."""
+
+    rows: Rows
+    """With room for more, (room,)."""
+    piles: NDArray[np.int64]
+    """Numbers of the rows on each pile, in the order of coming, (piles, room)."""
+    heights: NDArray[np.int64]
+    """How many are on each pile, (piles,)."""
+    line: NDArray[np.int64]
+    """The rows of one pile, put in order, (room,)."""
+    group: NDArray[np.int64]
+    """Of each on a pile that is to be put in order, (room,)."""
+    edges: NDArray[np.int64]
+    """Where each group, and each span of time in it, begins in the line."""
+
+    @classmethod
+    def of(cls, room: int, piles: int, groups: int) -> Crowd:
+        """Nobody yet, and room for so many contacts, piles and groups."""
+        numbers = (np.empty(shape, dtype=np.int64) for shape in ((piles, room), room, room, FINER * room + groups + 1))
+        piled, line, group, edges = numbers
+        return cls(np.empty(room, dtype=CONTACT), piled, np.zeros(piles, dtype=np.int64), line, group, edges)
+
+    def pick_up(self, pile: int) -> Rows:
+        """The rows of a pile, which is then empty."""
+        height, self.heights[pile] = self.heights[pile], 0
+        return take(self.rows, self.piles[pile, :height])
+
+
+@kernel
+def put(crowd: Crowd, pile: int, number: int) -> None:
+    """Put a row on a pile; a number beyond the last pile's stands for none."""
+    if pile < len(crowd.heights):
+        crowd.piles[pile, crowd.heights[pile]] = number
+        crowd.heights[pile] += 1
+
+
+@kernel
+def line_up(crowd: Crowd, pile: int, groups: int) -> int:
+    """Pick up a pile: its rows are then in `crowd.line`, by group (below `groups`), time and key. Returns how many.
+
+    Counting sort by group and span of time, then Shell's sort of those few who share a span.
+    """
+    number, spans = crowd.heights[pile], 1 + FINER * crowd.heights[pile] // groups
+    crowd.heights[pile] = 0
+    _add_span(crowd, pile, number, spans)
+    edges, first = crowd.edges[: groups * spans + 1], 0
+    edges[:] = 0
+    for n in range(number):
+        edges[crowd.group[n] + 1] += 1
+    for g in range(1, len(edges)):
+        edges[g] += edges[g - 1]
+    for n in range(number):  # afterwards `edges[g]` is where the next group begins
+        crowd.line[edges[crowd.group[n]]] = crowd.piles[pile, n]
+        edges[crowd.group[n]] += 1
+    for g in range(len(edges) - 1):
+        if edges[g] - first > 1:
+            _sort(crowd.rows, crowd.line, first, edges[g])
+        first = edges[g]
+    return number
+
+
+@kernel
+def _add_span(crowd: Crowd, pile: int, number: int, spans: int) -> None:
+    """Divide each group by the span of time, of so many equal ones, in which its contacts fall."""
+    first, last = np.inf, -np.inf
+    for n in range(number):
+        time = crowd.rows[crowd.piles[pile, n]]["time"]
+        first, last = min(first, time), max(last, time)
+    scale = spans / (last - first) if last > first else 0.0
+    for n in range(number):
+        span = int((crowd.rows[crowd.piles[pile, n]]["time"] - first) * scale)
+        crowd.group[n] = crowd.group[n] * spans + min(span, spans - 1)
+
+
+@kernel
+def _sort(rows: Any, line: Any, first: int, last: int) -> None:
+    """Put `line[first:last]` into the order of time and key (gaps of Ciura 2001)."""
+    for gap in (1750, 701, 301, 132, 57, 23, 10, 4, 1):
+        for i in range(first + gap, last):
+            who, j = line[i], i
+            while j >= first + gap and _is_before(rows[who], rows[line[j - gap]]):
+                line[j] = line[j - gap]
+                j -= gap
+            line[j] = who
+
+
+@kernel
+def _is_before(who: Any, other: Any) -> bool:
+    """Whether one contact is due before another."""
+    return who["time"] < other["time"] or (who["time"] == other["time"] and who["key"] < other["key"])
+
+
+# --------------------------------------------------------------------------------------------------------------- diary
+
+NONE = -1
+
+PAGE = np.dtype([("first", "i8"), ("last", "i8"), ("leaves", "i8")])
+"""A page of the diary: its first and last leaf (NONE = it is empty), and how many there are."""
+
+
+class Leaves(NamedTuple):
+    """The diary as kernels write it: a leaf for each contact, bound into pages."""
+
+    rows: Rows
+    """What is written on each leaf."""
+    following: NDArray[np.int64]
+    """The next leaf of the same page, NONE = it is the last."""
+    pages: NDArray[Any]
+    """Rows of PAGE, by window; after the last window's comes that of the blank leaves."""
+
+
 class Diary:
     """Contacts to come, by window."""
 
     def __init__(self, windows: int, window: float) -> None:
-        self.window = window
-        self.pages: list[list[Rows]] = [[] for _ in range(windows)]
+        self.windows, self.window = windows, window
+        pages = np.zeros(windows + 1, dtype=PAGE)
+        pages["first"] = pages["last"] = NONE
+        self.leaves = Leaves(empty(0), np.empty(0, dtype=np.int64), pages)
 
     def push(self, rows: Rows, not_before: int) -> None:
         """Write contacts down for the window of their time, at the earliest for window `not_before`.
 
         Past the horizon they are forgotten.
         """
-        if not len(rows):
-            return
-        page = np.clip((rows["time"] / self.window).astype(np.int64), not_before, len(self.pages))
-        first = int(page.min())
-        last = min(int(page.max()), len(self.pages) - 1)
-        for number, piece in enumerate(deal(rows, page - first, max(last - first + 1, 0)), first):
-            if len(piece):
-                self.pages[number].append(piece)
+        self._need_blank(len(rows))
+        _write(self.leaves, rows, self.window, not_before)
 
     def hand_on(self, rows: Rows, window: int) -> None:
         """Keep contacts for the very next window, whatever their time: they are in the building."""
-        if len(rows) and window < len(self.pages):
-            self.pages[window].append(rows)
+        self._need_blank(len(rows))
+        _write(self.leaves, rows, np.inf, window)
 
-    def due(self, window: int) -> list[Rows]:
-        """All contacts of a window; they are handed out once."""
-        parts, self.pages[window] = self.pages[window], []
-        return parts
+    def number(self, window: int) -> int:
+        """How many contacts are due in a window."""
+        return int(self.leaves.pages["leaves"][window])
+
+    def due(self, window: int, rows: Rows) -> None:
+        """Fill `rows` with all contacts of a window; they are handed out once."""
+        _read(self.leaves, window, rows)
+
+    def _need_blank(self, number: int) -> None:
+        """Add leaves, at least as many as there are, if fewer than so many are blank."""
+        if number > self.number(self.windows):
+            rows, following, pages = self.leaves
+            more = max(number, len(rows))
+            rows = join([rows, empty(more)])
+            self.leaves = Leaves(rows, np.append(following, np.full(more, NONE)), pages)
+            _add_blank(self.leaves, more)
+
+
+@kernel
+def _write(leaves: Leaves, rows: Rows, window: float, not_before: int) -> None:
+    """Write each row on a blank leaf, which is then the last of its page."""
+    blank = len(leaves.pages) - 1
+    for i in range(len(rows)):
+        page = max(int(rows[i]["time"] / window), not_before)
+        if page < blank:
+            leaf = _take_out(leaves, blank)
+            leaves.rows[leaf] = rows[i]
+            _bind(leaves, page, leaf)
+
+
+@kernel
+def _read(leaves: Leaves, page: int, rows: Rows) -> None:
+    """Copy all leaves of a page, which are then blank."""
+    for i in range(len(rows)):
+        leaf = _take_out(leaves, page)
+        rows[i] = leaves.rows[leaf]
+        _bind(leaves, len(leaves.pages) - 1, leaf)
+
+
+@kernel
+def _add_blank(leaves: Leaves, more: int) -> None:
+    """The last leaves, so many, are blank."""
+    for leaf in range(len(leaves.rows) - more, len(leaves.rows)):
+        _bind(leaves, len(leaves.pages) - 1, leaf)
+
+
+@kernel
+def _take_out(leaves: Leaves, number: int) -> int:
+    """The first leaf of a page, which is taken out of it."""
+    page = leaves.pages[number]
+    leaf = page["first"]
+    page["first"] = leaves.following[leaf]
+    page["leaves"] -= 1
+    return leaf
+
+
+@kernel
+def _bind(leaves: Leaves, number: int, leaf: int) -> None:
+    """Add a leaf at the end of a page."""
+    page = leaves.pages[number]
+    leaves.following[leaf] = NONE
+    if page["leaves"] == 0:
+        page["first"] = leaf
+    else:
+        leaves.following[page["last"]] = leaf
+    page["last"] = leaf
+    page["leaves"] += 1

@@ -13,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim import choice, streams
-from sim.care import CareTables
 from sim.choice import ALL_DOORS, ALL_GRASSROOTS, DOOR_OF_LEVEL, OUTSIDE_DOOR, Choice, Tables
 from sim.contacts import OTHER, REQUEST, VISIT, WALK_IN
 from sim.demand import Panel
@@ -21,6 +20,7 @@ from sim.kernels import kernel, table
 from sim.network import EMERGENCY_LAYER, LAYERS, Level, Network
 from sim.population import Population
 from sim.records import FORMAL_CHANNEL, SELF_CHANNEL, Counts, Ledger, month_of
+from sim.sessions import Rooms
 from sim.slots import Pages
 from sim.streams import Floats, Purpose
 from sim.timetable import DAY, present_from
@@ -124,7 +124,7 @@ class Town(NamedTuple):
     place: Place
     people: People
     tables: Tables
-    care: CareTables
+    rooms: Rooms
     hours: NDArray[Any]
     """Rows of the timetable, (patterns, half-days)."""
     pages: Pages
@@ -270,25 +270,6 @@ def tries_again(points: Any, worlds: Any, who: Any) -> bool:
 
 
 # ------------------------------------------------------------------------------------------------------- in the books
-
-
-class Told(NamedTuple):
-    """Steps of referrals, as they are told during one stroke."""
-
-    rows: Any
-    """Rows of dtype records.REFERRAL, with room for all."""
-    number: NDArray[np.int64]
-    """How many have been told, (1,)."""
-
-
-@kernel
-def tell(told: Told, who: Any, to: int, channel: int, status: int) -> None:
-    """A step of a referral from the contact's origin."""
-    row = told.rows[told.number[0]]
-    told.number[0] += 1
-    row["key"], row["time"], row["person"], row["condition"] = who["key"], who["time"], who["person"], who["condition"]
-    row["world"], row["origin"], row["to"] = who["world"], who["origin"], to
-    row["channel"], row["status"] = channel, status
 
 
 @kernel

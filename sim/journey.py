@@ -2,8 +2,8 @@
 
 One window at a time. Within a half-day the layers follow each other (R3): stations and clinics, centres, hospitals, the
 lead hospital, emergency departments; who is sent on to a later layer and gets there in time is seen in the same
-half-day, every other move joins the next window with its true time. Each step is told of one patient; rows of all
-patients are dealt out to the piles on which they wait for what comes next.
+half-day, every other move joins the next window with its true time. Each step is told of one patient, and says on which
+pile the patient's row is to wait for what comes next.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sim import bookings, care, demand, doors, referral, slots, streams
+from sim import bookings, care, demand, doors, referral, sessions, slots, streams
 from sim.beds import EMERGENCY as BY_EMERGENCY
 from sim.bookings import ALL_HOSPITALS
-from sim.choice import ALL_GRASSROOTS, HOSPITAL_DOORS, Choice, PerceivedWaits, Tables
+from sim.choice import ALL_GRASSROOTS, HOSPITAL_DOORS, Choice, PerceivedWaits
 from sim.contacts import (
     EXTRA,
     NEED,
@@ -26,11 +26,11 @@ from sim.contacts import (
     SECOND_LOOK,
     VISIT,
     WALK_IN,
+    Crowd,
     Diary,
     Rows,
-    deal,
-    in_order,
-    join,
+    line_up,
+    put,
     take,
 )
 from sim.doors import (
@@ -43,19 +43,17 @@ from sim.doors import (
     PILES,
     People,
     Place,
-    Told,
     Town,
     ask,
     channel_of,
     give_up,
     minutes_to,
-    tell,
     through,
     tries_again,
     walk,
 )
 from sim.kernels import kernel, table
-from sim.network import EMERGENCY_LAYER, LAYERS, Level
+from sim.network import LAYERS, Level
 from sim.records import (
     COMPLETED,
     DECLINED,
@@ -63,14 +61,15 @@ from sim.records import (
     FORMAL_CHANNEL,
     LAPSED,
     OUTPATIENT,
-    REFERRAL,
     SELF_CHANNEL,
     Counts,
     Ledger,
     month_of,
+    tell_referral,
+    tell_visit,
     write_visit,
 )
-from sim.sessions import DONE, LEFT, Rooms, Seen, visit_key
+from sim.sessions import DONE, LEFT, Queue, Rooms, visit_key
 from sim.slots import Offer, Pages, SlotBook
 from sim.streams import Floats, Purpose
 from sim.timetable import DAY, HALF_DAY, Timetable
@@ -93,16 +92,14 @@ class Journey:
         waits: PerceivedWaits, rooms: Rooms, book: SlotBook, ledger: Ledger,
     ) -> None:  # fmt: skip
         self.timetable, self.choice, self.waits = timetable, choice, waits
-        self.rooms, self.book, self.ledger = rooms, book, ledger
+        self.book, self.ledger = book, ledger
         self.points, self.worlds = len(place.points), len(people.worlds)
         nothing = np.zeros(self.worlds * self.points, dtype=np.int64)
         service = table(clinic=book.row_of, days=nothing, requests=nothing, minutes=nothing, visits=nothing)
-        self.town = Town(place, people, choice.tables(), rooms.tables, hours, book.pages(), service, ledger.by_visit())
+        counts = ledger.by_visit(0)
+        self.town = Town(place, people, choice.tables(), rooms, hours, book.pages(), service, counts)
         self.diary = Diary(timetable.windows, timetable.window)
-        self.waiting: list[list[Rows]] = [[] for _ in range(PILES)]
-        """Contacts of this window, by pile."""
-        self.told: list[NDArray[Any]] = []
-        """Steps of referrals in this window."""
+        self.crowd = Crowd.of(0, PILES, len(service))
         self.offer: Callable[[int], Offer]
         """What the policy makes of the lead hospital's sessions on a day of the run."""
         self.ask_for_bed: Callable[[Rows, NDArray[np.int64], NDArray[np.int64], Floats], None]
@@ -110,17 +107,18 @@ class Journey:
 
     def put_in_force(
         self, levers: dict[str, NDArray[Any]], contracted: NDArray[np.bool_], gated: NDArray[np.bool_],
-        release_days: NDArray[np.int64],
+        release_days: NDArray[np.int64], doctors: NDArray[np.int64],
     ) -> None:  # fmt: skip
         """The rules from today on.
 
         `levers`: what the rows of `doors.People.worlds` hold beside habits, and `release_days`, days before a session
-        at which its held slots are released, (W,) each; `contracted` and `gated`: of `doors.People`.
+        at which its held slots are released, (W,) each; `contracted` and `gated`: of `doors.People`; `doctors` of a
+        full session: of `sessions.Rooms`.
         """
         self.release_days = release_days
         worlds = table(**self.choice.habits(), **levers)
         people = self.town.people._replace(worlds=worlds, contracted=contracted, gated=gated)
-        self.town = self.town._replace(people=people)
+        self.town = self.town._replace(people=people, rooms=self.town.rooms._replace(doctors=doctors.ravel()))
 
     def renew_choice(self) -> None:
         """Monday 00:00: what people believe about waiting takes in the week that has passed (R14)."""
@@ -140,83 +138,39 @@ class Journey:
     def open_window(self, number: int, needs: Rows) -> None:
         """Everything that happens at open service points in one window."""
         self.number, self.end = number, (number + 1) * self.timetable.window
-        due = join([needs, *self.diary.due(number)])
-        self._deal(due, lambda piles, told: set_out(self.town, due, self.end, piles))
-        for layer in range(LAYERS):
-            self._open_layer(layer)
+        due = len(needs) + self.diary.number(number)
+        self._have_room(due)
+        self.diary.due(number, self.crowd.rows[len(needs) : due])
+        open_doors(self.town, self.crowd, needs, due, self.end)
         if self.end % HALF_DAY == 0:
-            self._settle()
+            self._close_half_day()
+            bookings.settle(self.town, self.crowd, self.book.first, self.end)
         self._close_window()
 
-    def _deal(self, rows: Rows, step: Callable[[NDArray[np.int64], Told], None]) -> None:
-        """Let all rows take a step, then put each on the pile it says."""
-        if not len(rows):
-            return
-        piles = np.empty(len(rows), dtype=np.int64)
-        told = Told(np.empty(MOST_TOLD * len(rows), dtype=REFERRAL), np.zeros(1, dtype=np.int64))
-        step(piles, told)
-        for pile, part in zip(self.waiting, deal(rows, piles, PILES), strict=True):
-            if len(part):
-                pile.append(part)
-        if told.number[0]:
-            self.told.append(told.rows[: told.number[0]].copy())
-
-    def _pick_up(self, pile: int) -> Rows:
-        """All rows of a pile, which is then empty."""
-        parts, self.waiting[pile] = self.waiting[pile], []
-        return join(parts)
-
-    def _open_layer(self, layer: int) -> None:
-        """The waiting rooms of a layer: who gets in, who is seen, and what comes of it."""
-        rows = self._pick_up(layer)
-        if not len(rows):
-            return
-        points = rows["point"].astype(np.int64)
-        rows = self._admit_walk_ins(in_order(rows, points, self.worlds * self.points), layer)
-        if not len(rows):
-            return
-        town = self.town
-        seen = self.rooms.see(rows, town.people.worlds, self.end)
-        self._keep_visits(rows, seen)
-        self._deal(rows, lambda piles, told: what_next(town, rows, *seen, layer, self.end, piles, told))
-
-    def _admit_walk_ins(self, rows: Rows, layer: int) -> Rows:
-        """Those who get in; the others ask for an appointment."""
-        if layer >= EMERGENCY_LAYER:
-            return rows
-        piles = np.full(len(rows), layer)
-        town = self.town
-        if not admit_walk_ins(town.place.points, town.service, town.pages, town.counts, rows, self.end, piles):
-            return rows
-        parts = deal(rows, piles, PILES)
-        for pile in (ASKS, LATER):
-            self.waiting[pile].append(parts[pile])
-        return parts[layer]
-
-    def _settle(self) -> None:
-        """End of a half-day: requests are settled, first doors before next doors (R5)."""
-        self._close_half_day()
-        while len(rows := self._pick_up(ASKS)):
-            self._answer(bookings.in_turn(rows, self.town.people.worlds["priority"]))
-
-    def _answer(self, rows: Rows) -> None:
-        first, now = self.book.first, self.end
-        self._deal(rows, lambda piles, told: bookings.settle(self.town, rows, first, now, piles, told))
+    def _have_room(self, contacts: int) -> None:
+        """Kernels make no arrays, so what they write on is made here, and made larger when it does not suffice."""
+        if contacts > len(self.crowd.rows):
+            room = contacts + contacts // 2
+            self.crowd = Crowd.of(room, PILES, len(self.town.service))
+            rooms = self.town.rooms._replace(queue=Queue.of(room))
+            self.town = self.town._replace(rooms=rooms, counts=self.ledger.by_visit(room))
 
     def _close_window(self) -> None:
         """Those who need a bed ask for it, those who leave the area are written down, the others wait in the diary."""
-        self._send_to_beds(self._pick_up(BED))
-        leaving = self._pick_up(OUTSIDE)
-        if len(leaving):
-            write_outside(self.town.counts, self.town.place.facilities, self.town.tables.conditions, leaving)
-            admitted = np.flatnonzero(leaving["admit"])
-            if len(admitted):
-                self.stay_outside(take(leaving, admitted), leaving["time"][admitted])
-        self.diary.push(self._pick_up(LATER), self.number + 1)
-        self.diary.hand_on(self._pick_up(NEXT_WINDOW), self.number + 1)
-        if self.told:
-            self.ledger.add_referrals(np.concatenate([t.view(np.uint64) for t in self.told]).view(REFERRAL))
-            self.told.clear()
+        self._send_to_beds(self.crowd.pick_up(BED))
+        self._send_outside(self.crowd.pick_up(OUTSIDE))
+        self.diary.push(self.crowd.pick_up(LATER), self.number + 1)
+        for pile in (NEXT_WINDOW, ASKS):
+            self.diary.hand_on(self.crowd.pick_up(pile), self.number + 1)
+        self.ledger.keep_told(self.town.counts.told)
+
+    def _send_outside(self, rows: Rows) -> None:
+        if not len(rows):
+            return
+        write_outside(self.town.counts, self.town.place.facilities, self.town.tables.conditions, rows)
+        admitted = np.flatnonzero(rows["admit"])
+        if len(admitted):
+            self.stay_outside(take(rows, admitted), rows["time"][admitted])
 
     def _send_to_beds(self, rows: Rows) -> None:
         if not len(rows):
@@ -225,23 +179,6 @@ class Journey:
         ward = self.town.place.offers["ward"][point["facility"], rows["condition"]]
         entry = np.where(point["emergency"], BY_EMERGENCY, rows["cls"].astype(np.int64) + 1)
         self.ask_for_bed(rows, ward, entry, rows["time"])
-
-    def _keep_visits(self, rows: Rows, seen: Seen) -> None:
-        """The rows of visits that are over, where rows are wanted."""
-        if self.ledger.rows is None:
-            return
-        over = np.flatnonzero((seen.status == DONE) | (seen.status == LEFT))
-        rows, left = rows[over], seen.status[over] == LEFT
-        number = rows["point"] % self.points
-        point = self.town.place.points[number]
-        self.ledger.keep(
-            "visits", world=rows["world"].astype(np.int64), episode=rows["key"], person=rows["person"],
-            condition=rows["condition"], facility=point["facility"], point=number,
-            kind=np.where(point["emergency"], EMERGENCY_VISIT, OUTPATIENT), cls=rows["cls"].astype(np.int64),
-            entry=rows["entry"].astype(np.int64),
-            time=np.where((rows["stage"] == SECOND_LOOK) & ~left, rows["wanted"], rows["time"]),
-            begin=np.where(left, np.nan, seen.begin[over]), end=seen.end[over], left=left,
-        )  # fmt: skip
 
     # ------------------------------------------------------------------------------------------------ appointment books
 
@@ -279,33 +216,40 @@ class Journey:
 
 # ------------------------------------------------------------------------------------------------------ who comes today
 
-MOST_TOLD = 3
-"""Steps of referrals that one patient can take in one stroke."""
+
+@kernel
+def open_doors(town: Town, crowd: Crowd, needs: Rows, due: int, window_end: float) -> None:
+    """The contacts of a window set out; then the waiting rooms of each layer open, the lowest first.
+
+    `due`: how many contacts there are, those with new needs among them; the crowd's rows have room for these at first.
+    """
+    for number in range(due):
+        if number < len(needs):
+            crowd.rows[number] = needs[number]
+        put(crowd, set_out(town, crowd.rows[number], window_end), number)
+    for layer in range(LAYERS):
+        _open_layer(town, crowd, layer, window_end)
 
 
 @kernel
-def set_out(town: Town, rows: Rows, window_end: float, piles: Any) -> None:
-    """All contacts of a window: needs find a door, requests are handed in, visitors go to their waiting room."""
-    points, worlds = town.place.points, town.people.worlds
-    for i in range(len(rows)):
-        who = rows[i]
-        if who["kind"] == NEED:
-            spared = is_spared(town.people, who)
-            if who["doors"] == 0:
-                doors.count_need(town.counts, who, spared)
-            if spared:
-                piles[i] = HOME
-                continue
-            point = doors.first_point(town.place, town.people, town.tables, who)
-            piles[i] = through(points, worlds, town.hours, who, point, window_end, -1)
-        elif who["kind"] == VISIT:
-            piles[i] = points[int(who["point"]) % len(points)]["layer"]
-        else:
-            piles[i] = ASKS
+def set_out(town: Town, who: Any, window_end: float) -> int:
+    """A need finds a door, a request is handed in, a visitor goes to the waiting room."""
+    points = town.place.points
+    if who["kind"] == VISIT:
+        return points[int(who["point"]) % len(points)]["layer"]
+    if who["kind"] != NEED:
+        return ASKS
+    spared = _is_spared(town.people, who)
+    if who["doors"] == 0:
+        doors.count_need(town.counts, who, spared)
+    if spared:
+        return HOME
+    point = doors.first_point(town.place, town.people, town.tables, who)
+    return through(points, town.people.worlds, town.hours, who, point, window_end, -1)
 
 
 @kernel
-def is_spared(people: People, who: Any) -> bool:
+def _is_spared(people: People, who: Any) -> bool:
     """A follow-up that a long prescription makes unnecessary."""
     if who["panel"] < 0 or who["doors"] > 0:
         return False
@@ -313,27 +257,59 @@ def is_spared(people: People, who: Any) -> bool:
     return demand.falls_away(people.usual[int(who["panel"])]["key"], int(who["nth"]), share)
 
 
-@kernel
-def admit_walk_ins(
-    points: Any, service: Any, pages: Pages, counts: Counts, rows: Rows, window_end: float, piles: Any
-) -> int:
-    """In a bookable clinic a walk-in takes what is free, then an extra place, then asks for an appointment (R6).
+# ---------------------------------------------------------------------------------------------------- the waiting room
 
-    Rows come by service point, place in line, id; fills the piles of those turned away and returns their number.
-    """
-    away = 0
-    for i in range(len(rows)):
-        who = rows[i]
-        point = points[int(who["point"]) % len(points)]
-        if who["entry"] != WALK_IN or who["stage"] == SECOND_LOOK or not point["bookable"]:
-            continue
-        clinic = service[int(who["point"])]["clinic"]
-        who["entry"] = slots.admit_walk_in(pages.slots[clinic, 0], pages.clinics[clinic])
-        _write_walk_in(counts, who, point["facility"])
-        if who["entry"] == WALK_IN:
-            piles[i] = ask(who, window_end)
-            away += 1
-    return away
+
+@kernel
+def _open_layer(town: Town, crowd: Crowd, layer: int, window_end: float) -> None:
+    """The waiting rooms of a layer, one after the other, each with its patients by place in line and id."""
+    rows, line = crowd.rows, crowd.line
+    for n in range(crowd.heights[layer]):
+        crowd.group[n] = rows[crowd.piles[layer, n]]["point"]
+    number, first = line_up(crowd, layer, len(town.service)), 0
+    for last in range(1, number + 1):
+        if last == number or rows[line[last]]["point"] != rows[line[first]]["point"]:
+            _open_room(town, crowd, line[first:last], window_end)
+            first = last
+
+
+@kernel
+def _open_room(town: Town, crowd: Crowd, line: Any, window_end: float) -> None:
+    """One waiting room, to which the rows in `line` come: who gets in, who is seen, and what comes of it."""
+    room, patients = int(crowd.rows[line[0]]["point"]), town.rooms.queue.patients
+    point = town.place.points[room % len(town.place.points)]
+    number = _let_in(town, crowd, line, point, window_end)
+    if number > 0:
+        sessions.see(town.rooms, town.hours, room, point["pattern"], number, window_end)
+    for n in range(number):
+        contact = patients[n]["contact"]
+        put(crowd, what_next(town, crowd.rows[contact], patients[n], point, window_end), contact)
+
+
+@kernel
+def _let_in(town: Town, crowd: Crowd, line: Any, point: Any, window_end: float) -> int:
+    """Fill the queue with those who get in, and return their number; the others ask for an appointment."""
+    number, patients = 0, town.rooms.queue.patients
+    for contact in line:
+        who = crowd.rows[contact]
+        if _gets_in(town.pages, town.service, town.counts, who, point):
+            sessions.enter(town.rooms.care, point, town.people.worlds[int(who["world"])], who, patients[number])
+            patients[number]["contact"] = contact
+            number += 1
+        else:
+            put(crowd, ask(who, window_end), contact)
+    return number
+
+
+@kernel
+def _gets_in(pages: Pages, service: Any, counts: Counts, who: Any, point: Any) -> bool:
+    """In a bookable clinic a walk-in takes what is free, then an extra place, then asks for an appointment (R6)."""
+    if who["entry"] != WALK_IN or who["stage"] == SECOND_LOOK or not point["bookable"]:
+        return True
+    clinic = service[int(who["point"])]["clinic"]
+    who["entry"] = slots.admit_walk_in(pages.slots[clinic, 0], pages.clinics[clinic])
+    _write_walk_in(counts, who, point["facility"])
+    return who["entry"] != WALK_IN
 
 
 @kernel
@@ -365,36 +341,34 @@ def write_outside(counts: Counts, facilities: Any, conditions: Any, rows: Rows) 
 
 
 @kernel
-def what_next(
-    town: Town, rows: Rows, begin: Any, end: Any, status: Any, layer: int, window_end: float, piles: Any, told: Told
-) -> None:
-    """What comes of the visits of a layer; who has not been seen yet stays on in the building."""
-    points, worlds = town.place.points, town.people.worlds
-    for i in range(len(rows)):
-        who = rows[i]
-        if status[i] != DONE and status[i] != LEFT:
-            piles[i] = NEXT_WINDOW
-            continue
-        point = points[int(who["point"]) % len(points)]
-        left = status[i] == LEFT
-        until = end[i] if left else begin[i]
-        _write_down(town.counts, town.service, point, town.place.facilities[point["facility"]], who, until, left)
-        if not left:
-            piles[i] = _seen(town, who, point, end[i], layer, window_end, told)
-        elif tries_again(points, worlds, who):
-            piles[i] = _another_day(who)
-        else:
-            piles[i] = give_up(town.counts, who)
+def what_next(town: Town, who: Any, patient: Any, point: Any, window_end: float) -> int:
+    """What comes of a visit; who has not been seen to the end stays on in the building."""
+    left = patient["status"] == LEFT
+    if patient["status"] != DONE and not left:
+        sessions.go_on(who, patient)
+        return NEXT_WINDOW
+    _write_down(town.counts, town.service, town.place.facilities, who, patient, point, left)
+    if not left:
+        return _seen(town, who, point, patient["end"], window_end)
+    if tries_again(town.place.points, town.people.worlds, who):
+        return _another_day(who)
+    return give_up(town.counts, who)
 
 
 @kernel
-def _write_down(counts: Counts, service: Any, point: Any, facility: Any, who: Any, until: float, left: bool) -> None:
-    """A visit that is over; `until`: when the wait ended; `point` and `facility`: their rows."""
-    place = who["wanted"] if who["stage"] == SECOND_LOOK and not left else who["time"]
-    kind = EMERGENCY_VISIT if point["emergency"] else OUTPATIENT
-    write_visit(counts, who, place, point["facility"], facility, kind, until - place, left)
+def _write_down(counts: Counts, service: Any, facilities: Any, who: Any, patient: Any, point: Any, left: bool) -> None:
+    """A visit that is over."""
+    begin, place = patient["begin"], who["time"]
+    if left:
+        begin = np.nan
+    elif who["stage"] == SECOND_LOOK:
+        begin, place = who["begun"], who["wanted"]
+    wait = (patient["end"] if left else begin) - place
+    kind, facility = EMERGENCY_VISIT if point["emergency"] else OUTPATIENT, point["facility"]
+    write_visit(counts, who, place, facility, facilities[facility], kind, wait, left)
+    tell_visit(counts, who, point, kind, place, begin, patient["end"])
     here = service[int(who["point"])]
-    here["minutes"] += int(np.rint(until - place))
+    here["minutes"] += int(np.rint(wait))
     here["visits"] += 1
 
 
@@ -406,12 +380,12 @@ def _another_day(who: Any) -> int:
 
 
 @kernel
-def _seen(town: Town, who: Any, point: Any, end: float, layer: int, window_end: float, told: Told) -> int:
+def _seen(town: Town, who: Any, point: Any, end: float, window_end: float) -> int:
     """A patient has been seen: home, back another day, a bed, or up."""
     place, level = town.place, point["level"]
     visit = visit_key(who, level)
     if who["origin"] >= 0 and who["doors"] == 0:
-        tell(told, who, point["facility"], channel_of(who), COMPLETED)
+        tell_referral(town.counts, who, point["facility"], channel_of(who), COMPLETED)
     _examined(town, who, point, visit)
     who["stage"], who["begun"], who["origin"] = 0, 0.0, -1
     who["seen"] = int(who["seen"]) + (1 << (4 * level))
@@ -422,24 +396,22 @@ def _seen(town: Town, who: Any, point: Any, end: float, layer: int, window_end: 
         if point["emergency"]:
             return HOME
         _hand_down(town, who, point)
-        return _asked_back(town.care.conditions, town.hours, who, point, visit, end, window_end)
+        return _asked_back(town.rooms.care.conditions, town.hours, who, point, visit, end, window_end)
     if _is_settled(town, who, point, visit):
-        return _asked_back(town.care.conditions, town.hours, who, point, visit, end, window_end)
+        return _asked_back(town.rooms.care.conditions, town.hours, who, point, visit, end, window_end)
     who["origin"] = point["facility"]
     if point["emergency"]:
         to = _transferred(place, town.people, who, end)
     else:
-        outcome = _sent_up(place, town.people, who, visit, told)
+        outcome = _sent_up(place, town.people, town.counts, who, visit)
         if outcome == referral.STAYS and who["admit"] == 0:
             who["origin"] = -1
-            return _asked_back(town.care.conditions, town.hours, who, point, visit, end, window_end)
+            return _asked_back(town.rooms.care.conditions, town.hours, who, point, visit, end, window_end)
         if outcome == referral.STAYS or outcome == referral.LAPSED:
             return HOME
-        if outcome == referral.FORMAL:
-            to = _referred(place, town.people, who, visit, end)
-        else:
-            to = _alone(place, town.people, town.tables, who, end, told)
-    return through(place.points, town.people.worlds, town.hours, who, to, window_end, layer)
+        formal = outcome == referral.FORMAL
+        to = _referred(place, town.people, who, visit, end) if formal else _alone(town, who, end)
+    return through(place.points, town.people.worlds, town.hours, who, to, window_end, point["layer"])
 
 
 @kernel
@@ -447,7 +419,7 @@ def _examined(town: Town, who: Any, point: Any, visit: np.uint64) -> None:
     """Count the exam of a visit that is over, and keep in mind who made it."""
     world, facility = int(who["world"]), point["facility"]
     recognised = town.people.worlds[world]["recognised"]
-    exam = care.exam(town.care, visit, who, facility, point["level"], recognised)
+    exam = care.exam(town.rooms.care, visit, who, facility, point["level"], recognised)
     if exam == care.NO_EXAM:
         return
     here = town.counts.exams[world, month_of(town.counts, who["time"]), facility]
@@ -527,15 +499,14 @@ def _visits(seen: int) -> int:
 
 
 @kernel
-def _sent_up(place: Place, people: People, who: Any, visit: np.uint64, told: Told) -> int:
+def _sent_up(place: Place, people: People, counts: Counts, who: Any, visit: np.uint64) -> int:
     """What comes of a patient who needs more than the place gives; refusal and lapse are written down."""
     facility = place.facilities[int(who["origin"])]
     formal_possible = facility["has_channel"] and who["person"] >= 0
     outcome = referral.up(people.worlds[int(who["world"])], visit, formal_possible)
-    if outcome == referral.DECLINED:
-        tell(told, who, facility["lead"], FORMAL_CHANNEL, DECLINED)
-    elif outcome == referral.LAPSED:
-        tell(told, who, facility["lead"], FORMAL_CHANNEL, LAPSED)
+    if outcome == referral.DECLINED or outcome == referral.LAPSED:
+        status = DECLINED if outcome == referral.DECLINED else LAPSED
+        tell_referral(counts, who, facility["lead"], FORMAL_CHANNEL, status)
     return outcome
 
 
@@ -554,20 +525,20 @@ def _referred(place: Place, people: People, who: Any, visit: np.uint64, end: flo
 
 
 @kernel
-def _alone(place: Place, people: People, tables: Tables, who: Any, end: float, told: Told) -> int:
+def _alone(town: Town, who: Any, end: float) -> int:
     """Self-referral: a hospital of the patient's choice if it is able to help, else the lead's, else outside."""
-    who["doors"] = 0
+    place, who["doors"] = town.place, 0
     allowed = ALL_HOSPITALS & ~NEAR_HOSPITAL if who["need"] > 3 else ALL_HOSPITALS
-    point = doors.choose(people, tables, who, allowed, False)
+    point = doors.choose(town.people, town.tables, who, allowed, False)
     if point >= 0 and not able(place.offers, who, place.points[point]["facility"]):
         helps = (
             place.lead >= 0 and place.lead != place.points[point]["facility"] and able(place.offers, who, place.lead)
         )
         point = place.offers[place.lead, int(who["condition"])]["point"] if helps else -1
     target = place.points[point]["facility"] if point >= 0 else len(place.facilities) - 1
-    who["time"] = end + minutes_to(place, people, who, target)
+    who["time"] = end + minutes_to(place, town.people, who, target)
     if point < 0:
-        tell(told, who, target, SELF_CHANNEL, COMPLETED)
+        tell_referral(town.counts, who, target, SELF_CHANNEL, COMPLETED)
     return point
 
 

@@ -16,7 +16,7 @@ from hashlib import blake2b
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Generic, ParamSpec, TypeVar
+from typing import Any, ClassVar, Generic, ParamSpec, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,11 +33,12 @@ R = TypeVar("R")
 class Kernel(Generic[P, R]):
     """A function that numba may compile; kernels call each other as plain functions do."""
 
-    def __init__(self, body: Callable[P, R], allocates: bool) -> None:
+    # Nobody counts references where nothing is allocated, and no arrays are handed from call to call where calls are
+    # drawn together: either would cost more than the work itself.
+    OPTIONS: ClassVar = {"_nrt": False, "forceinline": True}
+
+    def __init__(self, body: Callable[P, R]) -> None:
         self.body = body
-        # Nobody counts references where nothing is allocated, and no arrays are handed from call to call where calls
-        # are drawn together: either would cost more than the work itself.
-        self.options = {} if allocates else {"_nrt": False, "forceinline": True}
         self.__doc__ = body.__doc__
 
     def __call__(self, *arguments: P.args, **named: P.kwargs) -> R:
@@ -50,7 +51,7 @@ class Kernel(Generic[P, R]):
         numba = _numba()
         if numba is None:
             return self.plain
-        compiled: Callable[P, R] = numba.njit(cache=_keeps_machine_code(), **self.options)(self.body)
+        compiled: Callable[P, R] = numba.njit(cache=_keeps_machine_code(), **self.OPTIONS)(self.body)
         return compiled
 
     def plain(self, *arguments: P.args, **named: P.kwargs) -> R:
@@ -73,12 +74,7 @@ class Kernel(Generic[P, R]):
 
 def kernel(body: Callable[P, R]) -> Callable[P, R]:
     """Decorator: this function sees every patient. It makes no arrays or lists; those come from its caller."""
-    return Kernel(body, allocates=False)
-
-
-def allocating_kernel(body: Callable[P, R]) -> Callable[P, R]:
-    """Decorator: the same for a function that makes lists; counting references to them has its price at each call."""
-    return Kernel(body, allocates=True)
+    return Kernel(body)
 
 
 def table(**columns: Any) -> NDArray[Any]:

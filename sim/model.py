@@ -38,7 +38,7 @@ from sim.policy import Policy, Rules
 from sim.population import AGES, Population, PopulationSpec
 from sim.records import LEG, Ledger, Legs
 from sim.referral import ReferralSpec, UpRules
-from sim.sessions import Rooms
+from sim.sessions import Rooms, staff
 from sim.slots import Offer, SlotBook
 from sim.stays import OPENINGS, Clock, Course, Hospital, Stay
 from sim.streams import Purpose
@@ -158,7 +158,7 @@ class Model:
         pools = [pool for hospital in self.hospitals for pool in hospital.pools]
         ledger = self.ledger.continued()
         memo: dict[int, Any] = {id(thing): thing for thing in self._unchanging()}
-        memo |= {id(self.ledger): ledger, id(self.journey.town.counts): ledger.by_visit()}
+        memo |= {id(self.ledger): ledger, id(self.journey.town.counts): ledger.by_visit(len(self.journey.crowd.rows))}
         # pools first, and empty: who waits knows the pool, which knows who waits, who knows other pools, and so on deep
         memo |= {id(pool): BedPool(pool.number, pool.beds) for pool in pools}
         needs, self.chunk = self.chunk, []
@@ -224,7 +224,7 @@ class Model:
         self.ledger = Ledger(net, self.timetable, self.worlds, self.conditions, self.case.record == "visits")
         place = Place.of(net, self.choice, self.ledger, each("travel"))
         people = People.of(self.population, join_panels([d.panel for d in self.demands]), self.choice)
-        rooms = Rooms(place.points, opening, self.care_tables, each("doctors"))
+        rooms = Rooms.of(self.care_tables, each("doctors"))
         self.journey = Journey(
             place, people, self.timetable, opening, self.choice, self.waits, rooms, book, self.ledger
         )
@@ -291,12 +291,13 @@ class Model:
         ]
         gated = [np.isin(self.conditions, r.first_contact.gate) for r in rules]
         self._put_halls(each(lambda r: float(r.tcm.halls)))
-        self.journey.rooms.staff(each(lambda r: float(r.shared.specialists_away)), self.lead_clinics)
+        away = each(lambda r: float(r.shared.specialists_away))
         self.journey.put_in_force(
             {name: each(read) for name, read in LEVERS.items()} | vars(up),
             np.array([np.append(c, False) for c in contracted]),
             np.array(gated),
             each(lambda r: r.slot_quota.released_days_before).astype(np.int64),
+            staff(np.array([c.doctors for c in self.capacities]), away, self.lead_clinics),
         )
         for w, hospital in enumerate(self.hospitals):
             hospital.release_after = float(rules[w].bed_quota.released_after_hours) * 60.0

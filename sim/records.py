@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from sim.contacts import CLASSES, WAYS_IN
 from sim.kernels import kernel
-from sim.network import Level, Network
+from sim.network import LAYERS, Level, Network
 from sim.timetable import DAY, Timetable, day_at
 
 ENTRIES = ("emergency", "referred_contracted", "referred", "other", "step_down")
@@ -31,14 +31,25 @@ COMPLETED, DECLINED, LAPSED = range(3)
 DIRECTIONS = ("up", "down")
 UP = 0
 
-REFERRAL = np.dtype(
+VISIT_ROW = np.dtype(
     [
-        ("key", "u8"), ("time", "f8"), ("person", "i4"), ("origin", "i4"), ("to", "i4"), ("condition", "u1"),
-        ("world", "u1"), ("channel", "u1"), ("status", "u1"),
+        ("world", "i8"), ("episode", "u8"), ("person", "i4"), ("condition", "u1"), ("facility", "i8"), ("point", "i4"),
+        ("kind", "i8"), ("cls", "i8"), ("entry", "i8"), ("time", "f8"), ("begin", "f8"), ("end", "f8"), ("left", "?"),
     ]
 )  # fmt: skip
-"""A step of a referral upwards: `origin` and `to` are facilities."""
+"""A visit that is over; `begin`: not a number for those who left without being seen."""
 
+REFERRAL_ROW = np.dtype(
+    [
+        ("world", "i8"), ("episode", "u8"), ("person", "i4"), ("condition", "u1"), ("time", "f8"), ("direction", "i8"),
+        ("channel", "i8"), ("from_facility", "i8"), ("to_facility", "i8"), ("status", "i8"),
+    ]
+)  # fmt: skip
+"""A step of a referral upwards."""
+
+VISITS_A_WINDOW, STEPS_A_WINDOW = LAYERS, 3 * LAYERS + 1
+"""Rows that one patient can add in one window: a visit on each layer, which can end a referral, begin the next and see
+it refused or going by itself; and one referral that lapses when appointments are settled."""
 
 LEG = np.dtype(
     [
@@ -126,11 +137,25 @@ class Histogram(Tally):
     whole = np.int32
 
 
+class Told(NamedTuple):
+    """Rows of one window, with room for them where they are wanted."""
+
+    visits: NDArray[Any]
+    """Rows of VISIT_ROW."""
+    referrals: NDArray[Any]
+    """Rows of REFERRAL_ROW."""
+    number: NDArray[np.int64]
+    """How many there are of each, (2,)."""
+
+
 class Counts(NamedTuple):
     """The tables of the way of a patient, as kernels fill them; dimensions and measures as in `Ledger`."""
 
     month: NDArray[np.int64]
     """Month of each day of the run."""
+    level: NDArray[np.int64]
+    """Level of each facility."""
+    told: Told
     daily: NDArray[Any]
     visits: NDArray[Any]
     minutes: NDArray[Any]
@@ -140,6 +165,7 @@ class Counts(NamedTuple):
     needs: NDArray[Any]
     exams: NDArray[Any]
     helped: NDArray[Any]
+    referrals: NDArray[Any]
 
 
 @kernel
@@ -176,6 +202,36 @@ def write_visit(
     row = columns["minutes_row"]
     if row >= 0:
         counts.minutes[world, month, row, kind, cls, min(whole, MOST_MINUTES)]["patients"] += 1
+
+
+@kernel
+def tell_visit(counts: Counts, who: Any, point: Any, kind: int, place: float, begin: float, end: float) -> None:
+    """The row of a visit that is over, where rows are wanted; `point`: its row; `place`: in line."""
+    told, points = counts.told, counts.slots.shape[-1]
+    if not len(told.visits):
+        return
+    row = told.visits[told.number[0]]
+    told.number[0] += 1
+    row["world"], row["episode"], row["person"] = who["world"], who["key"], who["person"]
+    row["condition"], row["cls"], row["entry"] = who["condition"], who["cls"], who["entry"]
+    row["facility"], row["point"], row["kind"] = point["facility"], int(who["point"]) % points, kind
+    row["time"], row["begin"], row["end"], row["left"] = place, begin, end, np.isnan(begin)
+
+
+@kernel
+def tell_referral(counts: Counts, who: Any, to: int, channel: int, status: int) -> None:
+    """A step of a referral from the contact's origin, counted, and its row where rows are wanted."""
+    world, origin, told = int(who["world"]), int(who["origin"]), counts.told
+    level, month = counts.level[origin], month_of(counts, who["time"])
+    counts.referrals[world, month, UP, channel, level, to, status]["referrals"] += 1
+    if not len(told.referrals):
+        return
+    row = told.referrals[told.number[1]]
+    told.number[1] += 1
+    row["world"], row["episode"], row["person"] = world, who["key"], who["person"]
+    row["condition"], row["time"] = who["condition"], who["time"]
+    row["direction"], row["channel"], row["status"] = UP, channel, status
+    row["from_facility"], row["to_facility"] = origin, to
 
 
 class Ledger:
@@ -245,31 +301,29 @@ class Ledger:
         """Month of the run, within the horizon."""
         return self.timetable.month[self.day(minute)]
 
-    def by_visit(self) -> Counts:
-        """The tables that kernels fill."""
+    def by_visit(self, contacts: int) -> Counts:
+        """The tables that kernels fill, with room for the rows of so many contacts."""
+        room = contacts if self.rows is not None else 0
+        visits = np.empty(VISITS_A_WINDOW * room, dtype=VISIT_ROW)
+        told = Told(visits, np.empty(STEPS_A_WINDOW * room, dtype=REFERRAL_ROW), np.zeros(2, dtype=np.int64))
         tallies = (
             self.daily, self.visits, self.minutes, self.bookings, self.booking_days, self.slots, self.needs,
-            self.exams, self.helped,
+            self.exams, self.helped, self.referrals,
         )  # fmt: skip
-        return Counts(self.timetable.month, *(t.table for t in tallies))
+        tables = (t.table for t in tallies)
+        return Counts(self.timetable.month, self.network.level, told, *tables)
 
     @property
     def facility_class(self) -> NDArray[np.int64]:
         """Level and group of each facility as one number."""
         return np.asarray(self.network.level * (len(self.network.groups) + 1) + self.network.group + 1)
 
-    def add_referrals(self, told: NDArray[Any]) -> None:
-        """Steps of referrals upwards (rows of dtype REFERRAL)."""
-        names = ("world", "origin", "to", "status", "channel")
-        world, origin, to, status, channel = (told[name].astype(np.int64) for name in names)
-        level = self.network.level[origin]
-        at = self.referrals.index(world, self.month(told["time"]), UP, channel, level, to, status)
-        self.referrals.add(at, referrals=1)
-        self.keep(
-            "referrals", world=world, episode=told["key"], person=told["person"], condition=told["condition"],
-            time=told["time"], direction=np.full(len(told), UP), channel=channel, from_facility=origin, to_facility=to,
-            status=status,
-        )  # fmt: skip
+    def keep_told(self, told: Told) -> None:
+        """Keep the rows of a window."""
+        for table, rows, number in zip(("visits", "referrals"), told, told.number.tolist(), strict=False):
+            if number:
+                self.keep(table, **{name: rows[name][:number].copy() for name in rows.dtype.names or ()})
+        told.number[:] = 0
 
     def add_stays(self, legs: Legs) -> None:
         """Ended legs of stays, dated by discharge."""

@@ -9,16 +9,15 @@ patients and busy doctors (R2).
 
 from __future__ import annotations
 
-from heapq import heapify, heappop, heappush, heapreplace
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sim import care, streams
-from sim.care import CareTables
-from sim.contacts import SECOND_LOOK, Rows
-from sim.kernels import allocating_kernel, kernel
+from sim.care import TRIAGE_LEVELS, CareTables
+from sim.contacts import OTHER, SECOND_LOOK
+from sim.kernels import kernel
 from sim.network import Level
 from sim.streams import Floats
 from sim.timetable import admits_at, half_day_at
@@ -27,139 +26,192 @@ WAITING, DONE, LEFT, AT_EXAM, WAITING_AGAIN = range(5)
 """What became of a patient by the end of the window."""
 
 NOWHERE = np.inf
-LAST = 2
+NOBODY = -1
+LAST = OTHER
 """Class in the queue of those without priority."""
+LINES = max(TRIAGE_LEVELS, LAST + 1)
+"""Classes in a queue; each stands in a line of its own."""
 EMERGENCY_COLUMN = len(Level)
 """Column of the emergency department among the levels' consultations."""
 
 PATIENT = np.dtype(
     [
         ("cls", "i8"), ("place", "f8"), ("key", "u8"), ("patience", "f8"), ("first", "f8"), ("exam", "f8"),
-        ("second", "f8"),
+        ("second", "f8"), ("begin", "f8"), ("end", "f8"), ("status", "i8"), ("behind", "i8"), ("contact", "i8"),
     ]
 )  # fmt: skip
-"""Class in the queue (0 first), place in line, id; minutes of patience, first look, turnaround of the exam (0 = none)
-and second look."""
+"""Class in the queue (0 first), place in line (of those with an exam: when the results are there), id; minutes of
+patience, first look, turnaround of the exam (0 = none) and second look; when first seen, when the last look or the wait
+was over, and what became of the patient; who stands behind in the same line; the number of the contact's row."""
+
+LINE = np.dtype([("first", "i8"), ("last", "i8")])
+"""Who stands first and last in a line (NOBODY = it is empty)."""
 
 
-@allocating_kernel
-def serve(  # noqa: C901  (one rule, told in one piece)
-    bounds: Any, doctors: Any, free: Any, until: Any, patients: Any, begin: Any, end: Any, back: Any,
-    status: Any,
-) -> None:  # fmt: skip
-    """Solve the waiting rooms `bounds[r]:bounds[r + 1]`, patients (rows of PATIENT) sorted by place and key.
+class Queue(NamedTuple):
+    """One waiting room at a time."""
 
-    Fills begin, end, back, status and free (when each doctor is free, shape (rooms, doctors)).
-    """
-    waiting = [(0, 0.0, patients[0]["key"], 0)]
-    results = [(0.0, patients[0]["key"], 0)]
-    for room in range(len(bounds) - 1):
-        waiting.clear()
-        results.clear()
-        busy = [free[room, d] for d in range(doctors[room])]
-        heapify(busy)
-        coming, last, limit = bounds[room], bounds[room + 1], until[room]
-        while True:
-            now = busy[0]
-            while coming < last and patients[coming]["place"] < now:
-                heappush(waiting, (patients[coming]["cls"], patients[coming]["place"], patients[coming]["key"], coming))
-                coming += 1
-            while len(results) > 0 and results[0][0] < now:
-                at, k, i = heappop(results)
-                heappush(waiting, (patients[i]["cls"], at, k, i))
-            if len(waiting) > 0:
-                if now >= limit:
-                    break
-                _c, at, k, i = heappop(waiting)
-            elif (
-                coming < last
-                and patients[coming]["place"] < limit
-                and (
-                    len(results) == 0
-                    or (patients[coming]["place"], patients[coming]["key"]) < (results[0][0], results[0][1])
-                )
-            ):
-                i, at = coming, patients[coming]["place"]
-                coming += 1
-                now = at
-            elif len(results) > 0 and results[0][0] < limit:
-                at, k, i = heappop(results)
-                now = at
-            else:
-                break
-            patient = patients[i]
-            if status[i] == AT_EXAM:
-                end[i] = now + patient["second"]
-                status[i] = DONE
-                heapreplace(busy, end[i])
-            elif now > at + patient["patience"]:
-                end[i] = at + patient["patience"]
-                status[i] = LEFT
-            else:
-                begin[i] = now
-                end[i] = now + patient["first"]
-                status[i] = DONE
-                heapreplace(busy, end[i])
-                if patient["exam"] > 0.0:
-                    status[i] = AT_EXAM
-                    back[i] = end[i] + patient["exam"]
-                    heappush(results, (back[i], patient["key"], i))
-        for _c, at, _k, i in waiting:
-            if status[i] == AT_EXAM:
-                status[i] = WAITING_AGAIN
-            elif at + patients[i]["patience"] < limit:
-                end[i] = at + patients[i]["patience"]
-                status[i] = LEFT
-        busy.sort()
-        for d in range(doctors[room]):
-            free[room, d] = busy[d]
+    patients: NDArray[Any]
+    """Rows of PATIENT, by place in line and id, (room,)."""
+    at_exam: NDArray[np.int64]
+    """Who comes back with results, in the order in which they do, (room,)."""
+    lines: NDArray[Any]
+    """Rows of LINE, by class."""
+
+    @classmethod
+    def of(cls, room: int) -> Queue:
+        """With room for so many patients."""
+        return cls(np.zeros(room, dtype=PATIENT), np.zeros(room, dtype=np.int64), np.zeros(LINES, dtype=LINE))
 
 
-class Rooms:
+class Rooms(NamedTuple):
     """The waiting rooms of all service points of all replications."""
 
-    def __init__(
-        self, points: NDArray[Any], hours: NDArray[Any], tables: CareTables, doctors: NDArray[np.int64]
-    ) -> None:
-        """`points`: rows with pattern, level, emergency; `doctors`: in a full session, (replications, points)."""
-        self.points, self.hours, self.tables = points, hours, tables
-        self.full = doctors
-        self.doctors = doctors.ravel()
-        self.free = np.full((doctors.size, int(doctors.max(initial=1))), -NOWHERE)
+    care: CareTables
+    doctors: NDArray[np.int64]
+    """In a full session, (W x P,)."""
+    free: Floats
+    """When each doctor is free, (W x P, doctors)."""
+    queue: Queue
 
-    def staff(self, away: Floats, where: NDArray[np.bool_]) -> None:
-        """Doctors of some service points work elsewhere: a share of them in each replication, (W,); one stays."""
-        here = self.full * (1.0 - away[:, None] * where)
-        self.doctors = np.maximum(np.rint(here), np.minimum(self.full, 1)).astype(np.int64).ravel()
-
-    def see(self, rows: Rows, rules: NDArray[Any], window_end: float) -> Seen:
-        """Solve one window for these patients, who come by service point, place in line, id.
-
-        `rules`: rows with priority (whether classes count) and recognised (of exam results), (W,). Rows of those who
-        wait for results, or with them, are made ready for the next window.
-        """
-        bounds, room = np.empty(len(rows) + 1, dtype=np.int64), np.empty(len(rows), dtype=np.int64)
-        number = _rooms(rows, bounds, room)
-        bounds, room = bounds[: number + 1], room[:number]
-        doctors, until = np.zeros(len(room), dtype=np.int64), np.zeros(len(room))
-        free = np.zeros((len(room), self.free.shape[1]))
-        _on_duty(self.points, self.hours, self.doctors, self.free, room, window_end, doctors, until, free)
-        patients = np.zeros(len(rows), dtype=PATIENT)
-        _draw(self.points, self.tables, rules, rows, patients)
-        begin, end, back = rows["begun"].copy(), np.zeros(len(rows)), np.zeros(len(rows))
-        status = np.zeros(len(rows), dtype=np.int64)
-        serve(bounds, doctors, free, until, patients, begin, end, back, status)
-        self.free[room] = free
-        _carry(rows, begin, back, status)
-        return Seen(begin, end, status)
+    @classmethod
+    def of(cls, tables: CareTables, doctors: NDArray[np.int64]) -> Rooms:
+        """Nobody is there; `doctors`: in a full session, (W, P)."""
+        free = np.full((doctors.size, int(doctors.max(initial=1))), -NOWHERE)
+        return cls(tables, doctors.flatten(), free, Queue.of(0))
 
 
-class Seen(NamedTuple):
-    """When each patient of a window was first seen, when the visit was over, and what became of the patient."""
+# -------------------------------------------------------------------------------------------------------- the rule (R1)
 
-    begin: Floats
-    end: Floats
-    status: NDArray[np.int64]
+
+@kernel
+def serve(queue: Queue, number: int, free: Any, until: float) -> None:
+    """Solve one waiting room: the first `number` of the queue's patients, by place and id.
+
+    `free`: when each doctor on duty is free, in ascending order; starts are settled until `until`.
+    """
+    patients, lines = queue.patients, queue.lines
+    for line in range(LINES):
+        lines[line]["first"] = NOBODY
+    come = back = sent = 0  # how many have come, are back with results, and were sent for an exam
+    while True:
+        coming, line = _next_to_come(queue, come, number, back, sent), _first_line(lines)
+        place = patients[coming]["place"] if coming != NOBODY else NOWHERE
+        if place < free[0] or (line == NOBODY and place < until):
+            _stand(queue, coming)
+            if patients[coming]["status"] == AT_EXAM:
+                back += 1
+            else:
+                come += 1
+        elif line != NOBODY and free[0] < until:
+            patient, called = patients[lines[line]["first"]], lines[line]["first"]
+            lines[line]["first"] = patient["behind"]
+            _look(patient, free)
+            if patient["status"] == AT_EXAM:
+                _send(queue, called, back, sent)
+                sent += 1
+        else:
+            break
+    for line in range(LINES):
+        _leave_waiting(patients, lines[line]["first"], until)
+
+
+@kernel
+def _next_to_come(queue: Queue, come: int, number: int, back: int, sent: int) -> int:
+    """Whoever is next to join a line, for the first time or back with results."""
+    if back == sent:
+        return come if come < number else NOBODY
+    returning = queue.at_exam[back]
+    return come if come < number and _is_before(queue.patients[come], queue.patients[returning]) else returning
+
+
+@kernel
+def _is_before(patient: Any, other: Any) -> bool:
+    """Whether one patient's place in line is before another's."""
+    same = patient["place"] == other["place"]
+    return patient["place"] < other["place"] or (same and patient["key"] < other["key"])
+
+
+@kernel
+def _first_line(lines: Any) -> int:
+    """The highest class of which somebody waits."""
+    for line in range(LINES):
+        if lines[line]["first"] != NOBODY:
+            return line
+    return NOBODY
+
+
+@kernel
+def _stand(queue: Queue, number: int) -> None:
+    """Join the line of the class. Patients come in the order of their places, so they stand in it."""
+    patients = queue.patients
+    line = queue.lines[patients[number]["cls"]]
+    patients[number]["behind"] = NOBODY
+    if line["first"] == NOBODY:
+        line["first"] = number
+    else:
+        patients[line["last"]]["behind"] = number
+    line["last"] = number
+
+
+@kernel
+def _look(patient: Any, free: Any) -> None:
+    """The doctor who is free first sees a patient, if he is still there, and may send him for an exam."""
+    now = max(free[0], patient["place"])
+    if patient["status"] == AT_EXAM:
+        patient["end"], patient["status"] = now + patient["second"], DONE
+        _engage(free, patient["end"])
+    elif now > patient["place"] + patient["patience"]:
+        patient["end"], patient["status"] = patient["place"] + patient["patience"], LEFT
+    else:
+        patient["begin"], patient["end"], patient["status"] = now, now + patient["first"], DONE
+        _engage(free, patient["end"])
+        if patient["exam"] > 0.0:
+            patient["place"], patient["status"] = patient["end"] + patient["exam"], AT_EXAM
+
+
+@kernel
+def _engage(free: Any, until: float) -> None:
+    """The doctor who was free first is busy until then; the order is kept."""
+    doctor = 0
+    while doctor + 1 < len(free) and free[doctor + 1] < until:
+        free[doctor] = free[doctor + 1]
+        doctor += 1
+    free[doctor] = until
+
+
+@kernel
+def _send(queue: Queue, number: int, back: int, sent: int) -> None:
+    """Among `at_exam[back:sent]`, those still to come, a patient takes the place of his results."""
+    place = sent
+    while place > back and _is_before(queue.patients[number], queue.patients[queue.at_exam[place - 1]]):
+        queue.at_exam[place] = queue.at_exam[place - 1]
+        place -= 1
+    queue.at_exam[place] = number
+
+
+@kernel
+def _leave_waiting(patients: Any, first: int, until: float) -> None:
+    """The end of the window for those who still stand in a line."""
+    while first != NOBODY:
+        patient = patients[first]
+        if patient["status"] == AT_EXAM:
+            patient["status"] = WAITING_AGAIN
+        elif patient["place"] + patient["patience"] < until:
+            patient["end"], patient["status"] = patient["place"] + patient["patience"], LEFT
+        first = patient["behind"]
+
+
+# ----------------------------------------------------------------------------------------------------------- one window
+
+
+def staff(doctors: NDArray[np.int64], away: Floats, where: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Doctors of full sessions when a share of those of some service points works elsewhere; one of them stays.
+
+    `doctors`: (replications, points); `away`: (replications,); `where`: (points,).
+    """
+    here = np.rint(doctors * (1.0 - away[:, None] * where))
+    return np.maximum(here, np.minimum(doctors, 1)).astype(np.int64)
 
 
 @kernel
@@ -178,62 +230,62 @@ def priority_of(who: Any, tables: CareTables, emergency: bool, granted: bool) ->
 
 
 @kernel
-def _rooms(rows: Any, bounds: Any, room: Any) -> int:
-    """Fill in the first row of each waiting room, and the number of rows; and which rooms. Returns how many."""
-    number = 0
-    for i in range(len(rows)):
-        if number == 0 or rows[i]["point"] != room[number - 1]:
-            bounds[number], room[number] = i, rows[i]["point"]
-            number += 1
-    bounds[number] = len(rows)
-    return number
+def enter(tables: CareTables, point: Any, rules: Any, who: Any, patient: Any) -> None:
+    """A contact becomes a patient of a waiting room, seen by nobody yet.
+
+    Class, patience, first look, turnaround and second look are drawn (back with results: the second look alone).
+    `point`: the row of the service point; `rules`: a row with priority (whether classes count) and recognised (of exam
+    results).
+    """
+    world, level = int(who["world"]), point["level"]
+    visit = visit_key(who, level)
+    length = care.consultation(tables, visit, world, EMERGENCY_COLUMN if point["emergency"] else level)
+    patient["place"], patient["key"] = who["time"], who["key"]
+    patient["cls"] = priority_of(who, tables, point["emergency"], rules["priority"])
+    patient["second"] = length * tables.worlds[world]["second_look"]
+    patient["status"], patient["end"] = WAITING, 0.0
+    if who["stage"] == SECOND_LOOK:
+        patient["patience"], patient["first"], patient["exam"] = NOWHERE, patient["second"], 0.0
+    else:
+        patient["patience"], patient["first"] = care.patience(tables, visit, world), length
+        exam = care.exam(tables, visit, who, point["facility"], level, rules["recognised"])
+        patient["exam"] = care.exam_turnaround(tables, visit, world) if care.is_made(exam) else 0.0
 
 
 @kernel
-def _on_duty(
-    points: Any, hours: Any, doctors: Any, free: Any, room: Any, window_end: float, on_duty: Any, until: Any, busy: Any
-) -> None:
-    """Fill in doctors on duty, until when starts may be settled, and when each doctor is free."""
-    half = half_day_at(window_end - 1e-6)
-    for r in range(len(room)):
-        pattern = points[room[r] % len(points)]["pattern"]
-        session, following = hours[pattern, half], hours[pattern, half + 1]
-        on_duty[r] = max(int(np.ceil(doctors[room[r]] * session["size"] - 1e-9)), 1)
-        for d in range(free.shape[1]):
-            busy[r, d] = max(free[room[r], d], session["opens"])
-        if admits_at(hours, pattern, window_end):
-            until[r] = window_end
-        else:  # overtime goes on until the next session, whose patients then stand in the same queue
-            until[r] = following["opens"] if following["size"] > 0 else NOWHERE
+def see(rooms: Rooms, hours: Any, room: int, pattern: int, number: int, window_end: float) -> None:
+    """One window of a waiting room that so many patients have entered."""
+    doctors = _on_duty(rooms, hours[pattern, half_day_at(window_end - 1e-6)], room)
+    serve(rooms.queue, number, rooms.free[room, :doctors], _until(hours, pattern, window_end))
 
 
 @kernel
-def _draw(points: Any, tables: CareTables, rules: Any, rows: Any, patients: Any) -> None:
-    """Class, patience, first look, turnaround and second look of each patient (back with results: the second alone)."""
-    for i in range(len(rows)):
-        who, patient = rows[i], patients[i]
-        point = points[int(who["point"]) % len(points)]
-        world, level = int(who["world"]), point["level"]
-        visit = visit_key(who, level)
-        length = care.consultation(tables, visit, world, EMERGENCY_COLUMN if point["emergency"] else level)
-        patient["cls"] = priority_of(who, tables, point["emergency"], rules[world]["priority"])
-        patient["place"], patient["key"] = who["time"], who["key"]
-        patient["second"] = length * tables.worlds[world]["second_look"]
-        if who["stage"] == SECOND_LOOK:
-            patient["patience"], patient["first"], patient["exam"] = NOWHERE, patient["second"], 0.0
-        else:
-            patient["patience"], patient["first"] = care.patience(tables, visit, world), length
-            exam = care.exam(tables, visit, who, point["facility"], level, rules[world]["recognised"])
-            patient["exam"] = care.exam_turnaround(tables, visit, world) if care.is_made(exam) else 0.0
+def _on_duty(rooms: Rooms, session: Any, room: int) -> int:
+    """How many doctors are on duty; those who are not busy are free from the opening on."""
+    doctors = max(int(np.ceil(rooms.doctors[room] * session["size"] - 1e-9)), 1)
+    free = rooms.free[room, :doctors]
+    for i in range(doctors):
+        minute, place = max(free[i], session["opens"]), i
+        while place > 0 and minute < free[place - 1]:
+            free[place] = free[place - 1]
+            place -= 1
+        free[place] = minute
+    return doctors
 
 
 @kernel
-def _carry(rows: Any, begin: Any, back: Any, status: Any) -> None:
-    """First looks of those back with results; who is at an exam, or waits with results, goes on with them."""
-    for i in range(len(rows)):
-        who = rows[i]
-        if who["stage"] == SECOND_LOOK:
-            begin[i] = who["begun"]
-        elif status[i] == AT_EXAM or status[i] == WAITING_AGAIN:
-            who["begun"], who["wanted"] = begin[i], who["time"]
-            who["time"], who["stage"] = back[i], SECOND_LOOK
+def _until(hours: Any, pattern: int, window_end: float) -> float:
+    """Until when starts may be settled: the end of the window, or of the session's overtime."""
+    if admits_at(hours, pattern, window_end):
+        return window_end
+    # overtime goes on until the next session, whose patients then stand in the same queue
+    following = hours[pattern, half_day_at(window_end - 1e-6) + 1]
+    return following["opens"] if following["size"] > 0 else NOWHERE
+
+
+@kernel
+def go_on(who: Any, patient: Any) -> None:
+    """Who has not been seen to the end goes on in the next window; with results, once an exam has been ordered."""
+    if patient["status"] == AT_EXAM or patient["status"] == WAITING_AGAIN:
+        who["begun"], who["wanted"] = patient["begin"], who["time"]
+        who["time"], who["stage"] = patient["place"], SECOND_LOOK

@@ -49,12 +49,12 @@ def on_the_way(monkeypatch: pytest.MonkeyPatch) -> list[Rows]:
     push, hand_on = Diary.push, Diary.hand_on
 
     def remember_push(self: Diary, rows: Rows, not_before: int) -> None:
-        page = np.clip(rows["time"] // self.window, not_before, len(self.pages))
-        kept.append(rows[page >= len(self.pages)].copy())
+        page = np.clip(rows["time"] // self.window, not_before, self.windows)
+        kept.append(rows[page >= self.windows].copy())
         push(self, rows, not_before)
 
     def remember_hand_on(self: Diary, rows: Rows, window: int) -> None:
-        if window >= len(self.pages):
+        if window >= self.windows:
             kept.append(rows.copy())
         hand_on(self, rows, window)
 

@@ -15,7 +15,7 @@ from sim import sessions
 from sim.care import LEVELS, Care, CareTables
 from sim.contacts import OTHER, REFERRED_CONTRACTED, Rows, empty
 from sim.kernels import Kernel
-from sim.sessions import AT_EXAM, DONE, LEFT, PATIENT, WAITING, WAITING_AGAIN
+from sim.sessions import AT_EXAM, DONE, LEFT, PATIENT, WAITING, WAITING_AGAIN, Queue
 
 
 @dataclass
@@ -103,24 +103,17 @@ rooms = st.lists(
 def solve(
     the_rooms: list[tuple[list[Patient], list[float]]], until: float = np.inf, loop: Any = None
 ) -> dict[str, list[float]]:
-    """The same rooms by the engine, all at once."""
-    flat = [p for people, _ in the_rooms for p in people]
-    bounds = np.cumsum([0, *(len(people) for people, _ in the_rooms)])
-    doctors = np.array([len(free) for _, free in the_rooms])
-    free = np.full((len(the_rooms), doctors.max()), -np.inf)
-    for row, (_, each) in zip(free, the_rooms, strict=True):
-        row[: len(each)] = each
-    limits = np.full(len(the_rooms), until)
-
-    columns = [(p.cls, p.place, p.key, p.patience, p.service, p.exam, p.second) for p in flat]
-    filled = {
-        "begin": np.zeros(len(flat)),
-        "end": np.zeros(len(flat)),
-        "back": np.zeros(len(flat)),
-        "status": np.zeros(len(flat), dtype=np.int64),
-    }
-    (loop or sessions.serve)(bounds, doctors, free, limits, np.array(columns, dtype=PATIENT), *filled.values())
-    return {name: values.tolist() for name, values in filled.items()}
+    """The same rooms by the engine, one after the other, in the same queue."""
+    queue = Queue.of(max(len(people) for people, _ in the_rooms))
+    told: dict[str, list[float]] = {"begin": [], "end": [], "place": [], "status": []}
+    for people, free in the_rooms:
+        unseen = (0.0, 0.0, WAITING, 0, 0)
+        columns = [(p.cls, p.place, p.key, p.patience, p.service, p.exam, p.second, *unseen) for p in people]
+        queue.patients[: len(people)] = np.array(columns, dtype=PATIENT)
+        (loop or sessions.serve)(queue, len(people), np.sort(free), until)
+        for name, values in told.items():
+            values += queue.patients[name][: len(people)].tolist()
+    return told
 
 
 def lined_up(the_rooms: list[tuple[list[Patient], list[float]]]) -> None:
@@ -164,7 +157,7 @@ def test_a_window_that_ends_settles_exactly_what_began_before_its_end(
             assert (part["end"][i], LEFT) == (whole["end"][i], whole["status"][i])
         elif part["status"][i] in (AT_EXAM, WAITING_AGAIN):
             assert part["begin"][i] == whole["begin"][i] < until
-            assert part["back"][i] == whole["back"][i] == part["end"][i] + p.exam
+            assert part["place"][i] == whole["place"][i] == part["end"][i] + p.exam
         else:
             assert whole["begin"][i] >= until or whole["end"][i] >= until
 
