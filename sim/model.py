@@ -98,13 +98,13 @@ class Opening(simpy.Event):
 
     def __init__(self, model: Model) -> None:
         self.model, self.number = model, 0
-        model.clock.schedule(self, OPENINGS, 0.0)
+        model.env.schedule(self, OPENINGS, 0.0)
 
     def act(self, now: float) -> None:
         """A window begins."""
         self.model.open_window(self.number)
         self.number += 1
-        self.model.clock.schedule(self, OPENINGS, self.model.timetable.window)
+        self.model.env.schedule(self, OPENINGS, self.model.timetable.window)
 
 
 class Model:
@@ -233,11 +233,10 @@ class Model:
         self.journey.stay_outside = self._stay_outside
 
     def _build_hospitals(self) -> None:
-        self.clock = Clock()
-        Opening(self)
+        self.env = Clock()
         hours = (self.case.care.discharge_from, self.case.care.discharge_until)
         self.hospitals = [
-            Hospital(self.clock, [BedPool(n, int(b)) for n, b in enumerate(c.beds)], hours) for c in self.capacities
+            Hospital(self.env, [BedPool(n, int(b)) for n, b in enumerate(c.beds)], hours) for c in self.capacities
         ]
         for hospital in self.hospitals:
             hospital.goes_down = self._goes_down
@@ -313,7 +312,7 @@ class Model:
     def _hold_beds(self, hospital: Hospital, share: Fraction) -> None:
         for n in np.flatnonzero(self.under_bed_quota):
             pool = hospital.pools[n]
-            for _ in range(pool.set_quota(share, self.clock.now)):
+            for _ in range(pool.set_quota(share, self.env.now)):
                 hospital.watch(pool)
             pool.serve()
 
@@ -341,7 +340,8 @@ class Model:
         if day == 0:
             self._put_in_force(0)
             self.journey.open_books()
-        self.clock.run_until((day + 1) * DAY)
+            Opening(self)
+        self.env.run_until((day + 1) * DAY)
         if day == self.timetable.days - 1:
             self._write_stays()
             self._write_beds(day)
@@ -416,7 +416,7 @@ class Model:
 
     def _elsewhere(self, stay: Stay) -> None:
         """A planned patient who has waited long enough goes to another hospital with a free bed, or leaves the area."""
-        course, now = stay.course, self.clock.now
+        course, now = stay.course, self.env.now
         facility = self.network.wards[stay.pool.number].facility
         self._count_leaver(course.world, now, facility, stay.entry)
         pools = self.hospitals[course.world].pools

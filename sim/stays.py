@@ -41,6 +41,15 @@ class Clock(simpy.Environment):
             event.act(self._now)  # type: ignore[attr-defined]
         self._now = minute
 
+    def step(self) -> None:
+        """The next event, for those who run this as any SimPy environment, with processes and other events in it."""
+        act = getattr(self._queue[0][3], "act", None) if self._queue else None
+        if act is None:
+            super().step()
+        else:
+            self._now = heappop(self._queue)[0]
+            act(self._now)
+
     def __deepcopy__(self, memo: dict[int, Any]) -> Clock:
         clock = memo[id(self)] = Clock(self._now)
         clock._queue = deepcopy(self._queue, memo)
