@@ -569,6 +569,84 @@ def turned_away(ledger: Ledger) -> Frame:
     return pd.concat([tally(counted, STANDARD, "turned_away", "visits"), tally(counted, "left", "left", "visits")])
 
 
+# -------------------------------------------------------------------------------------------- exams and help from above
+
+
+@indicator(
+    name=Text("Repeated exams", "重复检查占比"),
+    unit=SHARE,
+    formula=Text(
+        "same-visit exams made again / visits that asked for an exam and brought results of another institution",
+        "重复实施的检查人次 / 带有其他机构检查结果且需检查的诊疗人次",
+    ),
+    source="convention: within one episode, however old the results",
+    scope="area",
+    scopes=PLACE_SCOPES,
+    better="down",
+    variants=(
+        Variant("recognised", Text("spared because the results are recognised", "互认结果免检占比")),
+        Variant(
+            "per_1000_exams",
+            Text("repeated, per 1,000 exams made", "每千次检查中的重复检查"),
+            Text("per 1,000 exams", "每千次检查"),
+            per=1000,
+        ),
+    ),
+)
+def repeat_exam_share(ledger: Ledger) -> Frame:
+    """Of results that patients bring along: how often the exam is made again all the same."""
+    rows = ledger.at_places("exams_monthly", ["made", "repeated", "recognised", "trusted"])
+    rows["brought"] = rows["repeated"] + rows["recognised"] + rows["trusted"]
+    return pd.concat(
+        [
+            tally(rows, STANDARD, "repeated", "brought"),
+            tally(rows, "recognised", "recognised", "brought"),
+            tally(rows, "per_1000_exams", "repeated", "made"),
+        ]
+    )
+
+
+@indicator(
+    name=Text("Needs settled below", "就地解决人次"),
+    unit=Text("visits", "人次"),
+    formula=Text(
+        "visits to grassroots members whose need, beyond the place, a specialist of the group settled there",
+        "超出基层成员单位诊疗能力、经集团专家协助就地解决的诊疗人次",
+    ),
+    source="convention: remote consultations, seconded specialists and joint clinics together",
+    scope="area",
+    scopes=PLACE_SCOPES,
+    kind="count",
+    variants=(
+        Variant("remote", Text("by remote consultation", "远程会诊"), kind="count"),
+        Variant("specialist", Text("by a specialist on the spot", "下派专家、联合门诊"), kind="count"),
+    ),
+)
+def settled_below(ledger: Ledger) -> Frame:
+    """By whose help."""
+    rows = ledger.at_places("helped_monthly", ["remote", "specialist"])
+    rows["both"] = rows["remote"] + rows["specialist"]
+    names = {STANDARD: "both", "remote": "remote", "specialist": "specialist"}
+    return pd.concat([tally(rows, variant, number) for variant, number in names.items()])
+
+
+@indicator(
+    name=Text("Long-term patients handed down", "稳定期慢性病患者下转人次"),
+    unit=Text("patients", "人次"),
+    formula=Text(
+        "follow-ups at hospitals after which the patient's usual place is a grassroots institution",
+        "在医院随访后改由基层医疗卫生机构随访管理的慢性病患者人次",
+    ),
+    source="convention: stable at a follow-up means no need beyond a community centre",
+    scope="area",
+    scopes=PLACE_SCOPES,
+    kind="count",
+)
+def handed_down(ledger: Ledger) -> Frame:
+    """Once or, should the patient go back, more often."""
+    return tally(ledger.at_places("helped_monthly", ["handed_down"]), STANDARD, "handed_down")
+
+
 # ----------------------------------------------------------------------------------------------------------- referrals
 
 

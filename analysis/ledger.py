@@ -257,7 +257,7 @@ class Ledger:
         """The scopes that each facility belongs to as numbers, one row each, filled up with -1."""
         found = [self._numbered_scopes.get(str(name), []) for name in facilities]
         most = max(map(len, found), default=0)
-        return np.array([row + [-1] * (most - len(row)) for row in found], dtype=np.int64).reshape(-1, most)
+        return np.array([row + [-1] * (most - len(row)) for row in found], dtype=np.int64).reshape(len(found), most)
 
     @cached_property
     def _numbered_scopes(self) -> dict[str, list[int]]:

@@ -33,7 +33,7 @@ from sim.network import FacilitySpec, NetworkSpec
 from sim.scenario import Scenario
 from sim.schema import Failure, InputError, Model, Problem, shown, validate
 
-FORMAT = 1
+FORMAT = 2
 """Version of the task files; goes up when a table changes its meaning."""
 
 ROWS = ("visits", "stays", "referrals")
@@ -181,6 +181,8 @@ class Tasks:
     def _checksums(self, key: str) -> dict[str, str]:
         try:
             manifest = json.loads((self.folder / key / "manifest.json").read_bytes())
+            if manifest["format"] != FORMAT:
+                raise Damaged(f"task {key}: another version of tiercare wrote it; run the study again")
             return {str(name): str(checksum) for name, checksum in manifest["tables"].items()}
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             raise Damaged(f"task {key}: its manifest is missing or damaged") from None

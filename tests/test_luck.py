@@ -30,7 +30,7 @@ DAYS = 35
 @cache
 def town() -> Case:
     """The group town with all levers pulled."""
-    return towns.group_town(DAYS, settings=towns.PLAN)
+    return towns.group_town(DAYS, settings=towns.ALL_LEVERS)
 
 
 @cache
@@ -63,7 +63,7 @@ def test_replications_of_uncertain_figures_do_not_know_with_whom_they_ride() -> 
 
 SCRIPT = """
 import sys, towns, pandas as pd
-tables = towns.run(towns.group_town(14, settings=towns.PLAN))[0]
+tables = towns.run(towns.group_town(14, settings=towns.ALL_LEVERS))[0]
 for name, table in tables.items():
     print(name, len(table), int(pd.util.hash_pandas_object(table).sum()))
 """
@@ -108,7 +108,7 @@ NEUTRAL = {info.name: info.neutral for info in levers() if info.neutral is not N
 def test_a_lever_at_its_neutral_value_is_a_lever_not_mentioned(lever: str) -> None:
     """MR-04, R19; in a place where the other levers of its group are not neutral."""
     group = lever.split(".")[0]
-    others = {name: value for name, value in towns.PLAN.items() if not name.startswith(f"{group}.")}
+    others = {name: value for name, value in towns.ALL_LEVERS.items() if not name.startswith(f"{group}.")}
     assert_no_difference(towns.group_town(21, settings=others), {lever: NEUTRAL[lever]})
 
 
@@ -135,7 +135,7 @@ def test_a_lever_that_moves_leaves_released_beds_released() -> None:
 def test_rules_of_the_future_change_nothing_today() -> None:
     """What comes into force on day 14 leaves all that is over before as it was, appointments for later days apart."""
     case = towns.group_town(14)
-    planned = replace(case, policy=towns.policy(towns.PLAN, towns.MONDAY + timedelta(days=40)))
+    planned = replace(case, policy=towns.policy(towns.ALL_LEVERS, towns.MONDAY + timedelta(days=40)))
     towns.assert_same(towns.run(case)[0], towns.run(planned)[0])
 
 
@@ -158,7 +158,7 @@ def test_who_falls_ill_and_when_does_not_depend_on_the_policy() -> None:
 
 def with_facilities(change: Any) -> dict[str, pd.DataFrame]:
     """The same town with its list of facilities changed."""
-    return towns.run(towns.group_town(DAYS, settings=towns.PLAN, facilities=change(towns.group_facilities())))[0]
+    return towns.run(towns.group_town(DAYS, settings=towns.ALL_LEVERS, facilities=change(towns.group_facilities())))[0]
 
 
 NOBODY_COMES = [

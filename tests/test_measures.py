@@ -161,6 +161,19 @@ def test_rates_per_resident_are_per_year_even_for_a_month(study: SmallStudy, yea
     )
 
 
+# ------------------------------------------------------------------------------------------ exams and help from above
+
+
+def test_exams_and_help_from_above(yearly: pd.DataFrame) -> None:
+    repeated = row(yearly, "repeat_exam_share", "area", HEADLINE)
+    assert (repeated["numerator"], repeated["denominator"]) == (12 * 20, 12 * (20 + 10 + 30))
+    assert row(yearly, "repeat_exam_share", "first", "recognised")["value"] == pytest.approx(10 / 60)
+    assert row(yearly, "repeat_exam_share", "area", "per_1000_exams")["value"] == pytest.approx(1000 * 20 / 400)
+    assert row(yearly, "settled_below", "area", HEADLINE)["value"] == 12 * (4 + 6)
+    assert row(yearly, "settled_below", "centre", "remote")["value"] == 12 * 4
+    assert row(yearly, "handed_down", "area", HEADLINE)["value"] == 0
+
+
 # ----------------------------------------------------------------------------------------------------- waits and quotas
 
 

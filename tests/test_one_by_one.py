@@ -15,7 +15,7 @@ import towns
 from one_by_one import simulate_one_by_one
 from sim.citation import Figure
 from sim.model import Case
-from towns import PLAN, clinic, facility, said, ward
+from towns import ALL_LEVERS, PLAN, clinic, facility, said, ward
 
 VISIT = ["episode", "facility", "point", "kind", "cls", "entry", "time", "begin", "end", "left"]
 
@@ -144,6 +144,16 @@ def test_generated_towns(case: Case) -> None:
 # ---------------------------------------------------------------------------------------------------------- fixed towns
 
 
+def test_a_town_in_which_all_levers_are_pulled() -> None:
+    everywhere = {level: said(1.0) for level in towns.LEVELS[:-1]}
+    town = towns.group_town(42, settings=ALL_LEVERS, exam_at=everywhere, repeat_exam=0.8)
+    assert_same(town)
+    tables = towns.run(town)[0]
+    assert tables["helped_monthly"][["remote", "specialist", "handed_down"]].sum().gt(0).all()
+    assert tables["exams_monthly"][["made", "repeated", "recognised", "trusted"]].sum().gt(0).all()
+    assert tables["needs_monthly"]["spared"].sum() > 0
+
+
 def test_a_town_in_which_the_plan_binds() -> None:
     visits = assert_same(towns.group_town(28, seed=1, settings=PLAN, waiting_patience=20.0), replication=1)
     assert set(visits["entry"]) == {"walk_in", "open_slot", "held_slot", "extra"}
@@ -168,7 +178,7 @@ def test_visitors_from_elsewhere_and_emergencies_at_a_centre() -> None:
     hospitals = towns.group_facilities()[:2]
     town = towns.group_town(
         28,
-        settings=PLAN | {"first_contact.adherence": 0.8},
+        settings=ALL_LEVERS | {"first_contact.adherence": 0.8},
         facilities=[*hospitals, centre | {"emergency": {"doctors": said(1)}}, *stations],
     )
     shares = town.choice.first_contact_urban.value | {"emergency": {"centre": 0.3, "secondary": 0.3, "tertiary": 0.4}}

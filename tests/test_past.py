@@ -95,7 +95,7 @@ def test_rows_of_visits_and_everything_else_are_the_same() -> None:
     assert_no_difference({"before": town(), "plan": pulled(town(), 30, **PULLED)}, [0, 3])
 
 
-PULLED = {name.replace(".", "__"): value for name, value in towns.PLAN.items()}
+PULLED = {name.replace(".", "__"): value for name, value in towns.ALL_LEVERS.items()}
 
 
 def test_three_scenarios_each_part_in_their_own_time() -> None:

@@ -257,7 +257,7 @@ def test_every_lever_can_depart() -> None:
     """What `departs` says and what the rules of a day say is the same, lever by lever."""
     for info in levers():
         group, name = info.name.split(".")
-        value = {"yes or no": "true", "days": "3"}.get(info.unit, "0.3")
+        value = {"yes or no": "true", "days": "3", "conditions": "[cold]"}.get(info.unit, "0.3")
         unit = f"unit: {info.unit}, source: {{document: plan, clause: '1'}}"
         pulled = policy(f"{group}:\n  {name}:\n    2024-02-02: {{value: {value}, {unit}}}")
         assert pulled.departs(Policy(), START) == {info.name: date(2024, 2, 2)}

@@ -225,3 +225,10 @@ def test_git_is_null_outside_a_checkout(monkeypatch: pytest.MonkeyPatch, tmp_pat
 def test_git_is_null_without_git(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
     assert results._git() is None
+
+
+def test_a_task_of_another_version_is_told_as_such(store: Tasks) -> None:
+    manifest = store.folder / "one" / "manifest.json"
+    manifest.write_text(manifest.read_text("utf-8").replace(f'"format": {results.FORMAT}', '"format": 1'), "utf-8")
+    with pytest.raises(Damaged, match="another version of tiercare"):
+        store.is_finished("one")

@@ -409,15 +409,19 @@ PLAN: Data = {
     "up_referral.platform_delay_days": 1.0,
     "down_referral.proposed": 0.7,
     "down_referral.consented": 0.8,
+}
+"""Quotas, priority, persuasion and referral: slots and beds are scarce under it."""
+
+ALL_LEVERS: Data = PLAN | {
     "first_contact.gate": ["cold"],
     "contracts.coverage_key": 0.6,
     "contracts.used": 0.7,
-    "shared.remote_consultation": 0.1,
-    "shared.specialist_settles": 0.05,
-    "shared.specialists_away": "1/10",
-    "chronic.sent_down": 0.3,
-    "chronic.long_prescription": 0.1,
-    "chronic.refill_at_grassroots": 0.2,
+    "shared.remote_consultation": 0.2,
+    "shared.specialist_settles": 0.1,
+    "shared.specialists_away": "1/5",
+    "chronic.sent_down": 0.5,
+    "chronic.long_prescription": 0.3,
+    "chronic.refill_at_grassroots": 0.4,
     "exams.recognised": 0.6,
     "tcm.halls": 10.0,
     "emergency.rescue_bypass": 0.5,
