@@ -418,7 +418,7 @@ class Model:
         """A planned patient who has waited long enough goes to another hospital with a free bed, or leaves the area."""
         course, now = stay.course, self.env.now
         facility = self.network.wards[stay.pool.number].facility
-        self._count_leaver(course.world, now, facility, stay.entry)
+        self.ledger.add_leaver(course.world, now, facility, stay.entry)
         pools = self.hospitals[course.world].pools
         others = [n for n in self._other_wards(facility, course.condition, course.need) if pools[n].free > 0]
         if others:
@@ -436,10 +436,6 @@ class Model:
             wards = net.ward_at[hospitals[hospitals != facility], department]
             self.other_wards[asked] = wards[wards >= 0].tolist()
         return self.other_wards[asked]
-
-    def _count_leaver(self, world: int, now: float, facility: int, entry: int) -> None:
-        month = self.ledger.month(np.array([now]))
-        self.ledger.bed_days.add(self.ledger.bed_days.index(world, month, facility, entry, 0), left=1)
 
     def _leave_area(self, course: Course, now: float) -> None:
         c, ward = course, len(self.network.wards)

@@ -260,11 +260,13 @@ class Ledger:
         self.helped = Tally(["remote", "specialist", "handed_down"], world=w, month=m, facility=f)
         stays = ["discharges", "nights", "minutes", "stepped_down", "episodes", "episode_nights"]
         self.stays = Tally(stays, world=w, month=m, ward=len(network.wards) + 1, resident=2, entry=5)
-        self.nights = Histogram(["discharges"], world=w, month=m, facility=f, nights=MOST_NIGHTS + 1)
+        inpatient = self._with_beds()
+        self.nights = Histogram(["discharges"], world=w, month=m, facility=inpatient, nights=MOST_NIGHTS + 1)
         beds = ["bed_days", "occupied_days", "held_days", "used_held_days", "used_held", "borrowed", "released"]
         beds += ["blocked_minutes"]
         self.beds = Tally(beds, world=w, month=m, ward=len(network.wards))
-        self.bed_days = Histogram(["patients", "left"], world=w, month=m, facility=f, entry=5, days=MOST_DAYS + 1)
+        days = MOST_DAYS + 1
+        self.bed_days = Histogram(["patients", "left"], world=w, month=m, facility=inpatient, entry=5, days=days)
         self.referrals = Tally(
             ["referrals"], world=w, month=m, direction=2, channel=2, from_level=len(Level), to_facility=f, status=3
         )
@@ -292,6 +294,13 @@ class Ledger:
         self.minutes_row = np.full(len(level) + 1, -1, dtype=np.int64)
         self.minutes_row[self.with_minutes] = np.arange(len(self.with_minutes))
         return max(len(self.with_minutes), 1)
+
+    def _with_beds(self) -> int:
+        """Facilities whose stays get a histogram: those that have wards, and the world outside."""
+        self.with_beds = np.unique(self.ward_facility)
+        self.beds_row = np.full(self.network.outside + 1, -1, dtype=np.int64)
+        self.beds_row[self.with_beds] = np.arange(len(self.with_beds))
+        return len(self.with_beds)
 
     def day(self, minute: NDArray[np.float64]) -> NDArray[np.int64]:
         """Day of the run, within the horizon."""
@@ -339,14 +348,20 @@ class Ledger:
             minutes=np.rint(discharged - admitted).astype(np.int64),
             stepped_down=down, episodes=~down, episode_nights=np.where(down, 0, whole),
         )  # fmt: skip
-        self.nights.add(self.nights.index(world, month, facility, np.minimum(nights, MOST_NIGHTS)), discharges=1)
+        row = self.beds_row[facility]
+        self.nights.add(self.nights.index(world, month, row, np.minimum(nights, MOST_NIGHTS)), discharges=1)
         days = np.minimum((admitted - requested) // DAY, MOST_DAYS).astype(np.int64)
-        self.bed_days.add(self.bed_days.index(world, self.month(admitted), facility, entry, days), patients=1)
+        self.bed_days.add(self.bed_days.index(world, self.month(admitted), row, entry, days), patients=1)
         self.keep(
             "stays", world=world, episode=key, person=person, condition=condition, facility=facility, ward=ward,
             entry=entry, requested=requested, admitted=admitted, discharged=discharged, first_admitted=first,
             nights=nights, to_step_down=down,
         )  # fmt: skip
+
+    def add_leaver(self, world: int, minute: float, facility: int, entry: int) -> None:
+        """A patient left the waiting list for a bed of a facility."""
+        month = self.month(np.array([minute]))
+        self.bed_days.add(self.bed_days.index(world, month, self.beds_row[facility], entry, 0), left=1)
 
     def keep(self, table: str, **columns: Any) -> None:
         """Keep rows, where rows are wanted."""
@@ -365,6 +380,7 @@ class Ledger:
             "channel": np.array(CHANNELS), "from_level": np.array([x.name for x in Level]),
             "status": np.array(STATUSES), "resource": np.array(["appointment", "bed"]),
         }  # fmt: skip
+        inpatient = {"facility": ids[self.with_beds]}
         minutes_ids = ids[self.with_minutes] if len(self.with_minutes) else np.array([""])
         out = {
             "visits_daily": self._by_level(self.daily.of_world(world, names)),
@@ -377,9 +393,9 @@ class Ledger:
             "exams_monthly": self._placed(self.exams.of_world(world, names)),
             "helped_monthly": self._placed(self.helped.of_world(world, names)),
             "stays_monthly": self._by_ward(self.stays.of_world(world, names)),
-            "stays_nights": self.nights.of_world(world, names),
+            "stays_nights": self.nights.of_world(world, names | inpatient),
             "beds_monthly": self._by_ward(self.beds.of_world(world, names)),
-            "waits_bed": self.bed_days.of_world(world, names).rename(columns={"entry": "cls"}),
+            "waits_bed": self.bed_days.of_world(world, names | inpatient).rename(columns={"entry": "cls"}),
             "referrals_monthly": self.referrals.of_world(world, names),
             "backlog": self.backlog.of_world(world, names),
         }

@@ -160,9 +160,9 @@ def cell(keys: Keys, purpose: int, index: ArrayLike = 0) -> NDArray[np.int64]:
 
 
 @kernel
-def quarter_of(key: np.uint64, purpose: int, nth: int) -> int:
-    """The nth of several independent cells of one key, four from each 64-bit number."""
-    return int((bits_of(key, purpose, nth >> 2) >> np.uint64(64 - CELL - 16 * (nth & 3))) & _CELL_BITS)
+def quarter_of(bits: np.uint64, nth: int) -> int:
+    """The nth of several independent cells of one key, four from each 64-bit number: `bits_of(..., nth >> 2)`."""
+    return int((bits >> np.uint64(64 - CELL - 16 * (nth & 3))) & _CELL_BITS)
 
 
 def _midpoints() -> Floats:

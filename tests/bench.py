@@ -1,17 +1,19 @@
 """`make bench`: what a visit costs, beside one-process-per-patient SimPy measured directly before and after.
 
 Machines differ and change their pace within minutes, so only ratios of interleaved CPU times are quoted; the median of
-the rounds is printed with its spread. `ratio to idiomatic SimPy` is of the study as it is really run (a pack of
-replications together), `single` of one replication. Both divide the idiomatic cost of a *primary patient* (the unit in
-which SimPy and its peers are usually compared) by the cost of a *visit* here. The lines `visit by visit` divide by
-visits on both sides, which is stricter: an idiomatic primary patient brings 1.13 visits.
+the rounds is printed with its spread. `ratio to idiomatic SimPy` is of the study as it is really run: a pack of
+replications of all scenarios over the whole time, what they have in common simulated once, and every visit that the
+tables tell of counted. `a pack of one scenario` shares no past; `single` is one replication of one scenario. All divide
+the idiomatic cost of a *primary patient* (the unit in which SimPy and its peers are usually compared) by the cost of a
+*visit* here. The lines `visit by visit` divide by visits on both sides, which is stricter: an idiomatic primary patient
+brings 1.13 visits.
 """
 
 from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from statistics import median
@@ -46,27 +48,31 @@ class Measured:
 def main() -> None:
     """Measure and print."""
     choice = _arguments()
-    case = _case(choice.study, choice.days)
+    study = cases(sim.load(choice.study))
+    case = _shorter(list(study.values())[-1], choice.days)
     pack = choice.pack or sim.load(choice.study).execution.pack
-    _run(_shorter(case, 7), 1)  # compile kernels and fill caches outside the measurement
-    rounds = [(measure(case, 1), measure(case, pack)) for _ in range(choice.rounds)]
+    _run(_alone(_shorter(case, 7)), 1)  # compile kernels and fill caches outside the measurement
+    rounds = [(measure(_alone(case), 1), measure(_alone(case), pack)) for _ in range(choice.rounds)]
     singles, packs = [one for one, _ in rounds], [many for _, many in rounds]
-    _tell("ratio to idiomatic SimPy", packs, lambda run: run.patient / run.visit)
-    _tell("single", singles, lambda run: run.patient / run.visit)
-    _tell("visit by visit", packs, lambda run: run.idiomatic_visit / run.visit)
-    _tell("visit by visit, single", singles, lambda run: run.idiomatic_visit / run.visit)
-    _tell(f"microseconds per visit, {pack} replications together", packs, lambda run: run.visit)
-    _tell("microseconds per visit, single", singles, lambda run: run.visit)
-    _tell("microseconds per patient, idiomatic SimPy", singles + packs, lambda run: run.patient)
+    whole = [] if choice.without_whole else [measure(study, pack)]
+    for what, runs in (("ratio to idiomatic SimPy", whole), ("a pack of one scenario", packs), ("single", singles)):
+        _tell(what, runs, lambda run: run.patient / run.visit)
+        _tell(f"  {what}, visit by visit", runs, lambda run: run.idiomatic_visit / run.visit)
+        _tell(f"  {what}, microseconds per visit", runs, lambda run: run.visit)
+    _tell("microseconds per patient, idiomatic SimPy", singles + packs + whole, lambda run: run.patient)
     _tell("seconds per replication, single", singles, lambda run: run.seconds)
     _tell_line(case, singles, packs, _seconds(_shorter(case, 1), 1))
 
 
-def measure(case: Case, worlds: int) -> Measured:
+def _alone(case: Case) -> dict[str, Case]:
+    return {"": case}
+
+
+def measure(cases: Mapping[str, Case], worlds: int) -> Measured:
     """CPU time of so many replications together, with the measuring rod before and after."""
     before = idiomatic.run()[1]
     began = time.process_time()
-    tables = _run(case, worlds)
+    tables = _run(cases, worlds)
     seconds = time.process_time() - began
     after = idiomatic.run()[1]
     visits = sum(_visits(of["visits_daily"]) for of in tables)
@@ -74,9 +80,9 @@ def measure(case: Case, worlds: int) -> Measured:
     return Measured(worlds, seconds, visits, patient, visit)
 
 
-def _run(case: Case, worlds: int) -> list[dict[str, pd.DataFrame]]:
+def _run(cases: Mapping[str, Case], worlds: int) -> list[dict[str, pd.DataFrame]]:
     """The tables of so many replications together."""
-    return [tables for _, _, tables in simulate({"": case}, list(range(worlds)))]
+    return [tables for _, _, tables in simulate(cases, list(range(worlds)))]
 
 
 def _visits(daily: pd.DataFrame) -> int:
@@ -90,23 +96,19 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--days", type=int, default=365, help="length of each run, all of it measured")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--pack", type=int, help="replications together; left out: as the study is really run")
+    parser.add_argument("--without-whole", action="store_true", help="leave out the whole study, which takes minutes")
     return parser.parse_args()
 
 
-def _case(study: str, days: int) -> Case:
-    """The study's last scenario, every day of it measured, so that all visits simulated are counted."""
-    config = sim.load(study)
-    case = list(cases(config).values())[-1]
-    return _shorter(replace(case, warmup_from=case.from_), days)
-
-
 def _shorter(case: Case, days: int) -> Case:
-    return replace(case, to=case.from_ + timedelta(days=days - 1))
+    """So many days, each of them measured, so that all visits simulated are counted."""
+    return replace(case, warmup_from=case.from_, to=case.from_ + timedelta(days=days - 1))
 
 
 def _tell(what: str, runs: list[Measured], of: Callable[[Measured], float]) -> None:
     values = [of(run) for run in runs]
-    print(f"{what}: {median(values):.2f}  ({min(values):.2f} to {max(values):.2f})", flush=True)
+    if values:
+        print(f"{what}: {median(values):.2f}  ({min(values):.2f} to {max(values):.2f})", flush=True)
 
 
 def _tell_line(case: Case, singles: list[Measured], packs: list[Measured], start: float) -> None:
@@ -128,7 +130,7 @@ def _line(one: Measured, many: Measured, start: float) -> tuple[float, float]:
 
 def _seconds(case: Case, worlds: int) -> float:
     began = time.process_time()
-    _run(case, worlds)
+    _run(_alone(case), worlds)
     return time.process_time() - began
 
 

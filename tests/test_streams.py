@@ -57,7 +57,7 @@ def test_the_ends_of_the_range_are_never_reached(monkeypatch: pytest.MonkeyPatch
 def quarters(nth: int) -> np.ndarray[Any, Any]:
     """The nth cell of every key."""
     purpose = int(Purpose.DOOR_LEVEL)  # numba takes its time over members of an enumeration
-    return np.array([streams.quarter_of(k, purpose, nth) for k in KEYS])
+    return np.array([streams.quarter_of(np.uint64(streams.bits_of(k, purpose, nth >> 2)), nth) for k in KEYS])
 
 
 def test_neighbours_purposes_and_indices_are_independent() -> None:
@@ -189,7 +189,7 @@ def test_a_number_drawn_for_one_is_the_number_drawn_for_all() -> None:
 @pytest.mark.parametrize("nth", range(9))
 def test_a_quarter_is_the_top_of_the_nth_part_of_the_numbers_of_a_key(nth: int) -> None:
     whole = bits(SOME, Purpose.DOOR_LEVEL, nth // 4).astype(">u8").view(">u2").reshape(-1, 4)
-    found = [streams.quarter_of(k, Purpose.DOOR_LEVEL, nth) for k in SOME]
+    found = [streams.quarter_of(np.uint64(streams.bits_of(k, Purpose.DOOR_LEVEL, nth >> 2)), nth) for k in SOME]
     assert found == (whole[:, nth % 4].astype(int) * TABLE >> 16).tolist()
 
 
