@@ -175,9 +175,10 @@ def _list(choice: argparse.Namespace) -> int:
 
 
 def _lines(entries: Sequence[dict[str, Any]]) -> str:
-    """The name and the first sentence of each entry."""
+    """The name of each entry, for levers with the mechanism's number, and its title in both languages."""
     width = max((len(str(entry["name"])) for entry in entries), default=0)
-    return "\n".join(f"{entry['name']:{width}}  {entry['title']}" for entry in entries)
+    told = ([entry[key] for key in ("m", "title", "title_zh") if key in entry] for entry in entries)
+    return "\n".join(f"{e['name']:{width}}  {'  '.join(words)}" for e, words in zip(entries, told, strict=True))
 
 
 def _studies() -> list[dict[str, Any]]:

@@ -208,6 +208,7 @@ def test_lists_for_people_and_for_programs(capsys: pytest.CaptureFixture[str], w
     code, lines, _ = said(capsys, "list", what)
     assert code == DONE
     assert any(line.startswith(f"{name} ") for line in lines.splitlines())
+    assert what != "levers" or "M04  Outpatient slots held for referred patients  下沉门诊号源比例" in lines
     entries = json.loads(said(capsys, "list", what, "--json")[1])
     assert len(entries) == len(lines.splitlines())
     assert all(entry["name"] and entry["title"] and entry["title_zh"] for entry in entries)
