@@ -529,6 +529,33 @@ def unmet_need_share(ledger: Ledger) -> Frame:
 
 
 @indicator(
+    name=Text("Missed follow-ups", "慢性病随访缺失占比"),
+    unit=SHARE,
+    formula=Text(
+        "follow-ups of long-term patients that did not take place (no-show, left waiting, no door) / follow-ups due",
+        "未完成的慢性病随访（爽约、候诊中离开、无处就诊） / 应随访次数",
+    ),
+    source="convention: those that a long prescription makes unnecessary are not due",
+    scope="grid",
+    scopes="grid",
+    better="down",
+    variants=(
+        Variant(
+            "exacerbations",
+            Text("emergencies that come of it, per 1,000 follow-ups due", "由此发生的急性加重，每千次应随访"),
+            Text("per 1,000 follow-ups", "每千次随访"),
+            per=1000,
+        ),
+    ),
+)
+def missed_follow_up_share(ledger: Ledger) -> Frame:
+    """Long-term patients are residents all."""
+    needs = _scoped(ledger.sums("needs_monthly", ["follow_ups", "missed", "exacerbations"], []), "grid", ledger)
+    worse = tally(needs, "exacerbations", "exacerbations", "follow_ups")
+    return pd.concat([tally(needs, STANDARD, "missed", "follow_ups"), worse])
+
+
+@indicator(
     name=Text("Booking requests refused", "预约被拒占比"),
     unit=SHARE,
     formula=Text(

@@ -13,7 +13,6 @@ from sim.choice import HOSPITAL_DOORS
 from sim.contacts import HELD_SLOT, OPEN_SLOT, OTHER, VISIT, Crowd, line_up, put
 from sim.doors import (
     ASKS,
-    HOME,
     LATER,
     OUTSIDE,
     Place,
@@ -21,6 +20,7 @@ from sim.doors import (
     channel_of,
     choose,
     give_up,
+    missed,
     tries_again,
     untried,
     walk,
@@ -69,7 +69,7 @@ def _answer(town: Town, who: Any, first: int, now: float) -> int:
         return _refused(town, who, now)
     session = town.pages.slots[clinic, half_day - first]
     hours = town.hours[town.pages.clinics[clinic]["pattern"], half_day]
-    return _appointed(town.counts, town.place.points, who, session, hours, how, world["no_show"])
+    return _appointed(town, who, session, hours, how)
 
 
 @kernel
@@ -104,7 +104,7 @@ def _write_request(
 
 
 @kernel
-def _appointed(counts: Counts, points: Any, who: Any, session: Any, hours: Any, how: int, no_show: float) -> int:
+def _appointed(town: Town, who: Any, session: Any, hours: Any, how: int) -> int:
     """The minute of the appointment; some come a bit early or late, none after the last admission, some never."""
     minute = slots.appointment(session, hours)
     last = max(hours["closes"] - 1.0, minute)
@@ -112,12 +112,13 @@ def _appointed(counts: Counts, points: Any, who: Any, session: Any, hours: Any, 
     arrival = minute + streams.uniform_of(luck, Purpose.PUNCTUALITY, 0) * SPREAD - EARLY
     who["time"] = min(max(arrival, minute), last)
     who["kind"], who["entry"] = VISIT, how
-    if streams.uniform_of(luck, Purpose.NO_SHOW, 0) >= no_show:
+    world, counts, points = int(who["world"]), town.counts, town.place.points
+    if streams.uniform_of(luck, Purpose.NO_SHOW, 0) >= town.people.worlds[world]["no_show"]:
         return LATER
     facility = points[int(who["point"]) % len(points)]["facility"]
-    counts.bookings[int(who["world"]), month_of(counts, minute), facility, int(who["cls"])]["no_shows"] += 1
+    counts.bookings[world, month_of(counts, minute), facility, int(who["cls"])]["no_shows"] += 1
     _lose_referral(counts, facility, who)
-    return HOME
+    return missed(town, who, minute)
 
 
 @kernel
@@ -152,7 +153,7 @@ def _no_door_left(town: Town, who: Any, now: float) -> int:
     """The emergency department of the hospital that refused takes those who need a hospital; others go without."""
     emergency = town.place.emergency_point[int(who["origin"])]
     if who["need"] <= 2 or emergency < 0:
-        return give_up(town.counts, who)
+        return give_up(town, who, now)
     who["time"], who["doors"], who["origin"] = now, 0, -1
     who["point"] = int(who["world"]) * len(town.place.points) + emergency
     return walk(town.place.points[emergency], town.hours, who, now, LAYERS)

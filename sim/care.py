@@ -28,6 +28,8 @@ NO_EXAM, MADE, REPEATED, RECOGNISED, TRUSTED = range(5)
 recognised; spared because they are trusted."""
 HALF_CV = float(streams.sigma(0.5))
 """Spread of the logarithm of patience and of turnarounds: their coefficient of variation is a half."""
+AFTER_MISSED = 1 << 32
+"""Number of the emergency among the children of a follow-up; its visits have lower ones."""
 
 
 class ConditionSpec(Closed):
@@ -67,6 +69,14 @@ class ConditionSpec(Closed):
     """Chinese medicine suits it."""
     rescue_centre: bool = False
     """An emergency for which rescue centres are built (chest pain, stroke, trauma, mothers and newborns in danger)."""
+    exacerbates_to: Name | None = None
+    """The emergency in which a long-term condition may end."""
+    exacerbation: Figure | None = None
+    """Chance of that between two follow-ups that are kept; such emergencies are part of the emergency's incidence."""
+    missed_ratio: Figure | None = None
+    """The same after a follow-up that was missed, over the chance when it was kept (at least 1): what is more."""
+    exacerbation_days: Figure | None = None
+    """Mean days from the missed follow-up to that emergency (at least 2)."""
 
     @model_validator(mode="after")
     def _admitted_have_a_stay(self) -> ConditionSpec:
@@ -74,6 +84,24 @@ class ConditionSpec(Closed):
             missing = "stay_days, stay_cv, step_down and recovery"
             raise ValueError(f"{self.name} is admitted at times, so it needs {missing}")
         return self
+
+    @model_validator(mode="after")
+    def _exacerbations_are_complete(self) -> ConditionSpec:
+        parts = (self.exacerbates_to, self.exacerbation, self.missed_ratio, self.exacerbation_days)
+        if len({part is None for part in parts}) > 1:
+            together = "exacerbates_to, exacerbation, missed_ratio and exacerbation_days"
+            raise ValueError(f"{self.name} has some of {together}; they are stated together or not at all")
+        if self.missed_ratio and self.missed_ratio.value < 1:
+            raise ValueError(f"missed_ratio is at least 1; found {self.missed_ratio.value}")
+        if self.exacerbation_days and self.exacerbation_days.value < 2:
+            raise ValueError(f"exacerbation_days is at least 2; found {self.exacerbation_days.value}")
+        return self
+
+    def more_exacerbations(self) -> float:
+        """By how much a missed follow-up raises the chance of an exacerbation."""
+        if self.exacerbation is None or self.missed_ratio is None:
+            return 0.0
+        return float(self.exacerbation.value * (self.missed_ratio.value - 1.0))
 
 
 class CareSpec(Closed):
@@ -125,6 +153,11 @@ class CareSpec(Closed):
             problems.append(
                 f"discharge_from {self.discharge_from} is not before discharge_until {self.discharge_until}"
             )
+        emergencies = [name for name, c in self.conditions.items() if c.kind == "emergency"]
+        for name, c in self.conditions.items():
+            if c.exacerbates_to and c.exacerbates_to not in emergencies:
+                welcome = ", ".join(emergencies) or "none is there"
+                problems.append(f"{name} exacerbates to {c.exacerbates_to}; welcome are emergencies: {welcome}")
         if problems:
             raise ValueError("; ".join(problems))
         return self
@@ -166,6 +199,12 @@ class Care:
     """(W, C)."""
     recovery: Floats
     """(W, C)."""
+    exacerbates_to: NDArray[np.int64]
+    """The emergency in which it may end, -1 = none; (W, C)."""
+    exacerbation: Floats
+    """Chance that a missed follow-up ends in it, which it would not have, had it been kept; (W, C)."""
+    exacerbation_minutes: Floats
+    """Mean minutes until then, (W, C)."""
     bed_patience: Floats
     """Minutes, (W,)."""
     consultation_sigma: Floats
@@ -207,6 +246,13 @@ class Care:
             stay_at=per_level("stay_at"),
             step_down=per_condition(lambda c: c.step_down.value if c.step_down else 0.0),
             recovery=per_condition(lambda c: c.recovery.value if c.recovery else 0.0),
+            exacerbates_to=per_condition(
+                lambda c: conditions.index(c.exacerbates_to) if c.exacerbates_to else -1
+            ).astype(np.int64),
+            exacerbation=per_condition(ConditionSpec.more_exacerbations),
+            exacerbation_minutes=per_condition(
+                lambda c: c.exacerbation_days.value * 1440.0 if c.exacerbation_days else 0.0
+            ),
             bed_patience=single("bed_patience") * 1440.0,
             consultation_sigma=streams.sigma(single("consultation_cv")),
             exponential=specs[0].consultation_law == "exponential",
@@ -215,7 +261,8 @@ class Care:
     def tables(self) -> CareTables:
         """What kernels read."""
         more = {f"beyond_{level}": self.beyond[:, :, level - 1] for level in (1, 2, 3)}
-        more |= {name: getattr(self, name) for name in ("stay_minutes", "step_down", "recovery")}
+        plain = ("stay_minutes", "step_down", "recovery", "exacerbates_to", "exacerbation", "exacerbation_minutes")
+        more |= {name: getattr(self, name) for name in plain}
         return CareTables(
             table(
                 admission=self.admission, follow_up=self.follow_up, follow_up_minutes=self.follow_up_minutes,
@@ -236,7 +283,7 @@ class CareTables(NamedTuple):
 
     conditions: NDArray[Any]
     """Rows of admission, follow_up, follow_up_minutes, stay_minutes, stay_sigma (spread of the logarithm), step_down,
-    recovery, beyond_1, beyond_2, beyond_3; (W, C)."""
+    recovery, beyond_1, beyond_2, beyond_3, exacerbates_to, exacerbation, exacerbation_minutes; (W, C)."""
     worlds: NDArray[Any]
     """Rows of sigma (spread of consultations), second_look, patience, exam_minutes, repeat_exam, bed_patience; (W,)."""
     exam: Floats
@@ -264,6 +311,27 @@ def truth(condition: Any, key: np.uint64) -> tuple[int, bool]:
     need = 1 + int(u < condition["beyond_1"]) + int(u < condition["beyond_2"]) + int(u < condition["beyond_3"])
     admitted = streams.uniform_of(key, Purpose.ADMISSION, 0) < condition["admission"]
     return max(need, 2) if admitted else need, admitted
+
+
+@kernel
+def exacerbates(condition: Any, patient: np.uint64, nth: int) -> bool:
+    """Whether a long-term patient's nth follow-up, if it is missed, ends in an emergency that it would have spared.
+
+    `condition`: its row of `CareTables.conditions`.
+    """
+    return streams.uniform_of(patient, Purpose.EXACERBATION, nth) < condition["exacerbation"]
+
+
+@kernel
+def exacerbation_of(patient: np.uint64, nth: int) -> np.uint64:
+    """The episode of that emergency, a child of the follow-up."""
+    return streams.child_of(streams.child_of(patient, nth), AFTER_MISSED)
+
+
+@kernel
+def exacerbation_delay(condition: Any, episode: np.uint64) -> float:
+    """Minutes from the missed follow-up to the emergency: half to one and a half times the mean."""
+    return condition["exacerbation_minutes"] * (0.5 + streams.uniform_of(episode, Purpose.EXACERBATION_TIME, 0))
 
 
 @kernel

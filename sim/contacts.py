@@ -29,6 +29,9 @@ WAYS_IN = ("walk_in", "open_slot", "held_slot", "extra")
 FIRST_LOOK, SECOND_LOOK = 0, 1
 """Waiting to be seen, or back in the queue with exam results."""
 
+FOLLOW_UP, EXACERBATION = 1, 2
+"""What a contact is in the life of a long-term patient; 0 = nothing of the kind."""
+
 CONTACT = np.dtype(
     [
         ("key", "u8"),  # the episode
@@ -47,7 +50,7 @@ CONTACT = np.dtype(
         ("doors", "u1"),  # doors tried in vain
         ("entry", "u1"),  # how the patient got in
         ("stage", "u1"),
-        ("chronic", "u1"),  # 1 = follow-up of a long-term patient
+        ("chronic", "u1"),  # a long-term patient's follow-up, or what came of one that was missed
         ("origin", "i2"),  # facility that referred or sent the patient on, -1 = none
         ("panel", "i4"),  # row of the long-term patient, -1 = none
         ("examined", "i2"),  # facility that made the last exam of this episode, plus 1; 0 = none yet

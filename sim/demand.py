@@ -19,7 +19,7 @@ from pydantic import Field, model_validator
 
 from sim import care, contacts, streams
 from sim.citation import Figure, Figures
-from sim.contacts import CONTACT, OTHER, Rows
+from sim.contacts import CONTACT, FOLLOW_UP, OTHER, Rows
 from sim.kernels import kernel, table
 from sim.network import Network
 from sim.population import AGES, Population
@@ -285,7 +285,7 @@ def _write_follow_ups(
             _blank(who, world)
             who["key"], who["time"] = key, start + moment_of(hours, share)
             who["person"], who["condition"] = patient["person"], patient["condition"]
-            who["panel"], who["chronic"], who["nth"] = first_panel + p, 1, nth
+            who["panel"], who["chronic"], who["nth"] = first_panel + p, FOLLOW_UP, nth
 
 
 def passed_of(weights: Floats) -> NDArray[Any]:

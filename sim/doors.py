@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from sim import choice, streams
+from sim import care, choice, streams
 from sim.choice import ALL_DOORS, ALL_GRASSROOTS, DOOR_OF_LEVEL, OUTSIDE_DOOR, Choice, Tables
-from sim.contacts import OTHER, REQUEST, VISIT, WALK_IN
+from sim.contacts import EXACERBATION, FIRST_LOOK, FOLLOW_UP, NEED, OTHER, REQUEST, VISIT, WALK_IN
 from sim.demand import Panel
 from sim.kernels import kernel, table
 from sim.network import EMERGENCY_LAYER, LAYERS, Level, Network
@@ -228,7 +228,7 @@ def through(points: Any, worlds: Any, hours: Any, who: Any, point: int, window_e
     who["point"] = world * len(points) + point
     if points[point]["bookable"]:
         luck = streams.uniform_of(who["key"], Purpose.DOOR_BOOKS, points[point]["number"])
-        planned = who["chronic"] == 1 or who["cls"] < OTHER or who["doors"] > 0
+        planned = who["chronic"] == FOLLOW_UP or who["cls"] < OTHER or who["doors"] > 0
         if planned or luck < worlds[world]["books"]:
             return ask(who, window_end)
     return walk(points[point], hours, who, window_end, layer)
@@ -285,11 +285,42 @@ def count_need(counts: Counts, who: Any, spared: bool) -> None:
     here = counts.needs[int(who["world"]), month, int(who["condition"]), int(who["person"] >= 0)]
     here["needs"] += 1
     here["spared"] += int(spared)
+    here["follow_ups"] += int(who["chronic"] == FOLLOW_UP and not spared)
+    here["exacerbations"] += int(who["chronic"] == EXACERBATION)
 
 
 @kernel
-def give_up(counts: Counts, who: Any) -> int:
-    """No door is left: the need stays unmet."""
-    month = month_of(counts, who["time"])
-    counts.needs[int(who["world"]), month, int(who["condition"]), int(who["person"] >= 0)]["unmet"] += 1
-    return HOME
+def give_up(town: Town, who: Any, minute: float) -> int:
+    """No door is left: the need stays unmet. `minute`: when the last one closed."""
+    month = month_of(town.counts, who["time"])
+    town.counts.needs[int(who["world"]), month, int(who["condition"]), int(who["person"] >= 0)]["unmet"] += 1
+    return missed(town, who, minute)
+
+
+# ----------------------------------------------------------------------------------------------------- what comes of it
+
+
+@kernel
+def missed(town: Town, who: Any, minute: float) -> int:
+    """Nobody will see this patient. A long-term patient whose follow-up it was may become an emergency days later."""
+    if who["chronic"] != FOLLOW_UP or who["seen"] > 0:
+        return HOME
+    world, condition = int(who["world"]), int(who["condition"])
+    town.counts.needs[world, month_of(town.counts, minute), condition, 1]["missed"] += 1
+    patient, nth = town.people.usual[int(who["panel"])]["key"], int(who["nth"])
+    conditions = town.rooms.care.conditions[world]
+    if not care.exacerbates(conditions[condition], patient, nth):
+        return HOME
+    episode = care.exacerbation_of(patient, nth)
+    _begin_anew(who, episode, minute + care.exacerbation_delay(conditions[condition], episode))
+    who["condition"], who["chronic"], who["panel"] = conditions[condition]["exacerbates_to"], EXACERBATION, -1
+    who["need"], who["admit"] = care.truth(conditions[int(who["condition"])], episode)
+    return LATER
+
+
+@kernel
+def _begin_anew(who: Any, key: np.uint64, minute: float) -> None:
+    """The row of somebody who was not seen becomes that of the same resident's next need, which has found no door."""
+    who["key"], who["time"], who["kind"], who["stage"] = key, minute, NEED, FIRST_LOOK
+    who["point"] = who["origin"] = -1
+    who["doors"] = 0

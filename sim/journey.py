@@ -352,7 +352,7 @@ def what_next(town: Town, who: Any, patient: Any, point: Any, window_end: float)
         return _seen(town, who, point, patient["end"], window_end)
     if tries_again(town.place.points, town.people.worlds, who):
         return _another_day(who)
-    return give_up(town.counts, who)
+    return give_up(town, who, patient["end"])
 
 
 @kernel

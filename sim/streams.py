@@ -73,6 +73,9 @@ class Purpose(IntEnum):
     REPEAT = 53
     REFILL = 54
     RESCUE = 55
+    # of a follow-up that was missed
+    EXACERBATION = 56
+    EXACERBATION_TIME = 57
     # of a resident or a long-term patient
     CONTRACT = 60
     CONDITION = 61

@@ -24,7 +24,16 @@ import pandas as pd
 import simpy
 
 from sim import beds, contacts, referral
-from sim.care import consultation, exam, exam_turnaround, is_made, patience
+from sim.care import (
+    consultation,
+    exacerbates,
+    exacerbation_delay,
+    exacerbation_of,
+    exam,
+    exam_turnaround,
+    is_made,
+    patience,
+)
 from sim.choice import (
     DOOR_OF_LEVEL,
     DOORS,
@@ -36,7 +45,7 @@ from sim.choice import (
     first_door,
     point_behind,
 )
-from sim.contacts import EXTRA, HELD_SLOT, OPEN_SLOT, OTHER, REFERRED, REFERRED_CONTRACTED, WALK_IN
+from sim.contacts import EXTRA, FOLLOW_UP, HELD_SLOT, OPEN_SLOT, OTHER, REFERRED, REFERRED_CONTRACTED, WALK_IN
 from sim.demand import CHUNK, falls_away, settle_truth
 from sim.journey import MOST_VISITS
 from sim.model import Case, Model
@@ -202,7 +211,22 @@ class Town(Model):
                 yield self.until(visit.place + DAY, ARRIVALS + int(who["key"]))
                 plan = self.first_door(who, visit.place + DAY)
             else:
+                self.missed(who, visit.end)
                 return
+
+    def missed(self, who: Contact, minute: float) -> None:
+        """A follow-up to which nobody has seen may end in an emergency days later: an episode with a key of its own."""
+        if who["chronic"] != FOLLOW_UP or who["seen"] > 0:
+            return
+        patient, nth = self.panel.key[who["panel"]], int(who["nth"])
+        condition = self.figures.conditions[WORLD, who["condition"]]
+        if exacerbates(condition, patient, nth):
+            ill = contacts.empty(1)
+            ill["key"] = exacerbation_of(patient, nth)
+            ill["time"] = minute + exacerbation_delay(condition, ill["key"][0])
+            ill["person"], ill["condition"] = who["person"], condition["exacerbates_to"]
+            settle_truth(ill, self.figures.conditions)
+            self.env.process(self.patient(ill[0]))
 
     def come_in(self, who: Contact, plan: Plan | None) -> Story:
         """By appointment or walking in, one door after the other: the place in line, None = in vain."""
@@ -229,6 +253,7 @@ class Town(Model):
         """Keep an appointment a little early or late, or stay away; nobody comes after the last admission."""
         luck = np.uint64(child_of(who["key"], int(who["seen"]) + 7))
         if uniform_of(luck, Purpose.NO_SHOW, 0) < self.choice.no_show[WORLD]:
+            self.missed(who, minute)
             return None
         who["entry"] = how
         last = float(self.hours["closes"][self.pattern(int(who["point"])), int(minute // HALF_DAY)]) - 1.0
@@ -385,6 +410,7 @@ class Town(Model):
             return Plan(there, self.env.now if walks else minute, not walks)
         emergency = int(self.network.emergency_point[self.facility(point)])
         if who["need"] <= 2 or emergency < 0:
+            self.missed(who, self.env.now)
             return None
         who["doors"], who["origin"] = 0, -1
         return Plan(emergency, self.env.now, False)
@@ -392,7 +418,7 @@ class Town(Model):
     def would_book(self, who: Contact, point: int) -> bool:
         """Whether the patient asks for an appointment there: by habit, and whenever care is planned."""
         luck = uniform_of(who["key"], Purpose.DOOR_BOOKS, self.network.point_number[point])
-        planned = who["chronic"] == 1 or who["cls"] < OTHER or who["doors"] > 0
+        planned = who["chronic"] == FOLLOW_UP or who["cls"] < OTHER or who["doors"] > 0
         return point in self.books and bool(planned or luck < self.choice.books[WORLD])
 
     def present_from(self, who: Contact, point: int, minute: float) -> float:

@@ -68,7 +68,9 @@ def replication_tables(scenario: str, replication: int) -> dict[str, pd.DataFram
         **_waits(scenario),
         **_stays(scenario, luck),
         **_quotas(scenario),
-        "needs_monthly": _rows(**needs, unmet=80 if scenario == "before" else 72),
+        "needs_monthly": _rows(
+            **needs, unmet=80 if scenario == "before" else 72, follow_ups=3000, missed=150, exacerbations=6
+        ),
         "exams_monthly": _rows(month=MONTHS, facility="first", made=400, repeated=20, recognised=10, trusted=30),
         "helped_monthly": _rows(month=MONTHS, facility="centre-a", remote=4, specialist=6, handed_down=0),
         "referrals_monthly": _referrals(scenario),

@@ -12,7 +12,7 @@ from scipy import stats
 import sim
 import towns
 from sim.care import Care, truth
-from sim.contacts import Rows, join
+from sim.contacts import FOLLOW_UP, Rows, join
 from sim.demand import CHUNK, Demand, DemandSpec, expected_rates, settle_truth
 from sim.network import Network
 from sim.population import Population
@@ -159,7 +159,7 @@ def test_long_term_patients_come_at_their_interval() -> None:
     patients = len(one.panel.person)
     assert abs(patients - 200) < stats.norm.isf(ALPHA / 2) * np.sqrt(2000 * 0.1 * 0.9)
     visits = of(year(one), "sugar")
-    assert set(visits["chronic"].tolist()) == {1}
+    assert set(visits["chronic"].tolist()) == {FOLLOW_UP}
     assert (visits["person"] == one.panel.person[visits["panel"]]).all()
     each = np.bincount(visits["panel"], minlength=patients)
     assert set(each.tolist()) <= {11, 12, 13}  # 364 days over 30, and the week in which the visit falls

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 import towns
-from sim.care import LEVELS
+from sim.care import LEVELS, exacerbation_of
 from sim.contacts import Diary, Rows, join
 from sim.model import Case, Model
 from sim.records import MOST_MINUTES, ward_name
@@ -79,9 +79,15 @@ def test_nobody_is_seen_who_did_not_fall_ill() -> None:
     m = model()
     chunks = [m.demands[0].chunk(n) for n in range(-(-DAYS // 28))]
     ill = join([rows[rows["time"] < DAYS * DAY] for rows in chunks])
-    assert table("needs_monthly")["needs"].sum() == len(ill)
+    needs = table("needs_monthly")
+    assert needs["needs"].sum() - needs["exacerbations"].sum() == len(ill)
     person = dict(zip(ill["key"].tolist(), ill["person"].tolist(), strict=True))
-    assert len(person) == len(ill)
+    follow_ups = ill[ill["panel"] >= 0]
+    patients = m.demands[0].panel.key[follow_ups["panel"]]
+    worse = [exacerbation_of(*each) for each in zip(patients, follow_ups["nth"].tolist(), strict=True)]
+    assert not person.keys() & set(worse)
+    person |= dict(zip(map(int, worse), follow_ups["person"].tolist(), strict=True))
+    assert len(person) == len(ill) + len(follow_ups)
     for name in ("visits", "stays", "referrals"):
         for episode, who in zip(table(name)["episode"].tolist(), table(name)["person"].tolist(), strict=True):
             assert person[episode] == who

@@ -161,6 +161,15 @@ def test_rates_per_resident_are_per_year_even_for_a_month(study: SmallStudy, yea
     )
 
 
+# -------------------------------------------------------------------------------------------------- long-term patients
+
+
+def test_missed_follow_ups_and_what_comes_of_them(yearly: pd.DataFrame) -> None:
+    missed = row(yearly, "missed_follow_up_share", "grid", HEADLINE)
+    assert missed["value"] == pytest.approx(150 / 3000)
+    assert row(yearly, "missed_follow_up_share", "grid", "exacerbations")["value"] == pytest.approx(1000 * 6 / 3000)
+
+
 # ------------------------------------------------------------------------------------------ exams and help from above
 
 

@@ -154,6 +154,17 @@ def test_a_town_in_which_all_levers_are_pulled() -> None:
     assert tables["needs_monthly"]["spared"].sum() > 0
 
 
+@pytest.mark.parametrize(("levers", "window"), [({}, 720), (ALL_LEVERS, 240)])
+def test_a_town_in_which_follow_ups_are_missed(levers: towns.Data, window: int) -> None:
+    town = towns.group_town(35, window=window, settings=levers, doors={"no_show": 0.6}, waiting_patience=20.0)
+    often = towns.demand({"cold": 20.0, "lung": 8.0, "bone": 2.0, "urgent": 3.0}, 2000, {"sugar": (200.0, 7.0)})
+    town = replace(town, demand=often)
+    assert_same(town)
+    needs = towns.run(town)[0]["needs_monthly"]
+    assert needs["exacerbations"].sum() > 20
+    assert needs["missed"].sum() > needs.loc[needs["condition"] == "sugar", "unmet"].sum() > 0
+
+
 def test_a_town_in_which_the_plan_binds() -> None:
     visits = assert_same(towns.group_town(28, seed=1, settings=PLAN, waiting_patience=20.0), replication=1)
     assert set(visits["entry"]) == {"walk_in", "open_slot", "held_slot", "extra"}

@@ -150,6 +150,7 @@ def condition(
         "recovery": 0.4,
     }
     names = {"name": kind, "name_zh": kind, "kind": kind, "department": more.pop("department", "general")}
+    names |= {"exacerbates_to": more.pop("exacerbates_to")} if "exacerbates_to" in more else {}
     marked = {mark: True} if mark else {}
     return names | marked | {name: said(value) for name, value in (figures | more).items()}
 
@@ -338,7 +339,15 @@ def group_facilities() -> list[Data]:
 
 GROUP_CONDITIONS = {
     "cold": condition("minor", (0.1, 0.5, 0.3), "suits_tcm", follow_up=0.1),
-    "sugar": condition("chronic", (0.1, 0.3, 0.3), "prescription_only"),
+    "sugar": condition(
+        "chronic",
+        (0.1, 0.3, 0.3),
+        "prescription_only",
+        exacerbates_to="urgent",
+        exacerbation=0.2,
+        missed_ratio=3.0,
+        exacerbation_days=6.0,
+    ),
     "lung": condition("moderate", (0.7, 0.6, 0.4), follow_up=0.3, admission=0.25, step_down=0.5),
     "bone": condition(
         "severe", (0.9, 0.9, 0.4), department="surgery", follow_up=0.3, admission=0.5, step_down=0.6, stay_days=6.0
