@@ -581,8 +581,11 @@ def booking_refused_share(ledger: Ledger) -> Frame:
 @indicator(
     name=Text("Turned away at the door", "到院未能就诊（每千诊疗人次）"),
     unit=Text("per 1,000 visits", "每千诊疗人次"),
-    formula=Text("patients who came and found no place / visits x 1,000", "到院但无号可就诊的患者 / 诊疗人次 × 1000"),
-    source="convention: a walk-in who finds neither a free slot nor an extra place",
+    formula=Text(
+        "patients who came and found no place / visits x 1,000",
+        "到院但无号或候诊已满、未能就诊的患者 / 诊疗人次 × 1000",
+    ),
+    source="convention: a walk-in who finds neither slot nor extra place, or whoever finds the waiting room full",
     scope="area",
     scopes=PLACE_SCOPES,
     better="down",

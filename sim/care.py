@@ -27,7 +27,7 @@ NO_EXAM, MADE, REPEATED, RECOGNISED, TRUSTED = range(5)
 """Of a same-visit exam: not needed; made; made though another institution had; spared because its results are
 recognised; spared because they are trusted."""
 HALF_CV = float(streams.sigma(0.5))
-"""Spread of the logarithm of patience and of turnarounds: their coefficient of variation is a half."""
+"""Spread of the logarithm of bed patience and of turnarounds: their coefficient of variation is a half."""
 AFTER_MISSED = 1 << 32
 """Number of the emergency among the children of a follow-up; its visits have lower ones."""
 
@@ -77,6 +77,16 @@ class ConditionSpec(Closed):
     """The same after a follow-up that was missed, over the chance when it was kept (at least 1): what is more."""
     exacerbation_days: Figure | None = None
     """Mean days from the missed follow-up to that emergency (at least 2)."""
+    consultation: Figure | None = None
+    """Mean consultation over that of all patients of the level or emergency department; left out = 1."""
+    triage: Figures | None = None
+    """Shares of triage levels 1 to 4 with this condition, most urgent first; left out = those of all emergencies."""
+
+    @model_validator(mode="after")
+    def _triage_is_whole(self) -> ConditionSpec:
+        if self.triage is not None and (problem := _triage_problem(self.triage)):
+            raise ValueError(f"{self.name}: {problem}")
+        return self
 
     @model_validator(mode="after")
     def _admitted_have_a_stay(self) -> ConditionSpec:
@@ -104,6 +114,13 @@ class ConditionSpec(Closed):
         return float(self.exacerbation.value * (self.missed_ratio.value - 1.0))
 
 
+def _triage_problem(triage: Figures) -> str | None:
+    """What is wrong with the shares of the triage levels, if anything."""
+    if len(triage.value) == TRIAGE_LEVELS and abs(sum(triage.value) - 1) <= 1e-9:
+        return None
+    return f"triage needs four shares that sum to 1; found {triage.value}"
+
+
 class CareSpec(Closed):
     """How care goes, for every condition and level."""
 
@@ -126,6 +143,10 @@ class CareSpec(Closed):
     """Chance that results of another institution are not trusted and the exam is made again."""
     waiting_patience: Figure
     """Mean wait in the waiting room after which a patient leaves, minutes."""
+    waiting_patience_cv: Figure | None = None
+    """Coefficient of variation of that patience, if it is lognormal; left out = 0.5."""
+    patience_law: Literal["lognormal", "exponential"] = "lognormal"
+    """Law of the patience in the waiting room."""
     stay_at: dict[str, Figure]
     """Stay at a level over the stay at a tertiary hospital."""
     bed_patience: Figure
@@ -147,8 +168,8 @@ class CareSpec(Closed):
             missing, unknown = [x for x in LEVELS[:-1] if x not in named], sorted(named - set(LEVELS))
             problems += [f"{field} lacks {', '.join(missing)}"] if missing else []
             problems += [f"{field} names {', '.join(unknown)}; welcome: {', '.join(LEVELS[:-1])}"] if unknown else []
-        if len(self.triage.value) != TRIAGE_LEVELS or abs(sum(self.triage.value) - 1) > 1e-9:
-            problems.append(f"triage needs four shares that sum to 1; found {self.triage.value}")
+        if problem := _triage_problem(self.triage):
+            problems.append(problem)
         if self.discharge_from >= self.discharge_until:
             problems.append(
                 f"discharge_from {self.discharge_from} is not before discharge_until {self.discharge_until}"
@@ -179,6 +200,8 @@ class Care:
     """(W, C, L)."""
     minutes: Floats
     """Mean consultation, (W, L + 1); the last column is the emergency department."""
+    consultation: Floats
+    """Mean consultation of a condition over that of all, (W, C)."""
     exam_minutes: Floats
     """(W,)."""
     repeat_exam: Floats
@@ -187,8 +210,10 @@ class Care:
     """(W,)."""
     patience: Floats
     """(W,)."""
+    patience_sigma: Floats
+    """Spread of the logarithm of patience, (W,)."""
     triage: Floats
-    """Cumulative shares, (W, 4)."""
+    """Cumulative shares, (W, C, 4)."""
     stay_minutes: Floats
     """Mean stay at a tertiary hospital, (W, C)."""
     stay_cv: Floats
@@ -211,6 +236,8 @@ class Care:
     """Spread of the logarithm of consultations, (W,)."""
     exponential: bool
     """Whether consultations are exponential rather than lognormal."""
+    patience_exponential: bool
+    """Whether patience in the waiting room is."""
 
     @classmethod
     def of(cls, specs: list[CareSpec], conditions: list[str]) -> Care:
@@ -236,11 +263,15 @@ class Care:
             follow_up_minutes=per_condition(lambda c: c.follow_up_days.value * 1440.0),
             exam=np.minimum(exam, 1.0),
             minutes=np.concatenate([per_level("consultation_minutes"), single("emergency_minutes")[:, None]], axis=1),
+            consultation=per_condition(lambda c: c.consultation.value if c.consultation else 1.0),
             exam_minutes=single("exam_minutes"),
             repeat_exam=single("repeat_exam"),
             second_look=single("second_look"),
             patience=single("waiting_patience"),
-            triage=np.array([np.cumsum(s.triage.value) for s in specs]),
+            patience_sigma=streams.sigma([cv.value if (cv := s.waiting_patience_cv) else 0.5 for s in specs]),
+            triage=np.array(
+                [[np.cumsum((s.conditions[c].triage or s.triage).value) for c in conditions] for s in specs]
+            ),
             stay_minutes=per_condition(lambda c: c.stay_days.value * 1440.0 if c.stay_days else 0.0),
             stay_cv=per_condition(lambda c: c.stay_cv.value if c.stay_cv else 0.0),
             stay_at=per_level("stay_at"),
@@ -256,6 +287,7 @@ class Care:
             bed_patience=single("bed_patience") * 1440.0,
             consultation_sigma=streams.sigma(single("consultation_cv")),
             exponential=specs[0].consultation_law == "exponential",
+            patience_exponential=specs[0].patience_law == "exponential",
         )
 
     def tables(self) -> CareTables:
@@ -263,6 +295,7 @@ class Care:
         more = {f"beyond_{level}": self.beyond[:, :, level - 1] for level in (1, 2, 3)}
         plain = ("stay_minutes", "step_down", "recovery", "exacerbates_to", "exacerbation", "exacerbation_minutes")
         more |= {name: getattr(self, name) for name in plain}
+        law, patience_law = map(_quantiles, (self.exponential, self.patience_exponential))
         return CareTables(
             table(
                 admission=self.admission, follow_up=self.follow_up, follow_up_minutes=self.follow_up_minutes,
@@ -270,12 +303,17 @@ class Care:
             ),
             table(
                 sigma=self.consultation_sigma, second_look=self.second_look, patience=self.patience,
-                exam_minutes=self.exam_minutes, repeat_exam=self.repeat_exam, bed_patience=self.bed_patience,
+                patience_sigma=self.patience_sigma, exam_minutes=self.exam_minutes, repeat_exam=self.repeat_exam,
+                bed_patience=self.bed_patience,
             ),
-            self.exam, self.minutes, self.triage, self.stay_at,
-            streams.exponential_table() if self.exponential else streams.normal_table(), streams.normal_table(),
-            self.exponential,
+            self.exam, self.consultation[:, :, None] * self.minutes[:, None, :], self.triage, self.stay_at,
+            law, patience_law, streams.normal_table(), self.exponential, self.patience_exponential,
         )  # fmt: skip
+
+
+def _quantiles(exponential: bool) -> Floats:
+    """Of the exponential law, or of the logarithm of the lognormal one."""
+    return streams.exponential_table() if exponential else streams.normal_table()
 
 
 class CareTables(NamedTuple):
@@ -285,20 +323,26 @@ class CareTables(NamedTuple):
     """Rows of admission, follow_up, follow_up_minutes, stay_minutes, stay_sigma (spread of the logarithm), step_down,
     recovery, beyond_1, beyond_2, beyond_3, exacerbates_to, exacerbation, exacerbation_minutes; (W, C)."""
     worlds: NDArray[Any]
-    """Rows of sigma (spread of consultations), second_look, patience, exam_minutes, repeat_exam, bed_patience; (W,)."""
+    """Rows of sigma (spread of consultations), second_look, patience, patience_sigma, exam_minutes, repeat_exam,
+    bed_patience; (W,)."""
     exam: Floats
     """(W, C, L)."""
     minutes: Floats
-    """(W, L + 1)."""
+    """(W, C, L + 1)."""
     triage: Floats
-    """(W, 4)."""
+    """(W, C, 4)."""
     stay_at: Floats
     """(W, L)."""
     law: Floats
     """Quantiles of consultations, (streams.TABLE,): of the exponential law, or of the normal law of their logarithm."""
+    patience_law: Floats
+    """The same of patience in the waiting room."""
     normal: Floats
     """Quantiles of the standard normal law, (streams.TABLE,)."""
     exponential: bool
+    """Whether `law` is the exponential one."""
+    patience_exponential: bool
+    """Whether `patience_law` is."""
 
 
 @kernel
@@ -335,19 +379,21 @@ def exacerbation_delay(condition: Any, episode: np.uint64) -> float:
 
 
 @kernel
-def consultation(tables: CareTables, visit: np.uint64, world: int, column: int) -> float:
+def consultation(tables: CareTables, visit: np.uint64, world: int, condition: int, column: int) -> float:
     """Minutes of the first look; `column` is the level, or the number of levels for an emergency department."""
     shape = tables.law[streams.cell_of(visit, Purpose.SERVICE, 0)]
     if not tables.exponential:
         shape = streams.lognormal_of(shape, tables.worlds[world]["sigma"])
-    return shape * tables.minutes[world, column]
+    return shape * tables.minutes[world, condition, column]
 
 
 @kernel
 def patience(tables: CareTables, visit: np.uint64, world: int) -> float:
     """Minutes a patient will wait to be seen."""
-    quantile = tables.normal[streams.cell_of(visit, Purpose.PATIENCE, 0)]
-    return streams.lognormal_of(quantile, HALF_CV) * tables.worlds[world]["patience"]
+    shape = tables.patience_law[streams.cell_of(visit, Purpose.PATIENCE, 0)]
+    if not tables.patience_exponential:
+        shape = streams.lognormal_of(shape, tables.worlds[world]["patience_sigma"])
+    return shape * tables.worlds[world]["patience"]
 
 
 @kernel
@@ -381,11 +427,11 @@ def exam_turnaround(tables: CareTables, visit: np.uint64, world: int) -> float:
 
 
 @kernel
-def triage(tables: CareTables, key: np.uint64, world: int) -> int:
+def triage(tables: CareTables, key: np.uint64, world: int, condition: int) -> int:
     """Triage level, 0 (most urgent) to 3."""
     u = streams.uniform_of(key, Purpose.TRIAGE, 0)
     level = 0
-    while level < TRIAGE_LEVELS - 1 and u >= tables.triage[world, level]:
+    while level < TRIAGE_LEVELS - 1 and u >= tables.triage[world, condition, level]:
         level += 1
     return level
 

@@ -69,7 +69,7 @@ from sim.records import (
     tell_visit,
     write_visit,
 )
-from sim.sessions import DONE, LEFT, Queue, Rooms, visit_key
+from sim.sessions import DONE, LEFT, TURNED_AWAY, Queue, Rooms, visit_key
 from sim.slots import Offer, Pages, SlotBook
 from sim.streams import Floats, Purpose
 from sim.timetable import DAY, HALF_DAY, Timetable
@@ -317,11 +317,18 @@ def _write_walk_in(counts: Counts, who: Any, facility: int) -> None:
     world, cls = int(who["world"]), int(who["cls"])
     month = month_of(counts, who["time"])
     if who["entry"] == WALK_IN:
-        counts.visits[world, month, facility, int(who["person"] >= 0), OUTPATIENT, cls]["turned_away"] += 1
+        _turn_away(counts, who, facility, OUTPATIENT)
     elif who["entry"] == EXTRA:
         counts.bookings[world, month, facility, cls]["extra"] += 1
     else:
         counts.bookings[world, month, facility, cls]["walk_in"] += 1
+
+
+@kernel
+def _turn_away(counts: Counts, who: Any, facility: int, kind: int) -> None:
+    """Count somebody who came and did not get in."""
+    world, month = int(who["world"]), month_of(counts, who["time"])
+    counts.visits[world, month, facility, int(who["person"] >= 0), kind, int(who["cls"])]["turned_away"] += 1
 
 
 @kernel
@@ -343,12 +350,15 @@ def write_outside(counts: Counts, facilities: Any, conditions: Any, rows: Rows) 
 @kernel
 def what_next(town: Town, who: Any, patient: Any, point: Any, window_end: float) -> int:
     """What comes of a visit; who has not been seen to the end stays on in the building."""
-    left = patient["status"] == LEFT
-    if patient["status"] != DONE and not left:
+    status = patient["status"]
+    if status == TURNED_AWAY:
+        _write_full(town.counts, town.service, who, patient, point)
+    elif status in (DONE, LEFT):
+        _write_down(town.counts, town.service, town.place.facilities, who, patient, point, status == LEFT)
+    else:
         sessions.go_on(who, patient)
         return NEXT_WINDOW
-    _write_down(town.counts, town.service, town.place.facilities, who, patient, point, left)
-    if not left:
+    if status == DONE:
         return _seen(town, who, point, patient["end"], window_end)
     if tries_again(town.place.points, town.people.worlds, who):
         return _another_day(who)
@@ -373,8 +383,17 @@ def _write_down(counts: Counts, service: Any, facilities: Any, who: Any, patient
 
 
 @kernel
+def _write_full(counts: Counts, service: Any, who: Any, patient: Any, point: Any) -> None:
+    """Who found the waiting room full is no visit; others hear of a wait as long as his patience (R14)."""
+    _turn_away(counts, who, point["facility"], EMERGENCY_VISIT if point["emergency"] else OUTPATIENT)
+    here = service[int(who["point"])]
+    here["minutes"] += int(np.rint(patient["patience"]))
+    here["visits"] += 1
+
+
+@kernel
 def _another_day(who: Any) -> int:
-    """Who left the waiting room comes back another day through another door."""
+    """Who left the waiting room, or found it full, comes back another day through another door."""
     who["kind"], who["stage"], who["time"] = NEED, 0, who["time"] + DAY
     return LATER
 

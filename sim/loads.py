@@ -108,7 +108,7 @@ class Forecast:
                 offered, capacity = here.sum(), self.capacities.slots[i] * sessions
             else:
                 looks = 1.0 + care.exam[w, mine, facility.level] * care.second_look[w]
-                offered = (here * looks).sum() * care.minutes[w, column]
+                offered = (here * looks * care.consultation[w, mine]).sum() * care.minutes[w, column]
                 capacity = self.capacities.doctors[i] * minutes
             name, resource = f"{facility.id}/{point.department}", "emergency" if emergency else "clinic"
             rows.append((name, facility.id, resource, float(offered), float(capacity)))

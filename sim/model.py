@@ -224,7 +224,7 @@ class Model:
         self.ledger = Ledger(net, self.timetable, self.worlds, self.conditions, self.case.record == "visits")
         place = Place.of(net, self.choice, self.ledger, each("travel"))
         people = People.of(self.population, join_panels([d.panel for d in self.demands]), self.choice)
-        rooms = Rooms.of(self.care_tables, each("doctors"))
+        rooms = Rooms.of(self.care_tables, each("doctors"), each("waiting_places"))
         self.journey = Journey(
             place, people, self.timetable, opening, self.choice, self.waits, rooms, book, self.ledger
         )

@@ -74,6 +74,8 @@ class ClinicSpec(Closed):
     """Appointment slots of a full session; left out = walk-in, no slots."""
     extra: Count | None = None
     """Places added in a session for walk-ins when the slots are gone (加号)."""
+    waiting_places: Count | None = None
+    """Whoever comes while all doctors are busy and so many patients wait goes away; left out = no limit."""
 
 
 class EmergencySpec(Closed):
@@ -81,6 +83,8 @@ class EmergencySpec(Closed):
 
     doctors: Count
     """Doctors on duty at any time."""
+    waiting_places: Count | None = None
+    """Whoever comes while all doctors are busy and so many patients wait goes away; left out = no limit."""
 
 
 class WardSpec(Closed):
@@ -177,6 +181,9 @@ STANDARD_CAPABILITY = {
     Level.secondary: 3, Level.tertiary: 4, Level.outside: 4,
 }  # fmt: skip
 """Level of care that each level of institution gives by standard."""
+
+NO_LIMIT = 2**62
+"""Places of a waiting room that is never full."""
 
 EMERGENCY_LAYER = 4
 LAYERS = 6
@@ -319,7 +326,7 @@ class Network:
         """Doctors, slots and beds of one replication (its assumptions drawn)."""
         drawn = {f.id: f for f in spec.facilities}
         clinics = {f.id: {c.department: c for c in f.clinics} for f in spec.facilities}
-        doctors, slots, extra = [], [], []
+        doctors, slots, extra, places = [], [], [], []
         for p in self.points:
             facility = drawn[self.facilities[p.facility].spec.id]
             if p.department == EMERGENCY:
@@ -327,11 +334,13 @@ class Network:
                 doctors.append(facility.emergency.doctors.value)
                 slots.append(0)
                 extra.append(0)
+                places.append(_waiting_places(facility.emergency))
                 continue
             clinic = clinics[facility.id][p.department]
             doctors.append(clinic.doctors.value)
             slots.append(clinic.slots.value if clinic.slots else 0)
             extra.append(clinic.extra.value if clinic.extra else 0)
+            places.append(_waiting_places(clinic))
         beds = []
         for w in self.wards:
             wards = drawn[self.facilities[w.facility].spec.id].wards
@@ -341,6 +350,7 @@ class Network:
             doctors=np.array(doctors, dtype=np.int64),
             slots=np.array(slots, dtype=np.int64),
             extra=np.array(extra, dtype=np.int64),
+            waiting_places=np.array(places, dtype=np.int64),
             beds=np.array(beds, dtype=np.int64),
             attraction=np.array(attraction),
             travel=self._travel(spec),
@@ -354,6 +364,10 @@ class Network:
         return np.concatenate([inside, np.full((len(self.areas), 1), spec.outside.travel_minutes.value)], axis=1)
 
 
+def _waiting_places(spec: ClinicSpec | EmergencySpec) -> int:
+    return spec.waiting_places.value if spec.waiting_places else NO_LIMIT
+
+
 @dataclass(frozen=True)
 class Capacities:
     """What the facilities of one replication have."""
@@ -364,6 +378,8 @@ class Capacities:
     """Slots in a full session, per service point (0 = walk-in)."""
     extra: NDArray[np.int64]
     """Extra places for walk-ins in a full session, per service point."""
+    waiting_places: NDArray[np.int64]
+    """How many may wait, per service point (NO_LIMIT = any number)."""
     beds: NDArray[np.int64]
     """Beds, per ward."""
     attraction: NDArray[np.float64]

@@ -2,9 +2,10 @@
 
 Rule of the queue (R1): a doctor who becomes free takes, among patients already present, the highest class, then the
 earliest place in line, then the lowest id; service is never interrupted. A patient with a same-visit exam comes back
-into the same queue when the results are there (R4). Whoever waits longer than his patience leaves. At one instant: ends
-first, then starts of those waiting, then arrivals. A window that ends while the point stays open hands on waiting
-patients and busy doctors (R2).
+into the same queue when the results are there (R4). Whoever waits longer than his patience leaves; whoever comes while
+all doctors are busy and as many wait as there are places goes away, unless he is back with results. At one instant:
+ends first, then starts of those waiting, then departures, then arrivals. A window that ends while the point stays open
+hands on waiting patients and busy doctors (R2).
 """
 
 from __future__ import annotations
@@ -18,11 +19,11 @@ from sim import care, streams
 from sim.care import TRIAGE_LEVELS, CareTables
 from sim.contacts import OTHER, SECOND_LOOK
 from sim.kernels import kernel
-from sim.network import Level
+from sim.network import NO_LIMIT, Level
 from sim.streams import Floats
 from sim.timetable import admits_at, half_day_at
 
-WAITING, DONE, LEFT, AT_EXAM, WAITING_AGAIN = range(5)
+WAITING, DONE, LEFT, AT_EXAM, WAITING_AGAIN, TURNED_AWAY = range(6)
 """What became of a patient by the end of the window."""
 
 NOWHERE = np.inf
@@ -37,12 +38,14 @@ EMERGENCY_COLUMN = len(Level)
 PATIENT = np.dtype(
     [
         ("cls", "i8"), ("place", "f8"), ("key", "u8"), ("patience", "f8"), ("first", "f8"), ("exam", "f8"),
-        ("second", "f8"), ("begin", "f8"), ("end", "f8"), ("status", "i8"), ("behind", "i8"), ("contact", "i8"),
+        ("second", "f8"), ("back", "i8"), ("begin", "f8"), ("end", "f8"), ("status", "i8"), ("behind", "i8"),
+        ("contact", "i8"),
     ]
 )  # fmt: skip
 """Class in the queue (0 first), place in line (of those with an exam: when the results are there), id; minutes of
-patience, first look, turnaround of the exam (0 = none) and second look; when first seen, when the last look or the wait
-was over, and what became of the patient; who stands behind in the same line; the number of the contact's row."""
+patience, first look, turnaround of the exam (0 = none) and second look; whether results are at hand; when first seen,
+when the last look or the wait was over, and what became of the patient; who stands behind in the same line; the number
+of the contact's row."""
 
 LINE = np.dtype([("first", "i8"), ("last", "i8")])
 """Who stands first and last in a line (NOBODY = it is empty)."""
@@ -70,25 +73,28 @@ class Rooms(NamedTuple):
     care: CareTables
     doctors: NDArray[np.int64]
     """In a full session, (W x P,)."""
+    places: NDArray[np.int64]
+    """How many may wait, (W x P,); NO_LIMIT = any number."""
     free: Floats
     """When each doctor is free, (W x P, doctors)."""
     queue: Queue
 
     @classmethod
-    def of(cls, tables: CareTables, doctors: NDArray[np.int64]) -> Rooms:
-        """Nobody is there; `doctors`: in a full session, (W, P)."""
+    def of(cls, tables: CareTables, doctors: NDArray[np.int64], places: NDArray[np.int64]) -> Rooms:
+        """Nobody is there; `doctors`: in a full session, and `places` for those who wait, (W, P)."""
         free = np.full((doctors.size, int(doctors.max(initial=1))), -NOWHERE)
-        return cls(tables, doctors.flatten(), free, Queue.of(0))
+        return cls(tables, doctors.flatten(), places.flatten(), free, Queue.of(0))
 
 
 # -------------------------------------------------------------------------------------------------------- the rule (R1)
 
 
 @kernel
-def serve(queue: Queue, number: int, free: Any, until: float) -> None:
+def serve(queue: Queue, number: int, free: Any, until: float, places: int) -> None:
     """Solve one waiting room: the first `number` of the queue's patients, by place and id.
 
-    `free`: when each doctor on duty is free, in ascending order; starts are settled until `until`.
+    `free`: when each doctor on duty is free, in ascending order; starts are settled until `until`; `places`: how many
+    may wait.
     """
     patients, lines = queue.patients, queue.lines
     for line in range(LINES):
@@ -98,6 +104,9 @@ def serve(queue: Queue, number: int, free: Any, until: float) -> None:
         coming, line = _next_to_come(queue, come, number, back, sent), _first_line(lines)
         place = patients[coming]["place"] if coming != NOBODY else NOWHERE
         if place < free[0] or (line == NOBODY and place < until):
+            if places < NO_LIMIT and place < free[0] and _is_turned_away(queue, coming, places):
+                come += 1
+                continue
             _stand(queue, coming)
             if patients[coming]["status"] == AT_EXAM:
                 back += 1
@@ -142,6 +151,27 @@ def _first_line(lines: Any) -> int:
 
 
 @kernel
+def _is_turned_away(queue: Queue, number: int, places: int) -> bool:
+    """Whether somebody who finds no doctor free finds no place to wait either, and goes; not with results at hand.
+
+    Who has lost patience still stands in a line until called, but is no longer there.
+    """
+    patient, waiting = queue.patients[number], 0
+    if patient["back"] == 1:
+        return False
+    for line in range(LINES):
+        other = queue.lines[line]["first"]
+        while other != NOBODY:
+            there = queue.patients[other]
+            waiting += int(there["place"] + there["patience"] > patient["place"])
+            other = there["behind"]
+    if waiting < places:
+        return False
+    patient["end"], patient["status"] = patient["place"], TURNED_AWAY
+    return True
+
+
+@kernel
 def _stand(queue: Queue, number: int) -> None:
     """Join the line of the class. Patients come in the order of their places, so they stand in it."""
     patients = queue.patients
@@ -168,6 +198,7 @@ def _look(patient: Any, free: Any) -> None:
         _engage(free, patient["end"])
         if patient["exam"] > 0.0:
             patient["place"], patient["status"] = patient["end"] + patient["exam"], AT_EXAM
+            patient["patience"], patient["back"] = NOWHERE, 1
 
 
 @kernel
@@ -225,7 +256,7 @@ def visit_key(who: Any, level: int) -> np.uint64:
 def priority_of(who: Any, tables: CareTables, emergency: bool, granted: bool) -> int:
     """Class in the queue: triage in an emergency department, elsewhere the patient's class if the policy grants it."""
     if emergency:
-        return care.triage(tables, who["key"], int(who["world"]))
+        return care.triage(tables, who["key"], int(who["world"]), int(who["condition"]))
     return int(who["cls"]) if granted else LAST
 
 
@@ -239,12 +270,14 @@ def enter(tables: CareTables, point: Any, rules: Any, who: Any, patient: Any) ->
     """
     world, level = int(who["world"]), point["level"]
     visit = visit_key(who, level)
-    length = care.consultation(tables, visit, world, EMERGENCY_COLUMN if point["emergency"] else level)
+    column = EMERGENCY_COLUMN if point["emergency"] else level
+    length = care.consultation(tables, visit, world, int(who["condition"]), column)
     patient["place"], patient["key"] = who["time"], who["key"]
     patient["cls"] = priority_of(who, tables, point["emergency"], rules["priority"])
     patient["second"] = length * tables.worlds[world]["second_look"]
     patient["status"], patient["end"] = WAITING, 0.0
-    if who["stage"] == SECOND_LOOK:
+    patient["back"] = int(who["stage"] == SECOND_LOOK)
+    if patient["back"] == 1:
         patient["patience"], patient["first"], patient["exam"] = NOWHERE, patient["second"], 0.0
     else:
         patient["patience"], patient["first"] = care.patience(tables, visit, world), length
@@ -256,7 +289,8 @@ def enter(tables: CareTables, point: Any, rules: Any, who: Any, patient: Any) ->
 def see(rooms: Rooms, hours: Any, room: int, pattern: int, number: int, window_end: float) -> None:
     """One window of a waiting room that so many patients have entered."""
     doctors = _on_duty(rooms, hours[pattern, half_day_at(window_end - 1e-6)], room)
-    serve(rooms.queue, number, rooms.free[room, :doctors], _until(hours, pattern, window_end))
+    until = _until(hours, pattern, window_end)
+    serve(rooms.queue, number, rooms.free[room, :doctors], until, rooms.places[room])
 
 
 @kernel

@@ -98,7 +98,7 @@ class Visit(NamedTuple):
     window_end: float
     """End of the window to which the visit belongs; where the patient goes back to a lower layer, not before (R3)."""
     left: bool
-    """Went away without being seen."""
+    """Went away without being seen, or found the waiting room full."""
 
 
 @dataclass
@@ -115,12 +115,16 @@ class Session:
 class ServicePoint:
     """The doctors of a service point and the queue before them (R1)."""
 
-    def __init__(self, env: simpy.Environment) -> None:
-        self.env = env
+    def __init__(self, env: simpy.Environment, places: int) -> None:
+        self.env, self.places = env, places
         self.doctors = self.busy = 0
         self.closes = 0.0
         """Last admission of the session."""
         self.queue: list[tuple[int, float, int, simpy.Event]] = []
+
+    def is_full(self) -> bool:
+        """Whether whoever comes now finds no doctor free and no place to wait."""
+        return self.busy >= self.doctors and len(self.queue) >= self.places
 
     def line_up(self, rank: int, place: float, key: int) -> simpy.Event:
         """Join the queue: the event of being called, whose value is the minute."""
@@ -170,8 +174,8 @@ class Town(Model):
         net, pop = self.network, self.population
         self.hours = hours(self.timetable, net.patterns)
         self.figures = self.care.tables()
-        self.points = [ServicePoint(self.env) for _ in net.points]
         self.has, self.panel = self.capacities[0], self.demands[0].panel
+        self.points = [ServicePoint(self.env, int(places)) for places in self.has.waiting_places]
         # the last entry stands for non-residents, whose number is -1
         self.area, self.trait = np.append(pop.area, 0).astype(np.int64), np.append(pop.trait, 0).astype(np.int64)
         self.station = np.append(pop.station, -1).astype(np.int64)
@@ -267,10 +271,14 @@ class Town(Model):
         point, key = int(who["point"]), int(who["key"])
         room, level, emergency = self.points[point], self.level(point), self.is_emergency(point)
         visit = np.uint64(visit_key(who, level))
-        look = consultation(self.figures, visit, WORLD, len(Level) if emergency else level)
+        look = consultation(self.figures, visit, WORLD, int(who["condition"]), len(Level) if emergency else level)
         rank = priority_of(who, self.figures, emergency, self.rules_now["priority"])
-        gone = place + patience(self.figures, visit, WORLD)
+        endures = patience(self.figures, visit, WORLD)
+        gone = place + endures
 
+        if room.is_full():
+            self.tell_wait(point, endures)
+            return Visit(point, visit, place, place, math.inf, True)
         turn = room.line_up(rank, place, key)
         yield turn | self.until(gone, CLOCK)
         if not turn.triggered:
@@ -721,11 +729,14 @@ class Town(Model):
     def _forget_week(self) -> None:
         self.week = {x: np.zeros(len(self.points), dtype=np.int64) for x in ("days", "requests", "minutes", "visits")}
 
+    def tell_wait(self, point: int, minutes: float) -> None:
+        """A wait, or what somebody would have waited who found the room full, of which others will hear (R14)."""
+        self.week["minutes"][point] += round(minutes)
+        self.week["visits"][point] += 1
+
     def write_down(self, who: Contact, visit: Visit, begin: float | None) -> Visit:
         """The row of a visit whose last look begins, or whose patient leaves, now."""
-        wait = (visit.end if begin is None else begin) - visit.place
-        self.week["minutes"][visit.point] += round(wait)
-        self.week["visits"][visit.point] += 1
+        self.tell_wait(visit.point, (visit.end if begin is None else begin) - visit.place)
         facility = self.network.facilities[self.facility(visit.point)]
         self.visits.append({
             "episode": who["key"], "facility": facility.id, "point": visit.point,

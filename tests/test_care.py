@@ -81,7 +81,7 @@ def test_consultations_have_the_mean_of_their_level(law: str, spread: float) -> 
     minutes = {level: towns.said(5.0 + i) for i, level in enumerate(LEVELS[:-1])}
     f = figures(consultation_law=law, consultation_minutes=minutes, emergency_minutes=20.0)
     for column, mean in ((int(Level.centre), 7.0), (int(Level.tertiary), 10.0), (len(LEVELS), 20.0)):
-        lengths = each(care.consultation, f, column)
+        lengths = each(care.consultation, f, PLAIN, column)
         assert lengths.mean() == pytest.approx(mean, rel=0.02)
         assert lengths.std() / lengths.mean() == pytest.approx(spread, rel=0.03)
         assert lengths.min() > 0
@@ -89,13 +89,13 @@ def test_consultations_have_the_mean_of_their_level(law: str, spread: float) -> 
 
 def test_without_spread_every_consultation_is_the_mean() -> None:
     f = figures(consultation_cv=0.0)
-    assert {round(care.consultation(f, k, 0, 0), 9) for k in KEYS[:50]} == {10.0}
+    assert {round(care.consultation(f, k, 0, PLAIN, 0), 9) for k in KEYS[:50]} == {10.0}
 
 
 def test_the_same_uniform_gives_the_same_place_in_the_law_at_every_level() -> None:
     """R12: a long talker talks long everywhere."""
     minutes = {level: towns.said(5.0 + i) for i, level in enumerate(LEVELS[:-1])}
-    one, other = (each(care.consultation, figures(consultation_minutes=minutes), c) for c in (0, 5))
+    one, other = (each(care.consultation, figures(consultation_minutes=minutes), PLAIN, c) for c in (0, 5))
     assert other / one == pytest.approx(np.full(MANY, 2.0))
 
 
@@ -137,15 +137,50 @@ def test_results_of_another_institution_spare_an_exam_if_trusted_or_recognised()
 
 def test_triage_and_patience() -> None:
     f = figures(triage=[0.1, 0.2, 0.3, 0.4], waiting_patience=60.0)
-    level = np.array([care.triage(f, k, 0) for k in KEYS])
+    level = each(care.triage, f, PLAIN)
     assert all(about(level == k, share) for k, share in enumerate((0.1, 0.2, 0.3, 0.4)))
     assert each(care.patience, f).mean() == pytest.approx(60.0, rel=0.02)
+
+
+@pytest.mark.parametrize(
+    ("law", "spread"),
+    [
+        ({}, 0.5),
+        ({"waiting_patience_cv": 0.9}, 0.9),
+        ({"waiting_patience_cv": 0.0}, 0.0),
+        ({"patience_law": "exponential"}, 1.0),
+    ],
+)
+def test_patience_has_the_law_that_is_stated(law: dict[str, Any], spread: float) -> None:
+    minutes = each(care.patience, figures(waiting_patience=60.0, **law))
+    assert minutes.mean() == pytest.approx(60.0, rel=0.02)
+    assert minutes.std() / 60.0 == pytest.approx(spread, rel=0.03, abs=1e-9)
+
+
+def test_left_out_patience_is_as_wide_as_that_for_a_bed() -> None:
+    assert figures().worlds["patience_sigma"] == care.HALF_CV
+
+
+def test_a_condition_may_have_consultations_and_triage_of_its_own() -> None:
+    plain, severe = towns.condition("minor"), towns.condition("severe", consultation=2.5, triage=[0.7, 0.3, 0.0, 0.0])
+    f = Care.of([towns.care({"plain": plain, "severe": severe})], ["plain", "severe"]).tables()
+    usual, longer = (each(care.consultation, f, condition, len(LEVELS)) for condition in (PLAIN, SEVERE))
+    assert longer / usual == pytest.approx(np.full(MANY, 2.5))
+    level = each(care.triage, f, SEVERE)
+    assert about(level == 0, 0.7)
+    assert level.max() == 1
+    assert about(each(care.triage, f, PLAIN) == 3, 0.25)
+
+
+def test_triage_of_a_condition_that_is_not_whole_is_refused() -> None:
+    with pytest.raises((ValueError, InputError), match="severe: triage needs four shares"):
+        towns.care({"ill": towns.condition("severe", triage=[0.7, 0.7, 0.0, 0.0])})
 
 
 def test_each_replication_has_its_own_figures() -> None:
     conditions = {"plain": towns.condition("minor")}
     both = Care.of([towns.care(conditions, emergency_minutes=m) for m in (10.0, 20.0)], ["plain"]).tables()
-    lengths = np.array([[care.consultation(both, k, w, len(LEVELS)) for k in KEYS[:10]] for w in (0, 1)])
+    lengths = np.array([[care.consultation(both, k, w, PLAIN, len(LEVELS)) for k in KEYS[:10]] for w in (0, 1)])
     assert lengths[1] / lengths[0] == pytest.approx(np.full(10, 2.0))
 
 

@@ -63,10 +63,11 @@ def on_the_way(monkeypatch: pytest.MonkeyPatch) -> list[Rows]:
     return kept
 
 
-def test_needs_are_seen_or_unmet_or_missed_or_on_the_way(on_the_way: list[Rows]) -> None:
+@pytest.mark.parametrize("room", [{}, {"waiting_places": 1}])
+def test_needs_are_seen_or_unmet_or_missed_or_on_the_way(room: dict[str, int], on_the_way: list[Rows]) -> None:
     """ID-01, in a clinic with too few slots: every need in exactly one place."""
     doors = {"books": 0.7, "no_show": 0.1, "booking_patience": 3.0}
-    case = towns.clinic_town(30, 40, places={"slots": 10, "extra": 1}, doors=doors, waiting_patience=25.0)
+    case = towns.clinic_town(30, 40, places={"slots": 10, "extra": 1, **room}, doors=doors, waiting_patience=25.0)
     tables = towns.run(case)[0]
     seen = (~tables["visits"]["left"]).sum()
     unmet, missed = tables["needs_monthly"]["unmet"].sum(), tables["bookings_monthly"]["no_shows"].sum()

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import towns
-from sim.network import EMERGENCY, Level, Network, NetworkSpec
+from sim.network import EMERGENCY, NO_LIMIT, Level, Network, NetworkSpec
 from sim.schema import InputError
 
 
@@ -112,6 +112,16 @@ def test_a_place_without_wards_or_slots_has_none() -> None:
     assert have.beds.tolist() == []
     assert have.slots.tolist() == [0]
     assert all(x.dtype == np.int64 for x in (have.doctors, have.slots, have.extra, have.beds))
+
+
+def test_a_waiting_room_has_the_places_that_are_stated_and_no_limit_elsewhere() -> None:
+    few: dict[str, Any] = {"waiting_places": towns.said(7)}
+    clinics = [towns.clinic(1), towns.clinic(1, "surgery", waiting_places=0)]
+    hospital = towns.facility("hospital", "tertiary", clinics=clinics, emergency={"doctors": towns.said(1)} | few)
+    spec = towns.network([hospital])
+    net = Network(spec, ["general", "surgery"], {"cold": "general"})
+    places = dict(zip((p.department for p in net.points), net.capacities(spec).waiting_places, strict=True))
+    assert places == {"general": NO_LIMIT, "surgery": 0, EMERGENCY: 7}
 
 
 def test_a_service_point_keeps_its_number_when_others_open() -> None:

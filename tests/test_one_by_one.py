@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 import towns
 from one_by_one import simulate_one_by_one
-from sim.citation import Figure
+from sim.citation import Figure, Figures
 from sim.model import Case
 from towns import ALL_LEVERS, PLAN, clinic, facility, said, ward
 
@@ -82,6 +82,8 @@ CARE: dict[str, st.SearchStrategy[Any]] = {
     "waiting_patience": st.sampled_from([20.0, 90.0, 300.0]),
     "bed_patience": st.sampled_from([0.5, 5.0]),
     "consultation_law": st.sampled_from(["lognormal", "exponential"]),
+    "patience_law": st.sampled_from(["lognormal", "exponential"]),
+    "waiting_patience_cv": st.sampled_from([0.0, 0.5, 2.0]),
 }
 
 NEEDS = {"cold": 0.012, "lung": 0.006, "bone": 0.003, "urgent": 0.006}
@@ -94,14 +96,15 @@ def facilities(draw: st.DrawFn) -> list[towns.Data]:
     member: towns.Data = {"role": "member", "group": "group"}
     office: towns.Data = {"pattern": "office"}
     appointments = {"slots": draw(some)} if draw(st.booleans()) else {}
-    emergency = {"emergency": {"doctors": said(1)}}
+    places: towns.Data = draw(st.sampled_from([{}, {}, {"waiting_places": 0}, {"waiting_places": 3}]))
+    emergency = {"emergency": {"doctors": said(1), **{name: said(number) for name, number in places.items()}}}
     found = [
         facility("lead", "tertiary", role="lead", group="group", wards=[ward(draw(some))], **emergency,
-                 clinics=[clinic(draw(few), **office, slots=draw(some), extra=draw(few) - 1),
+                 clinics=[clinic(draw(few), **office, **places, slots=draw(some), extra=draw(few) - 1),
                           clinic(1, "surgery", **office, slots=draw(some))]),
         facility("member", "secondary", **member, wards=[ward(draw(few)), ward(1, "rehabilitation", step_down=True)],
                  clinics=[clinic(draw(few), **office, **appointments)], **(emergency if draw(st.booleans()) else {})),
-        facility("centre", "centre", **member, clinics=[clinic(draw(few), **office)]),
+        facility("centre", "centre", **member, clinics=[clinic(draw(few), **office, **places)]),
         facility("valley-centre", "centre", "valley", **member, clinics=[clinic(1, **office)],
                  wards=[ward(1, "rehabilitation", step_down=True)]),
         facility("station", "village_station", **member, clinics=[clinic(1, **office)]),
@@ -118,7 +121,9 @@ def cases(draw: st.DrawFn) -> Case:
     levers, doors, figures = (draw(st.fixed_dictionaries(each)) for each in (LEVERS, DOORS, CARE))
     town = towns.group_town(days, draw(st.integers(0, 999)), facilities=draw(facilities()), doors=doors, **figures)
     window, holidays = draw(st.sampled_from([720, 720, 240, 60])), draw(st.sampled_from(["none", "CN"]))
-    exams = Figure.model_validate(said(draw(st.sampled_from([0.0, 0.5, 1.0]))))
+    exams, longer = (Figure.model_validate(said(draw(st.sampled_from(x)))) for x in ([0.0, 0.5, 1.0], [1.0, 3.0]))
+    triage = Figures.model_validate(said(draw(st.sampled_from([[0.25] * 4, [0.6, 0.4, 0.0, 0.0]]))))
+    conditions = town.care.conditions
     needs = {name: rate * residents for name, rate in NEEDS.items()}
     return replace(
         town,
@@ -128,6 +133,11 @@ def cases(draw: st.DrawFn) -> Case:
         demand=towns.demand(needs, residents, {"sugar": (100.0, 14.0)}),
         care=town.care.model_copy(
             update={
+                "conditions": conditions
+                | {
+                    "lung": conditions["lung"].model_copy(update={"consultation": longer}),
+                    "urgent": conditions["urgent"].model_copy(update={"consultation": longer, "triage": triage}),
+                },
                 "exam_at": dict.fromkeys(towns.LEVELS[:-1], exams),
                 "repeat_exam": Figure.model_validate(said(draw(share))),
             }
@@ -176,6 +186,24 @@ def test_a_town_in_which_the_plan_binds() -> None:
 def test_a_crowded_emergency_department(window: int) -> None:
     visits = assert_same(towns.emergency_town(200.0, 1, 10, window=window, waiting_patience=60.0))
     assert visits["left"].mean() > 0.2
+
+
+@pytest.mark.parametrize("window", [720, 60])
+def test_a_town_whose_waiting_rooms_are_full(window: int) -> None:
+    """Who is turned away comes back another day through another door; who is back with results always gets in."""
+    places = {"waiting_places": said(1)}
+    found = [
+        f | {"clinics": [c | places for c in f["clinics"]]}
+        | ({"emergency": f["emergency"] | places} if "emergency" in f else {})
+        for f in towns.group_facilities()
+    ]  # fmt: skip
+    everywhere = {level: said(0.5) for level in towns.LEVELS[:-1]}
+    law = {"patience_law": "exponential", "waiting_patience": 60.0, "emergency_minutes": 200.0, "exam_at": everywhere}
+    doors = {"doors_tried": 3, "yuan_per_waiting_hour": 500.0}
+    town = towns.group_town(28, window=window, settings=PLAN, facilities=found, doors=doors, **law)
+    visits, counts = assert_same(town), towns.run(town)[0]["visits_monthly"]
+    assert (counts.groupby("kind")["turned_away"].sum() > 0).all()
+    assert visits["left"].any()
 
 
 def test_a_clinic_whose_slots_are_all_taken() -> None:

@@ -129,7 +129,7 @@ def timetable(
 
 
 def condition(
-    kind: str = "moderate", beyond: tuple[float, float, float] = (0.0, 0.0, 0.0), mark: str = "", **more: float | str
+    kind: str = "moderate", beyond: tuple[float, float, float] = (0.0, 0.0, 0.0), mark: str = "", **more: Any
 ) -> Data:
     """A condition that any place can treat, with no exam, follow-up or bed unless said.
 
@@ -176,7 +176,7 @@ def care(conditions: dict[str, Data], **more: Any) -> CareSpec:
         "triage": said([0.25, 0.25, 0.25, 0.25]),
         "outside_stay_days": said(7.0),
     }
-    plain = ("consultation_law", "discharge_from", "discharge_until")
+    plain = ("consultation_law", "patience_law", "discharge_from", "discharge_until")
     changes = {name: value if name in plain or isinstance(value, dict) else said(value) for name, value in more.items()}
     return CareSpec.model_validate(spec | changes)
 
@@ -249,10 +249,15 @@ def emergency_town(
     seed: int = 1,
     window: int = 720,
     ill: Data | None = None,
+    places: int | None = None,
     **care_figures: Any,
 ) -> Case:
-    """One emergency department round the clock, and nothing else: a queue with one priority for each triage level."""
-    hospital = facility("hospital", "tertiary", emergency={"doctors": said(doctors)})
+    """One emergency department round the clock, and nothing else: a queue with one priority for each triage level.
+
+    `places`: for those who wait; left out = any number.
+    """
+    room = {} if places is None else {"waiting_places": said(places)}
+    hospital = facility("hospital", "tertiary", emergency={"doctors": said(doctors), **room})
     return case(
         days,
         seed,
