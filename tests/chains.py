@@ -23,6 +23,12 @@ def birth_and_death(up: float, down: float, most: int) -> Floats:
     return generator(np.diag(np.full(most, up), 1) + np.diag(np.full(most, down), -1))
 
 
+def at_rest(up: Any, down: Any) -> Floats:
+    """The stationary law of a number that goes up from n at rate `up[n]` and down from n + 1 at rate `down[n]`."""
+    odds = np.cumprod(np.concatenate([[1.0], np.asarray(up) / np.asarray(down)]))
+    return np.asarray(odds / odds.sum())
+
+
 def uniformised(law: Floats, rates: Floats, length: float) -> tuple[Floats, Floats]:
     """The law (or several, as rows) at the end of a stretch of time, and integrated over it (Jensen 1953).
 

@@ -17,7 +17,7 @@ from scipy.stats import lognorm
 
 import towns
 from agreement import REPLICATIONS, Sample, Tables, agrees, disagreements, means, settled
-from chains import birth_and_death, uniformised
+from chains import Floats, at_rest, birth_and_death, uniformised
 from sim.care import LEVELS
 from sim.model import Case
 from sim.timetable import DAY
@@ -117,6 +117,42 @@ def test_triage_waits_as_cobham_says(doctors: int, load: float, law: str, cv: fl
     assert not disagreements(case, waits, 30, {str(k): float(wait) for k, wait in enumerate(expected)})
 
 
+@pytest.mark.parametrize(("law", "cv"), [("lognormal", 0.8), ("lognormal", 0.0), ("exponential", 1.0)])
+def test_classes_with_consultations_of_their_own_wait_as_cobham_says(law: str, cv: float) -> None:
+    """M/G/1, non-preemptive priority, a law for each class: wait of class k = W0 / (1 - s_(k-1)) (1 - s_k).
+
+    W0 = sum of lambda_i E[S_i^2] / 2, s_k: load up to class k (Cobham 1954; Kleinrock 1976, section 3.3). The urgent
+    take long; the class that comes most often is quick.
+    """
+    load, usual, shares, ratios = 0.75, 10.0, np.array([0.1, 0.3, 0.6]), np.array([3.0, 1.5, 0.5])
+    means_by_class = usual * ratios
+    arrivals = load / float(shares @ means_by_class) * shares
+    upto = np.concatenate([[0.0], np.cumsum(arrivals * means_by_class)])
+    ahead = float(arrivals @ means_by_class**2) * (1 + cv**2) / 2
+    expected = ahead / ((1 - upto[:-1]) * (1 - upto[1:]))
+    names = ("urgent", "less", "least")
+
+    def ill(k: int) -> towns.Data:
+        return towns.condition("emergency", consultation=ratios[k], triage=np.eye(4)[k].tolist())
+
+    def case(seed: int, days: int) -> Case:
+        figures = {"consultation_law": law, "consultation_cv": cv, "emergency_minutes": usual}
+        per_day = {name: arrivals[k] * DAY for k, name in enumerate(names)}
+        return replace(
+            towns.emergency_town(1.0, 1, days, seed),
+            demand=towns.demand(per_day, 1000),
+            care=towns.care({name: ill(k) for k, name in enumerate(names)}, **figures),
+        )
+
+    def waits(tables: Tables, days: int) -> dict[str, float]:
+        visits = settled(tables["visits"], days)
+        found = (visits["begin"] - visits["time"]).groupby(visits["condition"]).mean()
+        return {str(name): float(wait) for name, wait in found.items()}
+
+    assert towns.run(case(1, 1))[0]["loads"]["load"].tolist() == pytest.approx([load], rel=1e-4)  # the forecast
+    assert not disagreements(case, waits, 40, dict(zip(names, expected.tolist(), strict=True)))
+
+
 def _triage_luck(visits: pd.DataFrame) -> Any:
     from sim.streams import Purpose, uniform
 
@@ -156,6 +192,83 @@ def test_the_impatient_leave_as_baccelli_and_hebuterne_say(doctors: int, load: f
         return {"left": float(visits["left"].mean()), "wait": float((seen["begin"] - seen["time"]).mean())}
 
     assert not disagreements(case, found, 30, {"left": left, "wait": wait})
+
+
+def crowd(arrivals: float, mean: float, doctors: int, most: int, patience: float = np.inf) -> Floats:
+    """The law of the number of patients in M/M/c+M with room for `most`, waiting or seen (arrivals a minute)."""
+    there = np.arange(1, most + 1)
+    down = np.minimum(there, doctors) / mean + np.maximum(there - doctors, 0) / patience
+    return at_rest(np.full(most, arrivals), down)
+
+
+def turned_away(tables: Tables) -> float:
+    """Share of those who come that do not get in, from the second month on."""
+    counts = tables["visits_monthly"].query("month >= '2024-02-01'")[["visits", "left", "turned_away"]].sum()
+    return float(counts["turned_away"] / counts.sum())
+
+
+@pytest.mark.parametrize(("doctors", "load", "places"), [(1, 0.8, 3), (1, 1.5, 1), (3, 1.1, 0), (4, 1.0, 6)])
+def test_a_waiting_room_with_few_places_turns_away_as_its_birth_death_chain_says(
+    doctors: int, load: float, places: int
+) -> None:
+    """M/M/c/K, K = c + places: turned away is p_K (PASTA), wait of the others E[waiting] / lambda (1 - p_K) (Little).
+
+    Kleinrock 1975, section 3.6; with no place at all it is Erlang's loss system.
+    """
+    mean = 10.0
+    arrivals = doctors * load / mean
+    law = crowd(arrivals, mean, doctors, doctors + places)
+    waiting = float(law @ np.maximum(np.arange(len(law)) - doctors, 0))
+    expected = {"turned_away": float(law[-1]), "wait": waiting / arrivals / (1 - float(law[-1]))}
+
+    def case(seed: int, days: int) -> Case:
+        figures = {"consultation_law": "exponential", "triage": ONE_CLASS}
+        return towns.emergency_town(arrivals * DAY, doctors, days, seed, places=places, **figures)
+
+    def found(tables: Tables, days: int) -> dict[str, float]:
+        return {"turned_away": turned_away(tables), "wait": mean_wait(tables, days)}
+
+    if places == 0:
+        assert expected["turned_away"] == pytest.approx(erlang_b(doctors * load, doctors))
+        del expected["wait"]  # nobody waits, in any replication
+        assert all(mean_wait(tables, 5) == 0.0 for tables in towns.run(case(1, 5), 2).values())
+    assert not disagreements(case, found, 62, expected)
+
+
+@pytest.mark.parametrize(
+    ("doctors", "load", "patience", "places"),
+    [(1, 0.9, 25.0, None), (1, 1.4, 10.0, None), (4, 1.1, 15.0, None), (3, 1.4, 30.0, 4), (1, 1.0, 5.0, 2)],
+)
+def test_the_impatient_leave_as_palm_says(doctors: int, load: float, patience: float, places: int | None) -> None:
+    """Erlang A, M/M/c+M: those who leave = E[waiting] / patience lambda, mean wait of all = E[waiting] / lambda.
+
+    The law of the number present is that of a birth-death chain in which each who waits goes at the rate 1 / patience
+    (Palm 1957; Garnett, Mandelbaum and Reiman 2002). Where places are few, of those who get in; they are freed by
+    whoever leaves.
+    """
+    mean = 10.0
+    arrivals = doctors * load / mean
+    law = crowd(arrivals, mean, doctors, doctors + (400 if places is None else places), patience)
+    lost = float(law[-1])
+    wait = float(law @ np.maximum(np.arange(len(law)) - doctors, 0)) / arrivals / (1 - lost)
+    at_once = float(law[:doctors].sum()) / (1 - lost)
+    expected = {"left": wait / patience, "wait": wait, "at once": at_once}
+    if places is not None:
+        expected["turned away"] = lost
+    assert lost < 1e-12 or places is not None
+
+    def case(seed: int, days: int) -> Case:
+        figures = {"waiting_patience": patience, "patience_law": "exponential", "triage": ONE_CLASS}
+        figures["consultation_law"] = "exponential"
+        return towns.emergency_town(arrivals * DAY, doctors, days, seed, places=places, **figures)
+
+    def found(tables: Tables, days: int) -> dict[str, float]:
+        visits = settled(tables["visits"], days)
+        waits = visits["begin"].fillna(visits["end"]) - visits["time"]
+        shares = {"left": float(visits["left"].mean()), "at once": float((waits == 0.0).mean())}
+        return shares | {"wait": float(waits.mean()), "turned away": turned_away(tables)}
+
+    assert not disagreements(case, found, 62, expected)
 
 
 @pytest.mark.parametrize(("law", "cv"), [("exponential", 1.0), ("lognormal", 0.0)])
