@@ -28,8 +28,8 @@ NO_EXAM, MADE, REPEATED, RECOGNISED, TRUSTED = range(5)
 recognised; spared because they are trusted."""
 HALF_CV = float(streams.sigma(0.5))
 """Spread of the logarithm of bed patience and of turnarounds: their coefficient of variation is a half."""
-AFTER_MISSED = 1 << 32
-"""Number of the emergency among the children of a follow-up; its visits have lower ones."""
+AFTER_MISSED, CALLED_BACK = 1 << 32, (1 << 32) + 1
+"""A follow-up's children: the emergency that comes of it, the follow-up made up for; its visits have lower numbers."""
 
 
 class ConditionSpec(Closed):
@@ -159,6 +159,10 @@ class CareSpec(Closed):
     """Shares of triage levels 1 to 4, most urgent first."""
     outside_stay_days: Figure
     """Mean stay at hospitals outside the area, days."""
+    makes_up: Figure
+    """Chance that a long-term patient whom a chronic-care centre calls back makes up for a missed follow-up."""
+    makes_up_days: Figure
+    """Mean days until then (at least 2)."""
 
     @model_validator(mode="after")
     def _complete(self) -> CareSpec:
@@ -174,6 +178,8 @@ class CareSpec(Closed):
             problems.append(
                 f"discharge_from {self.discharge_from} is not before discharge_until {self.discharge_until}"
             )
+        if self.makes_up_days.value < 2:
+            problems.append(f"makes_up_days is at least 2; found {self.makes_up_days.value}")
         emergencies = [name for name, c in self.conditions.items() if c.kind == "emergency"]
         for name, c in self.conditions.items():
             if c.exacerbates_to and c.exacerbates_to not in emergencies:
@@ -232,6 +238,10 @@ class Care:
     """Mean minutes until then, (W, C)."""
     bed_patience: Floats
     """Minutes, (W,)."""
+    makes_up: Floats
+    """(W,)."""
+    makes_up_minutes: Floats
+    """(W,)."""
     consultation_sigma: Floats
     """Spread of the logarithm of consultations, (W,)."""
     exponential: bool
@@ -285,6 +295,8 @@ class Care:
                 lambda c: c.exacerbation_days.value * 1440.0 if c.exacerbation_days else 0.0
             ),
             bed_patience=single("bed_patience") * 1440.0,
+            makes_up=single("makes_up"),
+            makes_up_minutes=single("makes_up_days") * 1440.0,
             consultation_sigma=streams.sigma(single("consultation_cv")),
             exponential=specs[0].consultation_law == "exponential",
             patience_exponential=specs[0].patience_law == "exponential",
@@ -305,6 +317,7 @@ class Care:
                 sigma=self.consultation_sigma, second_look=self.second_look, patience=self.patience,
                 patience_sigma=self.patience_sigma, exam_minutes=self.exam_minutes, repeat_exam=self.repeat_exam,
                 bed_patience=self.bed_patience,
+                makes_up=self.makes_up, makes_up_minutes=self.makes_up_minutes,
             ),
             self.exam, self.consultation[:, :, None] * self.minutes[:, None, :], self.triage, self.stay_at,
             law, patience_law, streams.normal_table(), self.exponential, self.patience_exponential,
@@ -324,7 +337,7 @@ class CareTables(NamedTuple):
     recovery, beyond_1, beyond_2, beyond_3, exacerbates_to, exacerbation, exacerbation_minutes; (W, C)."""
     worlds: NDArray[Any]
     """Rows of sigma (spread of consultations), second_look, patience, patience_sigma, exam_minutes, repeat_exam,
-    bed_patience; (W,)."""
+    bed_patience, makes_up, makes_up_minutes; (W,)."""
     exam: Floats
     """(W, C, L)."""
     minutes: Floats
@@ -355,6 +368,24 @@ def truth(condition: Any, key: np.uint64) -> tuple[int, bool]:
     need = 1 + int(u < condition["beyond_1"]) + int(u < condition["beyond_2"]) + int(u < condition["beyond_3"])
     admitted = streams.uniform_of(key, Purpose.ADMISSION, 0) < condition["admission"]
     return max(need, 2) if admitted else need, admitted
+
+
+@kernel
+def makes_up(tables: CareTables, world: int, patient: np.uint64, nth: int) -> bool:
+    """Whether a long-term patient makes up for a missed nth follow-up when called back."""
+    return streams.uniform_of(patient, Purpose.MADE_UP, nth) < tables.worlds[world]["makes_up"]
+
+
+@kernel
+def made_up(patient: np.uint64, nth: int) -> np.uint64:
+    """The episode in which that is done, a child of the follow-up; nobody stays away for the same reason twice."""
+    return streams.child_of(streams.child_of(patient, nth), CALLED_BACK)
+
+
+@kernel
+def made_up_delay(tables: CareTables, world: int, episode: np.uint64) -> float:
+    """Minutes from the missed follow-up until then: half to one and a half times the mean."""
+    return tables.worlds[world]["makes_up_minutes"] * (0.5 + streams.uniform_of(episode, Purpose.MADE_UP_TIME, 0))
 
 
 @kernel

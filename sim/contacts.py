@@ -29,8 +29,9 @@ WAYS_IN = ("walk_in", "open_slot", "held_slot", "extra")
 FIRST_LOOK, SECOND_LOOK = 0, 1
 """Waiting to be seen, or back in the queue with exam results."""
 
-FOLLOW_UP, EXACERBATION = 1, 2
-"""What a contact is in the life of a long-term patient; 0 = nothing of the kind."""
+FOLLOW_UP, MADE_UP, EXACERBATION = 1, 2, 3
+"""What a contact is in the life of a long-term patient: a follow-up, one to which the patient was called back, an
+emergency that came of one that was missed; 0 = nothing of the kind."""
 
 CONTACT = np.dtype(
     [

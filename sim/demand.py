@@ -324,6 +324,12 @@ def falls_away(patient: np.uint64, nth: int, long_prescription: float) -> bool:
 
 
 @kernel
+def is_enrolled(patient: np.uint64, care_centre: float) -> bool:
+    """Whether a long-term patient is enrolled at a chronic-care centre (M38)."""
+    return streams.uniform_of(patient, Purpose.CARE_CENTRE, 0) < care_centre
+
+
+@kernel
 def settle_truth(rows: Rows, conditions: Any) -> None:
     """Write into each new need what is true of the episode (`conditions`: of care.CareTables)."""
     for i in range(len(rows)):

@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from sim import care, choice, streams
+from sim import care, choice, demand, streams
 from sim.choice import ALL_DOORS, ALL_GRASSROOTS, DOOR_OF_LEVEL, OUTSIDE_DOOR, Choice, Tables
-from sim.contacts import EXACERBATION, FIRST_LOOK, FOLLOW_UP, NEED, OTHER, REQUEST, VISIT, WALK_IN
+from sim.contacts import EXACERBATION, FIRST_LOOK, FOLLOW_UP, MADE_UP, NEED, OTHER, REQUEST, VISIT, WALK_IN
 from sim.demand import Panel
 from sim.kernels import kernel, table
 from sim.network import EMERGENCY_LAYER, LAYERS, Level, Network
@@ -146,13 +146,39 @@ def first_point(place: Place, people: People, tables: Tables, who: Any) -> int:
         return place.offers[declared, int(who["condition"])]["point"]
     if _is_rescued(place, people, tables.conditions, who):
         return place.emergency_point[place.lead]
+    if who["chronic"] == MADE_UP and who["doors"] == 0:
+        return _called_to(people, tables, who)
     point = _usual(people, who)
     if point < 0:
         persuadable = not tables.conditions[int(who["condition"])]["is_emergency"]
         point = choose(people, tables, who, untried(place.facilities, who), persuadable)
         if who["panel"] >= 0 and who["doors"] == 0 and point >= 0:
             people.usual[int(who["panel"])]["point"] = point
+    point = _followed_up_at(place, people, tables, who, point)
     return _refilled_at(place, people, tables, who, point)
+
+
+@kernel
+def _called_to(people: People, tables: Tables, who: Any) -> int:
+    """The grassroots door to which a patient who missed a follow-up is called back (M38)."""
+    near = choose(people, tables, who, ALL_GRASSROOTS, False)
+    return near if near >= 0 else choose(people, tables, who, ALL_DOORS, False)
+
+
+@kernel
+def _followed_up_at(place: Place, people: People, tables: Tables, who: Any, point: int) -> int:
+    """Who is enrolled at a chronic-care centre has a grassroots door for the usual place from then on (M38)."""
+    if who["chronic"] != FOLLOW_UP or who["doors"] > 0:
+        return point
+    patient, enrolled = people.usual[int(who["panel"])], people.worlds[int(who["world"])]["care_centre"]
+    below = point >= 0 and place.points[point]["level"] < Level.secondary
+    if below or not demand.is_enrolled(patient["key"], enrolled):
+        return point
+    near = choose(people, tables, who, ALL_GRASSROOTS, False)
+    if near < 0:
+        return point
+    patient["point"] = near
+    return near
 
 
 @kernel
@@ -228,7 +254,7 @@ def through(points: Any, worlds: Any, hours: Any, who: Any, point: int, window_e
     who["point"] = world * len(points) + point
     if points[point]["bookable"]:
         luck = streams.uniform_of(who["key"], Purpose.DOOR_BOOKS, points[point]["number"])
-        planned = who["chronic"] == FOLLOW_UP or who["cls"] < OTHER or who["doors"] > 0
+        planned = who["panel"] >= 0 or who["cls"] < OTHER or who["doors"] > 0
         if planned or luck < worlds[world]["books"]:
             return ask(who, window_end)
     return walk(points[point], hours, who, window_end, layer)
@@ -291,30 +317,60 @@ def count_need(counts: Counts, who: Any, spared: bool) -> None:
 
 @kernel
 def give_up(town: Town, who: Any, minute: float) -> int:
-    """No door is left: the need stays unmet. `minute`: when the last one closed."""
+    """No door is left: the need stays unmet, unless the patient is called back. `minute`: when the last one closed."""
     month = month_of(town.counts, who["time"])
-    town.counts.needs[int(who["world"]), month, int(who["condition"]), int(who["person"] >= 0)]["unmet"] += 1
-    return missed(town, who, minute)
+    here = town.counts.needs[int(who["world"]), month, int(who["condition"]), int(who["person"] >= 0)]
+    pile = missed(town, who, minute)
+    here["unmet"] += int(who["chronic"] != MADE_UP or pile == HOME)
+    return pile
 
 
-# ----------------------------------------------------------------------------------------------------- what comes of it
+# ------------------------------------------------------------------------------------------------- missed follow-ups
 
 
 @kernel
 def missed(town: Town, who: Any, minute: float) -> int:
-    """Nobody will see this patient. A long-term patient whose follow-up it was may become an emergency days later."""
-    if who["chronic"] != FOLLOW_UP or who["seen"] > 0:
+    """Nobody will see this patient. A long-term patient whose follow-up it was is called back, or may fall ill."""
+    if who["panel"] < 0 or who["seen"] > 0:
         return HOME
-    world, condition = int(who["world"]), int(who["condition"])
-    town.counts.needs[world, month_of(town.counts, minute), condition, 1]["missed"] += 1
+    month = month_of(town.counts, minute)
+    here = town.counts.needs[int(who["world"]), month, int(who["condition"]), 1]
+    if _is_called_back(town, who):
+        here["called_back"] += 1
+        return _call_back(town, who, minute)
+    here["missed"] += 1
+    return _fall_ill(town, who, minute)
+
+
+@kernel
+def _is_called_back(town: Town, who: Any) -> bool:
+    """Whether a chronic-care centre calls the patient back, and the patient will come (M38); it calls once."""
+    world, patient = int(who["world"]), town.people.usual[int(who["panel"])]["key"]
+    enrolled = demand.is_enrolled(patient, town.people.worlds[world]["care_centre"])
+    return who["chronic"] == FOLLOW_UP and enrolled and care.makes_up(town.rooms.care, world, patient, int(who["nth"]))
+
+
+@kernel
+def _call_back(town: Town, who: Any, minute: float) -> int:
+    """The same follow-up, days later."""
+    key = care.made_up(town.people.usual[int(who["panel"])]["key"], int(who["nth"]))
+    _begin_anew(who, key, minute + care.made_up_delay(town.rooms.care, int(who["world"]), key))
+    who["chronic"] = MADE_UP
+    return LATER
+
+
+@kernel
+def _fall_ill(town: Town, who: Any, minute: float) -> int:
+    """Some whose follow-up was missed are an emergency days later, an episode of its own (R12)."""
     patient, nth = town.people.usual[int(who["panel"])]["key"], int(who["nth"])
-    conditions = town.rooms.care.conditions[world]
-    if not care.exacerbates(conditions[condition], patient, nth):
+    conditions = town.rooms.care.conditions[int(who["world"])]
+    condition = conditions[int(who["condition"])]
+    if not care.exacerbates(condition, patient, nth):
         return HOME
-    episode = care.exacerbation_of(patient, nth)
-    _begin_anew(who, episode, minute + care.exacerbation_delay(conditions[condition], episode))
-    who["condition"], who["chronic"], who["panel"] = conditions[condition]["exacerbates_to"], EXACERBATION, -1
-    who["need"], who["admit"] = care.truth(conditions[int(who["condition"])], episode)
+    key = care.exacerbation_of(patient, nth)
+    _begin_anew(who, key, minute + care.exacerbation_delay(condition, key))
+    who["condition"], who["chronic"], who["panel"] = condition["exacerbates_to"], EXACERBATION, -1
+    who["need"], who["admit"] = care.truth(conditions[int(who["condition"])], key)
     return LATER
 
 

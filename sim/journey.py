@@ -20,6 +20,8 @@ from sim.bookings import ALL_HOSPITALS
 from sim.choice import ALL_GRASSROOTS, HOSPITAL_DOORS, Choice, PerceivedWaits
 from sim.contacts import (
     EXTRA,
+    FOLLOW_UP,
+    MADE_UP,
     NEED,
     REFERRED,
     REFERRED_CONTRACTED,
@@ -240,7 +242,7 @@ def set_out(town: Town, who: Any, window_end: float) -> int:
     if who["kind"] != NEED:
         return ASKS
     spared = _is_spared(town.people, who)
-    if who["doors"] == 0:
+    if who["doors"] == 0 and who["chronic"] != MADE_UP:
         doors.count_need(town.counts, who, spared)
     if spared:
         return HOME
@@ -251,7 +253,7 @@ def set_out(town: Town, who: Any, window_end: float) -> int:
 @kernel
 def _is_spared(people: People, who: Any) -> bool:
     """A follow-up that a long prescription makes unnecessary."""
-    if who["panel"] < 0 or who["doors"] > 0:
+    if who["chronic"] != FOLLOW_UP or who["doors"] > 0:
         return False
     share = people.worlds[int(who["world"])]["long_prescription"]
     return demand.falls_away(people.usual[int(who["panel"])]["key"], int(who["nth"]), share)

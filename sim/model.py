@@ -52,6 +52,7 @@ LEVERS: dict[str, Callable[[Rules], Any]] = {
     "sent_down": lambda r: float(r.chronic.sent_down),
     "long_prescription": lambda r: float(r.chronic.long_prescription),
     "refill_at_grassroots": lambda r: float(r.chronic.refill_at_grassroots),
+    "care_centre": lambda r: float(r.chronic.care_centre),
     "recognised": lambda r: float(r.exams.recognised),
     "rescue_bypass": lambda r: float(r.emergency.rescue_bypass),
 }

@@ -455,6 +455,24 @@ class Chronic(Closed):
     ] = 0.0
     """Share of visits for a prescription alone that go to a grassroots door although a hospital is the usual place."""
 
+    care_centre: Annotated[
+        Chance,
+        Lever(
+            m="M38",
+            title="Enrolled at a chronic-care centre",
+            title_zh="慢病管理中心建档管理率",
+            unit="share of long-term patients",
+            low=0,
+            high=1,
+            room="demand",
+            through="who is called back after a missed follow-up, and the usual place",
+            expected="missed follow-ups and exacerbations fall, follow-ups move from hospitals to the grassroots",
+            expected_zh="缺失的随访和急性加重减少,随访由医院转向基层",
+        ),
+    ] = 0.0
+    """Share of long-term patients enrolled at a centre: they are followed up at their grassroots door, and called back
+    when they miss a follow-up."""
+
 
 class Exams(Closed):
     """Tests and images."""

@@ -255,7 +255,7 @@ class Ledger:
         self.booking_days = Histogram(["patients"], world=w, month=m, facility=f, cls=3, days=MOST_DAYS + 1)
         slots = ["offered", "held", "used_held", "released", "used_open"]
         self.slots = Tally(slots, world=w, month=m, point=len(network.points))
-        needs = ["needs", "unmet", "spared", "follow_ups", "missed", "exacerbations"]
+        needs = ["needs", "unmet", "spared", "follow_ups", "called_back", "missed", "exacerbations"]
         self.needs = Tally(needs, world=w, month=m, condition=len(conditions), resident=2)
         self.exams = Tally(["made", "repeated", "recognised", "trusted"], world=w, month=m, facility=f)
         self.helped = Tally(["remote", "specialist", "handed_down"], world=w, month=m, facility=f)

@@ -76,6 +76,8 @@ class Purpose(IntEnum):
     # of a follow-up that was missed
     EXACERBATION = 56
     EXACERBATION_TIME = 57
+    MADE_UP = 58
+    MADE_UP_TIME = 59
     # of a resident or a long-term patient
     CONTRACT = 60
     CONDITION = 61
@@ -86,6 +88,7 @@ class Purpose(IntEnum):
     USES_CONTRACT = 67
     LONG_PRESCRIPTION = 68
     SENT_DOWN = 69
+    CARE_CENTRE = 70
 
 
 def mix(x: Keys) -> Keys:

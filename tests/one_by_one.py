@@ -32,6 +32,9 @@ from sim.care import (
     exam,
     exam_turnaround,
     is_made,
+    made_up,
+    made_up_delay,
+    makes_up,
     patience,
 )
 from sim.choice import (
@@ -45,8 +48,8 @@ from sim.choice import (
     first_door,
     point_behind,
 )
-from sim.contacts import EXTRA, FOLLOW_UP, HELD_SLOT, OPEN_SLOT, OTHER, REFERRED, REFERRED_CONTRACTED, WALK_IN
-from sim.demand import CHUNK, falls_away, settle_truth
+from sim.contacts import EXTRA, FOLLOW_UP, HELD_SLOT, MADE_UP, OPEN_SLOT, OTHER, REFERRED, REFERRED_CONTRACTED, WALK_IN
+from sim.demand import CHUNK, falls_away, is_enrolled, settle_truth
 from sim.journey import MOST_VISITS
 from sim.model import Case, Model
 from sim.network import EMERGENCY, Level
@@ -219,12 +222,18 @@ class Town(Model):
                 return
 
     def missed(self, who: Contact, minute: float) -> None:
-        """A follow-up to which nobody has seen may end in an emergency days later: an episode with a key of its own."""
-        if who["chronic"] != FOLLOW_UP or who["seen"] > 0:
+        """A follow-up to which nobody has seen is made up for days later, or may end in an emergency."""
+        if who["panel"] < 0 or who["seen"] > 0:
             return
         patient, nth = self.panel.key[who["panel"]], int(who["nth"])
         condition = self.figures.conditions[WORLD, who["condition"]]
-        if exacerbates(condition, patient, nth):
+        called = who["chronic"] == FOLLOW_UP and is_enrolled(patient, self.rules_now["care_centre"])
+        if called and makes_up(self.figures, WORLD, patient, nth):
+            again = who.copy()
+            again["key"], again["chronic"], again["doors"], again["origin"] = made_up(patient, nth), MADE_UP, 0, -1
+            again["time"] = minute + made_up_delay(self.figures, WORLD, again["key"])
+            self.env.process(self.patient(again))
+        elif exacerbates(condition, patient, nth):
             ill = contacts.empty(1)
             ill["key"] = exacerbation_of(patient, nth)
             ill["time"] = minute + exacerbation_delay(condition, ill["key"][0])
@@ -333,7 +342,7 @@ class Town(Model):
 
     def is_spared(self, who: Contact) -> bool:
         """A follow-up that a long prescription makes unnecessary."""
-        if who["panel"] < 0:
+        if who["chronic"] != FOLLOW_UP:
             return False
         patient = self.panel.key[who["panel"]]
         return bool(falls_away(patient, int(who["nth"]), self.rules_now["long_prescription"]))
@@ -347,14 +356,28 @@ class Town(Model):
             who["origin"] = -1
         elif self.is_rescued(who):
             point = int(self.network.emergency_point[self.lead])
-        elif (point := self.usual_place(who, minute)) < 0:
-            point = self.choose(who, self.untried(who) if who["doors"] else None)
-            if who["panel"] >= 0 and not who["doors"] and point != OUTSIDE:
-                self.panel.usual[who["panel"]] = point
+        elif who["chronic"] == MADE_UP and not who["doors"]:
+            point = self.choose(who, set(GRASSROOTS_DOORS))
+            point = self.choose(who, set(range(len(DOORS)))) if point == OUTSIDE else point
+        else:
+            point = self.usual_door(who, minute)
         if self.is_refilled_near(who, point):
             near = self.choose(who, set(GRASSROOTS_DOORS))
             point = point if near == OUTSIDE else near
         return Plan(point, minute, self.would_book(who, point))
+
+    def usual_door(self, who: Contact, minute: float) -> int:
+        """A long-term patient's usual place, at the grassroots for those enrolled; the others choose."""
+        if (point := self.usual_place(who, minute)) < 0:
+            point = self.choose(who, self.untried(who) if who["doors"] else None)
+        if who["chronic"] == FOLLOW_UP and not who["doors"]:
+            hospital = point == OUTSIDE or self.level(point) >= Level.secondary
+            if hospital and is_enrolled(self.panel.key[who["panel"]], self.rules_now["care_centre"]):
+                near = self.choose(who, set(GRASSROOTS_DOORS))
+                point = point if near == OUTSIDE else near
+            if point != OUTSIDE:
+                self.panel.usual[who["panel"]] = point
+        return point
 
     def is_rescued(self, who: Contact) -> bool:
         """An emergency whom the ambulance takes to a rescue centre of the lead hospital at once."""
@@ -426,7 +449,7 @@ class Town(Model):
     def would_book(self, who: Contact, point: int) -> bool:
         """Whether the patient asks for an appointment there: by habit, and whenever care is planned."""
         luck = uniform_of(who["key"], Purpose.DOOR_BOOKS, self.network.point_number[point])
-        planned = who["chronic"] == FOLLOW_UP or who["cls"] < OTHER or who["doors"] > 0
+        planned = who["panel"] >= 0 or who["cls"] < OTHER or who["doors"] > 0
         return point in self.books and bool(planned or luck < self.choice.books[WORLD])
 
     def present_from(self, who: Contact, point: int, minute: float) -> float:

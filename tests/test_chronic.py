@@ -11,7 +11,7 @@ import pytest
 from scipy.stats import binom
 
 import towns
-from sim import care
+from sim import care, contacts, demand
 from sim.care import Care
 from sim.model import Case, Model
 from sim.schema import InputError
@@ -29,12 +29,20 @@ def sugar(**more: Any) -> towns.Data:
     return towns.condition("chronic", exacerbates_to="urgent", **{**figures, **more})
 
 
-def ward_round(no_show: float = 0.0, window: int = 720, days: int = 60, slots: int = 60, **more: Any) -> Case:
+def ward_round(
+    no_show: float = 0.0,
+    window: int = 720,
+    days: int = 60,
+    slots: int = 60,
+    settings: towns.Data | None = None,
+    **more: Any,
+) -> Case:
     """A hospital with a clinic for 200 long-term patients, by appointment, and an emergency department."""
     office, urgent = clinic(5, "general", "office", slots=slots), towns.condition("emergency", (0.5, 0.0, 0.0))
     hospital = facility("hospital", "tertiary", clinics=[office], emergency={"doctors": said(3)})
     return towns.case(
         days,
+        settings=settings,
         network=towns.network([hospital]),
         population=towns.population({"town": 1000}),
         timetable=towns.timetable(window),
@@ -61,12 +69,17 @@ def emergencies(tables: Tables) -> pd.DataFrame:
     return visits[visits["kind"] == "emergency"].set_index("episode")
 
 
+def follow_ups(case: Case) -> contacts.Rows:
+    """All follow-ups due in 84 days."""
+    rows = contacts.join([Model(case, [0]).demands[0].chunk(n) for n in range(3)])
+    return rows[rows["panel"] >= 0]
+
+
 def children(case: Case) -> pd.DataFrame:
     """The emergencies that may come of the follow-ups due, by key: who, and when the follow-up was due."""
-    demand = Model(case, [0]).demands[0]
-    rows = np.concatenate([demand.chunk(n) for n in range(3)])
-    due = rows[rows["panel"] >= 0]
-    keys = [care.exacerbation_of(demand.panel.key[who["panel"]], int(who["nth"])) for who in due]
+    panel = Model(case, [0]).demands[0].panel
+    due = follow_ups(case)
+    keys = [care.exacerbation_of(panel.key[who["panel"]], int(who["nth"])) for who in due]
     return pd.DataFrame({"person": due["person"], "due": due["time"]}, index=np.array(keys, dtype=np.uint64))
 
 
@@ -131,6 +144,47 @@ def test_whoever_finds_no_door_has_missed_the_follow_up() -> None:
     tables = towns.run(ward_round(slots=4))[0]
     assert 0 < total(tables, "missed") == total(tables, "unmet")
     assert total(tables, "exacerbations") > 0
+
+
+# ----------------------------------------------------------------------------------------------------- called back
+
+
+@cache
+def half_missed(care_centre: float) -> Tables:
+    """Every second appointment is missed, whoever calls; a share of the patients is called back."""
+    return towns.run(ward_round(0.5, settings={"chronic.care_centre": care_centre}))[0]
+
+
+def test_who_is_called_back_misses_fewer_follow_ups_and_is_an_emergency_less_often() -> None:
+    before, after = half_missed(0.0), half_missed(1.0)
+    assert total(before, "called_back") == 0
+    # 60 per cent of the missed ones come again, and every second of them stays away again
+    called = total(after, "called_back")
+    assert called / total(before, "missed") == pytest.approx(0.6, abs=0.08)
+    assert (total(before, "missed") - total(after, "missed")) / called == pytest.approx(0.5, abs=0.1)
+    assert set(emergencies(after).index) < set(emergencies(before).index)
+    assert total(after, "follow_ups") == total(before, "follow_ups")
+
+
+def test_those_who_are_not_enrolled_know_nothing_of_it() -> None:
+    before, some = half_missed(0.0), half_missed(0.5)
+    panel = Model(ward_round(0.5), [0]).demands[0].panel
+    enrolled = {who for who, k in zip(panel.person.tolist(), panel.key, strict=True) if demand.is_enrolled(k, 0.5)}
+    assert 0.4 < len(enrolled) / len(panel.person) < 0.6
+    others = [set(t["visits"].loc[~t["visits"]["person"].isin(enrolled), "episode"]) for t in (before, some)]
+    assert others[0] == others[1]
+
+
+def test_a_follow_up_that_is_made_up_for_is_seen_days_later_under_a_key_of_its_own() -> None:
+    visits = half_missed(1.0)["visits"].set_index("episode")
+    rows = follow_ups(ward_round(0.5))
+    panel = Model(ward_round(0.5), [0]).demands[0].panel
+    keys = [np.uint64(care.made_up(panel.key[who["panel"]], int(who["nth"]))) for who in rows]
+    due = pd.DataFrame({"due": rows["time"], "missed": rows["key"]}, index=np.array(keys, dtype=np.uint64))
+    found = visits.join(due, how="inner")
+    assert len(found) > 100
+    assert not visits.index.isin(found["missed"]).any()
+    assert (found["time"] - found["due"]).min() >= 0.5 * 4.0 * DAY
 
 
 # ------------------------------------------------------------------------------------------------------------ decisions

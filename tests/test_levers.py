@@ -381,6 +381,17 @@ def test_long_prescriptions() -> None:
     assert needs(high) - worse(high) == needs(low) - worse(low)
 
 
+def test_chronic_care_centres() -> None:
+    expected = "missed follow-ups and exacerbations fall, follow-ups move from hospitals to the grassroots"
+    assert EXPECTED["chronic.care_centre"] == expected
+    low, high = both("chronic.care_centre", 0.0, 0.8)
+    missed, worse = total("needs_monthly", "missed"), total("needs_monthly", "exacerbations")
+    assert missed(high) < 0.7 * missed(low)
+    assert worse(high) < worse(low)
+    assert long_term("tertiary")(high) < 0.7 * long_term("tertiary")(low)
+    assert grassroots_share(high) > grassroots_share(low) + 0.01
+
+
 def test_refills_at_the_grassroots() -> None:
     assert EXPECTED["chronic.refill_at_grassroots"] == "visits to hospitals fall, the grassroots share rises"
     low, high = both("chronic.refill_at_grassroots", 0.0, 0.8)

@@ -175,6 +175,8 @@ def care(conditions: dict[str, Data], **more: Any) -> CareSpec:
         "discharge_until": 24,
         "triage": said([0.25, 0.25, 0.25, 0.25]),
         "outside_stay_days": said(7.0),
+        "makes_up": said(0.6),
+        "makes_up_days": said(4.0),
     }
     plain = ("consultation_law", "patience_law", "discharge_from", "discharge_until")
     changes = {name: value if name in plain or isinstance(value, dict) else said(value) for name, value in more.items()}
@@ -436,6 +438,7 @@ ALL_LEVERS: Data = PLAN | {
     "chronic.sent_down": 0.5,
     "chronic.long_prescription": 0.3,
     "chronic.refill_at_grassroots": 0.4,
+    "chronic.care_centre": 0.4,
     "exams.recognised": 0.6,
     "tcm.halls": 10.0,
     "emergency.rescue_bypass": 0.5,
