@@ -187,6 +187,12 @@ def _scoped(rows: Frame, scope: str, ledger: Ledger) -> Frame:
     return rows.assign(scope=in_each(rows, scope)).astype({"scope": ledger.scopes})
 
 
+def _slots(ledger: Ledger, values: list[str], imaging: bool) -> Frame:
+    """Slots by scope: those of large equipment, or those of clinics."""
+    slots = ledger.at_places("slots_monthly", values, ["department"])
+    return slots[slots["department"].astype(str).str.startswith("imaging_").eq(imaging)]
+
+
 def _counted_visits(ledger: Ledger) -> Frame:
     """Visits by scope, level and kind; a return with results is part of its first visit and never counted."""
     visits = ledger.of_people("visits_daily", ["visits"], ["kind"])
@@ -677,6 +683,50 @@ def handed_down(ledger: Ledger) -> Frame:
     return tally(ledger.at_places("helped_monthly", ["handed_down"]), STANDARD, "handed_down")
 
 
+# ------------------------------------------------------------------------------------------------------ large equipment
+
+
+@indicator(
+    name=Text("Days to an exam with large equipment", "大型设备检查预约等待天数"),
+    unit=DAYS,
+    formula=Text(
+        "days from the order to the exam (CT, MR, endoscopy), mean over booked patients without priority; by the "
+        "institution that examines",
+        "从开单到大型设备检查（CT、磁共振、内镜）的天数，无优先权患者的均值；按检查机构统计",
+    ),
+    source="Nanning, plan for tight urban medical groups, June 2024 (slots are passed down, waits are not limited)",
+    scope="lead",
+    scopes=PLACE_SCOPES,
+    better="down",
+    variants=_class_variants(("other", "referred", "referred_contracted", "all")),
+)
+def imaging_wait_days(ledger: Ledger) -> Frame:
+    """By priority class."""
+    return _by_class(ledger.at_places("imaging_days", ["patients"], ["cls", "days"]), "days")
+
+
+@indicator(
+    name=Text("Exams with large equipment", "大型设备检查人次"),
+    unit=Text("exams", "人次"),
+    formula=Text("exams made (CT, MR, endoscopy)", "完成的大型设备检查（CT、磁共振、内镜）人次"),
+    source="convention: by the institution that examines, dated by the appointment",
+    scope="lead",
+    scopes=PLACE_SCOPES,
+    kind="count",
+    variants=(
+        Variant("refused", Text("orders without an appointment within patience", "未约到检查的申请"), kind="count"),
+        Variant("held", Text("exam slots held for referral", "预留给转诊的检查号源"), kind="count"),
+        Variant("used_held", Text("held exam slots used", "已使用的预留检查号源"), kind="count"),
+    ),
+)
+def imaging_exams(ledger: Ledger) -> Frame:
+    """Made, refused, and what became of held slots."""
+    exams, held = ledger.at_places("imaging_monthly", ["made", "refused"]), ["held", "used_held"]
+    slots = _slots(ledger, held, imaging=True)
+    told = [tally(exams, STANDARD, "made"), tally(exams, "refused", "refused")]
+    return pd.concat([*told, *(tally(slots, column, column) for column in held)])
+
+
 # ----------------------------------------------------------------------------------------------------------- referrals
 
 
@@ -784,7 +834,7 @@ def referrals_down(ledger: Ledger) -> Frame:
 )
 def slots_offered(ledger: Ledger) -> Frame:
     """Offered, held and released."""
-    slots = ledger.at_places("slots_monthly", ["offered", "held", "released"])
+    slots = _slots(ledger, ["offered", "held", "released"], imaging=False)
     kinds = [tally(slots, column, column) for column in ("held", "released")]
     return pd.concat([tally(slots, STANDARD, "offered"), *kinds])
 
@@ -800,7 +850,7 @@ def slots_offered(ledger: Ledger) -> Frame:
 )
 def slot_quota_used(ledger: Ledger) -> Frame:
     """A quota offered is not a quota used."""
-    return tally(ledger.at_places("slots_monthly", ["used_held", "held"]), STANDARD, "used_held", "held")
+    return tally(_slots(ledger, ["used_held", "held"], imaging=False), STANDARD, "used_held", "held")
 
 
 @indicator(

@@ -167,6 +167,7 @@ PHRASES: dict[str, Text] = {
     ),
     "load_clinic": Text("the busiest clinic", "最繁忙门诊"),
     "load_emergency": Text("the emergency department", "急诊科"),
+    "load_imaging": Text("the busiest large equipment", "最繁忙大型设备检查室"),
     "load_ward": Text("the busiest ward", "最繁忙病区"),
     "growing": Text(
         "{scenario}: the backlog of {resource} at {place} grew from {before} to {after} in a year ({draws}).",

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from sim import slots, streams
+from sim import care, slots, streams
 from sim.choice import HOSPITAL_DOORS
-from sim.contacts import HELD_SLOT, OPEN_SLOT, OTHER, VISIT, Crowd, line_up, put
+from sim.contacts import HELD_SLOT, OPEN_SLOT, ORDERED, OTHER, REFERRED, RETURNED, VISIT, Crowd, line_up, put
 from sim.doors import (
     ASKS,
+    HOME,
     LATER,
     OUTSIDE,
     Place,
@@ -28,6 +29,7 @@ from sim.doors import (
 from sim.kernels import kernel
 from sim.network import LAYERS
 from sim.records import LAPSED, MOST_DAYS, Counts, month_of, tell_referral
+from sim.sessions import visit_key
 from sim.streams import Purpose
 from sim.timetable import day_at, half_day_at
 
@@ -59,6 +61,8 @@ def _in_turn(crowd: Crowd, worlds: Any) -> int:
 @kernel
 def _answer(town: Town, who: Any, first: int, now: float) -> int:
     """An appointment within patience, or none."""
+    if who["stage"] == ORDERED:
+        return _imaged(town, who, first, now)
     world, clinic = town.people.worlds[int(who["world"])], town.service[int(who["point"])]["clinic"]
     earliest = max(first, half_day_at(who["wanted"]))
     latest = min(first + 2 * world["days_ahead"], earliest + world["patience_half_days"])
@@ -70,6 +74,64 @@ def _answer(town: Town, who: Any, first: int, now: float) -> int:
     session = town.pages.slots[clinic, half_day - first]
     hours = town.hours[town.pages.clinics[clinic]["pattern"], half_day]
     return _appointed(town, who, session, hours, how)
+
+
+@kernel
+def _imaged(town: Town, who: Any, first: int, now: float) -> int:
+    """An exam with large equipment by appointment, and the way back to the clinic that asked for it.
+
+    The machine serves at the minute of the appointment. Without an appointment within patience the clinic decides
+    without the exam.
+    """
+    place, world, number = town.place, town.people.worlds[int(who["world"])], int(who["world"])
+    point = place.points[int(who["point"]) % len(place.points)]
+    visit = visit_key(who, point["level"])
+    room = place.imaging_room[point["facility"], care.equipment(town.rooms.care, visit, who)]
+    book = town.service[number * len(place.points) + place.imaging_point[room]]["clinic"]
+    earliest = max(first, half_day_at(who["wanted"]))
+    latest = min(first + 2 * world["days_ahead"], earliest + world["patience_half_days"])
+    cls = _class_of_order(place, who, point["facility"], room)
+    half_day, how = slots.book(town.pages.slots, book, cls < OTHER, earliest, latest, first)
+    _write_imaging(town.counts, place, who, cls, room, half_day, how)
+    who["time"] = now
+    if half_day >= 0:
+        hours = town.hours[town.pages.clinics[book]["pattern"], half_day]
+        who["time"] = slots.appointment(town.pages.slots[book, half_day - first], hours)
+        here = town.counts.imaging[number, month_of(town.counts, who["time"]), room, cls]
+        if streams.uniform_of(visit, Purpose.IMAGING_NO_SHOW, 0) < world["no_show"]:
+            here["no_shows"] += 1
+            return HOME
+        here["made"] += 1
+        who["time"] += town.rooms.care.worlds[number]["imaging_report"]
+    who["stage"] = RETURNED
+    return walk(point, town.hours, who, now, LAYERS)
+
+
+@kernel
+def _class_of_order(place: Place, who: Any, facility: int, room: int) -> int:
+    """Held exam slots are for the referred: by a formal referral, or by the order of the group's other hospitals (M14).
+
+    `facility`: which orders the exam.
+    """
+    elsewhere = place.points[place.imaging_point[room]]["facility"] != facility
+    sent = elsewhere and place.facilities[facility]["in_group"]
+    return min(int(who["cls"]), REFERRED if sent else OTHER)
+
+
+@kernel
+def _write_imaging(counts: Counts, place: Place, who: Any, cls: int, room: int, half_day: int, how: int) -> None:
+    world, month = int(who["world"]), month_of(counts, who["time"])
+    here = counts.imaging[world, month, room, cls]
+    here["requests"] += 1
+    if half_day < 0:
+        here["refused"] += 1
+        return
+    days = max(half_day // 2 - day_at(who["wanted"]), 0)
+    counts.imaging_days[world, month, room, cls, min(days, MOST_DAYS)]["patients"] += 1
+    here["booked_open"] += int(how == OPEN_SLOT)
+    here["booked_held"] += int(how == HELD_SLOT)
+    if how == HELD_SLOT and half_day < 2 * counts.daily.shape[1]:
+        counts.slots[world, counts.month[half_day // 2], place.imaging_point[room]]["used_held"] += 1
 
 
 @kernel

@@ -17,7 +17,7 @@ from pydantic import Field, model_validator
 from sim import streams
 from sim.citation import Figure, Figures
 from sim.kernels import kernel, table
-from sim.network import Level
+from sim.network import EQUIPMENT, Equipment, Level
 from sim.schema import Closed, Name
 from sim.streams import Floats, Purpose
 
@@ -26,6 +26,7 @@ TRIAGE_LEVELS = 4
 NO_EXAM, MADE, REPEATED, RECOGNISED, TRUSTED = range(5)
 """Of a same-visit exam: not needed; made; made though another institution had; spared because its results are
 recognised; spared because they are trusted."""
+NO_EQUIPMENT = -1
 HALF_CV = float(streams.sigma(0.5))
 """Spread of the logarithm of bed patience and of turnarounds: their coefficient of variation is a half."""
 AFTER_MISSED, CALLED_BACK = 1 << 32, (1 << 32) + 1
@@ -49,6 +50,9 @@ class ConditionSpec(Closed):
     """Of those, the share that need a tertiary hospital."""
     exam: Figure
     """Share of hospital visits with a same-visit exam."""
+    imaging: dict[Equipment, Figure] = Field(default_factory=dict)
+    """Share of visits to hospitals' clinics after which an exam with large equipment is asked for, by its kind; left
+    out = none."""
     follow_up: Figure
     """Chance that a treated patient is asked back for the same episode."""
     follow_up_days: Figure
@@ -137,6 +141,8 @@ class CareSpec(Closed):
     """Same-visit exams at a level over those at a hospital; 0 = none."""
     exam_minutes: Figure
     """Mean turnaround of a same-visit exam, minutes."""
+    imaging_report_minutes: Figure | None = None
+    """From an exam with large equipment to its report, minutes (0 when left out)."""
     second_look: Figure
     """Length of the look at the results over the first look."""
     repeat_exam: Figure
@@ -204,6 +210,10 @@ class Care:
     """(W, C)."""
     exam: Floats
     """(W, C, L)."""
+    imaging: Floats
+    """Cumulative shares by kind of equipment, (W, C, kinds)."""
+    imaging_report: Floats
+    """Minutes, (W,)."""
     minutes: Floats
     """Mean consultation, (W, L + 1); the last column is the emergency department."""
     consultation: Floats
@@ -272,6 +282,10 @@ class Care:
             follow_up=per_condition(lambda c: c.follow_up.value),
             follow_up_minutes=per_condition(lambda c: c.follow_up_days.value * 1440.0),
             exam=np.minimum(exam, 1.0),
+            imaging=per_condition(
+                lambda c: np.cumsum([x.value if (x := c.imaging.get(k)) else 0.0 for k in EQUIPMENT])
+            ),
+            imaging_report=np.array([i.value if (i := s.imaging_report_minutes) else 0.0 for s in specs]),
             minutes=np.concatenate([per_level("consultation_minutes"), single("emergency_minutes")[:, None]], axis=1),
             consultation=per_condition(lambda c: c.consultation.value if c.consultation else 1.0),
             exam_minutes=single("exam_minutes"),
@@ -317,10 +331,10 @@ class Care:
                 sigma=self.consultation_sigma, second_look=self.second_look, patience=self.patience,
                 patience_sigma=self.patience_sigma, exam_minutes=self.exam_minutes, repeat_exam=self.repeat_exam,
                 bed_patience=self.bed_patience,
-                makes_up=self.makes_up, makes_up_minutes=self.makes_up_minutes,
+                makes_up=self.makes_up, makes_up_minutes=self.makes_up_minutes, imaging_report=self.imaging_report,
             ),
-            self.exam, self.consultation[:, :, None] * self.minutes[:, None, :], self.triage, self.stay_at,
-            law, patience_law, streams.normal_table(), self.exponential, self.patience_exponential,
+            self.exam, self.imaging, self.consultation[:, :, None] * self.minutes[:, None, :], self.triage,
+            self.stay_at, law, patience_law, streams.normal_table(), self.exponential, self.patience_exponential,
         )  # fmt: skip
 
 
@@ -337,9 +351,11 @@ class CareTables(NamedTuple):
     recovery, beyond_1, beyond_2, beyond_3, exacerbates_to, exacerbation, exacerbation_minutes; (W, C)."""
     worlds: NDArray[Any]
     """Rows of sigma (spread of consultations), second_look, patience, patience_sigma, exam_minutes, repeat_exam,
-    bed_patience, makes_up, makes_up_minutes; (W,)."""
+    bed_patience, makes_up, makes_up_minutes, imaging_report; (W,)."""
     exam: Floats
     """(W, C, L)."""
+    imaging: Floats
+    """(W, C, kinds)."""
     minutes: Floats
     """(W, C, L + 1)."""
     triage: Floats
@@ -448,6 +464,16 @@ def exam(tables: CareTables, visit: np.uint64, who: Any, facility: int, level: i
 def is_made(exam: int) -> bool:
     """Whether the patient really is examined."""
     return exam in (MADE, REPEATED)
+
+
+@kernel
+def equipment(tables: CareTables, visit: np.uint64, who: Any) -> int:
+    """The kind of large equipment that a visit to a hospital's clinic asks for, NO_EQUIPMENT = none."""
+    luck = streams.uniform_of(visit, Purpose.IMAGING, 0)
+    for kind in range(tables.imaging.shape[2]):
+        if luck < tables.imaging[int(who["world"]), int(who["condition"]), kind]:
+            return kind
+    return NO_EQUIPMENT
 
 
 @kernel

@@ -26,8 +26,9 @@ WALK_IN, OPEN_SLOT, HELD_SLOT, EXTRA = 0, 1, 2, 3
 """How the patient got in."""
 WAYS_IN = ("walk_in", "open_slot", "held_slot", "extra")
 
-FIRST_LOOK, SECOND_LOOK = 0, 1
-"""Waiting to be seen, or back in the queue with exam results."""
+FIRST_LOOK, SECOND_LOOK, ORDERED, RETURNED = range(4)
+"""Waiting to be seen; back in the queue with the results of a same-visit exam; asking for an exam with large equipment;
+back from it another time."""
 
 FOLLOW_UP, MADE_UP, EXACERBATION = 1, 2, 3
 """What a contact is in the life of a long-term patient: a follow-up, one to which the patient was called back, an

@@ -47,6 +47,10 @@ class Place(NamedTuple):
     member (a hospital of the group, not the lead, able to give secondary care), -1 = none; (F + 1, C)."""
     emergency_point: NDArray[np.int64]
     """Emergency department of each facility, -1 = none; the last: of no facility; (F + 1,)."""
+    imaging_room: NDArray[np.int64]
+    """Room with large equipment to which the patients of each facility go, by kind, -1 = none; (F + 1, kinds)."""
+    imaging_point: NDArray[np.int64]
+    """Service point of each room with large equipment."""
     travel: Floats
     """Minutes from area to facility, (W, areas, F + 1)."""
     lead: int
@@ -76,7 +80,7 @@ class Place(NamedTuple):
                 capability=net.capability, ward=net.ward_at[:, department],
                 point=np.where(urgent, emergency[:, None], clinic), member=_members(net, department)[net.group],
             ),
-            emergency, travel, int(leads[0]),
+            emergency, net.imaging_room, net.imaging_point, travel, int(leads[0]),
         )  # fmt: skip
 
 

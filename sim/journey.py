@@ -20,11 +20,14 @@ from sim.bookings import ALL_HOSPITALS
 from sim.choice import ALL_GRASSROOTS, HOSPITAL_DOORS, Choice, PerceivedWaits
 from sim.contacts import (
     EXTRA,
+    FIRST_LOOK,
     FOLLOW_UP,
     MADE_UP,
     NEED,
+    ORDERED,
     REFERRED,
     REFERRED_CONTRACTED,
+    RETURNED,
     SECOND_LOOK,
     VISIT,
     WALK_IN,
@@ -63,6 +66,7 @@ from sim.records import (
     FORMAL_CHANNEL,
     LAPSED,
     OUTPATIENT,
+    RETURN,
     SELF_CHANNEL,
     Counts,
     Ledger,
@@ -305,8 +309,11 @@ def _let_in(town: Town, crowd: Crowd, line: Any, point: Any, window_end: float) 
 
 @kernel
 def _gets_in(pages: Pages, service: Any, counts: Counts, who: Any, point: Any) -> bool:
-    """In a bookable clinic a walk-in takes what is free, then an extra place, then asks for an appointment (R6)."""
-    if who["entry"] != WALK_IN or who["stage"] == SECOND_LOOK or not point["bookable"]:
+    """In a bookable clinic a walk-in takes what is free, then an extra place, then asks for an appointment (R6).
+
+    Who is back with results needs none of them.
+    """
+    if who["entry"] != WALK_IN or who["stage"] != FIRST_LOOK or not point["bookable"]:
         return True
     clinic = service[int(who["point"])]["clinic"]
     who["entry"] = slots.admit_walk_in(pages.slots[clinic, 0], pages.clinics[clinic])
@@ -377,6 +384,8 @@ def _write_down(counts: Counts, service: Any, facilities: Any, who: Any, patient
         begin, place = who["begun"], who["wanted"]
     wait = (patient["end"] if left else begin) - place
     kind, facility = EMERGENCY_VISIT if point["emergency"] else OUTPATIENT, point["facility"]
+    if who["stage"] == RETURNED:
+        kind = RETURN
     write_visit(counts, who, place, facility, facilities[facility], kind, wait, left)
     tell_visit(counts, who, point, kind, place, begin, patient["end"])
     here = service[int(who["point"])]
@@ -405,9 +414,9 @@ def _seen(town: Town, who: Any, point: Any, end: float, window_end: float) -> in
     """A patient has been seen: home, back another day, a bed, or up."""
     place, level = town.place, point["level"]
     visit = visit_key(who, level)
-    if who["origin"] >= 0 and who["doors"] == 0:
-        tell_referral(town.counts, who, point["facility"], channel_of(who), COMPLETED)
-    _examined(town, who, point, visit)
+    if who["stage"] != RETURNED and _first_look(town, who, point, visit):
+        who["stage"], who["origin"], who["time"] = ORDERED, -1, end
+        return ask(who, window_end)
     who["stage"], who["begun"], who["origin"] = 0, 0.0, -1
     who["seen"] = int(who["seen"]) + (1 << (4 * level))
     if able(place.offers, who, point["facility"]):
@@ -452,6 +461,21 @@ def _examined(town: Town, who: Any, point: Any, visit: np.uint64) -> None:
         here["made"] += 1
         here["repeated"] += int(exam == care.REPEATED)
         who["examined"] = facility + 1
+
+
+@kernel
+def _first_look(town: Town, who: Any, point: Any, visit: np.uint64) -> bool:
+    """A referral is completed, an exam is made; whether large equipment is asked for before anything is decided (R4).
+
+    Hospitals' clinics ask for it, where their patients have a room to go to.
+    """
+    if who["origin"] >= 0 and who["doors"] == 0:
+        tell_referral(town.counts, who, point["facility"], channel_of(who), COMPLETED)
+    _examined(town, who, point, visit)
+    if point["level"] < Level.secondary or point["emergency"]:
+        return False
+    kind = care.equipment(town.rooms.care, visit, who)
+    return kind != care.NO_EQUIPMENT and town.place.imaging_room[point["facility"], kind] >= 0
 
 
 @kernel

@@ -16,7 +16,7 @@ import pandas as pd
 from sim.care import Care
 from sim.choice import DOOR_OF_LEVEL, DOORS, OUTSIDE_DOOR, Choice
 from sim.demand import Demand
-from sim.network import EMERGENCY_LAYER, Capacities, Level, Network
+from sim.network import EMERGENCY_LAYER, IMAGING, Capacities, Level, Network
 from sim.population import AGES
 from sim.records import ward_name
 from sim.streams import Floats
@@ -102,6 +102,9 @@ class Forecast:
             lookup = net.emergency_point[point.facility] if emergency else clinics
             mine = (lookup == i) & (self.choice.is_emergency == emergency)
             here = visits[point.facility, mine]
+            if point.department in IMAGING:
+                rows.append(self._imaging(i, visits))
+                continue
             column = len(Level) if emergency else facility.level
             sessions, minutes = self._open[point.pattern] * YEAR / self.timetable.days
             if point.bookable:
@@ -113,6 +116,17 @@ class Forecast:
             name, resource = f"{facility.id}/{point.department}", "emergency" if emergency else "clinic"
             rows.append((name, facility.id, resource, float(offered), float(capacity)))
         return rows
+
+    def _imaging(self, number: int, visits: Floats) -> tuple[str, str, str, float, float]:
+        """Exams that the clinics of all hospitals served by a room with large equipment ask for."""
+        net, point = self.network, self.network.points[number]
+        kind, room = IMAGING.index(point.department), net.imaging_point.tolist().index(number)
+        served = (net.imaging_room[:, kind] == room) & (net.level >= Level.secondary)
+        share = np.diff(self.care.imaging[self.world], prepend=0.0)[:, kind]
+        asked = visits[served] * share * ~self.choice.is_emergency
+        capacity = self.capacities.slots[number] * self._open[point.pattern][0] * YEAR / self.timetable.days
+        facility = net.facilities[point.facility].id
+        return f"{facility}/{point.department}", facility, "imaging", float(asked.sum()), float(capacity)
 
     @cached_property
     def _open(self) -> dict[str, Floats]:

@@ -39,7 +39,7 @@ from sim.population import AGES, Population, PopulationSpec
 from sim.records import LEG, Ledger, Legs
 from sim.referral import ReferralSpec, UpRules
 from sim.sessions import Rooms, staff
-from sim.slots import Offer, SlotBook
+from sim.slots import CLINIC_QUOTA, IMAGING_QUOTA, NO_QUOTA, Offer, SlotBook
 from sim.stays import OPENINGS, Clock, Course, Hospital, Stay
 from sim.streams import Purpose
 from sim.timetable import DAY, Timetable, TimetableSpec
@@ -218,10 +218,11 @@ class Model:
         def each(what: str) -> NDArray[Any]:
             return np.array([getattr(c, what) for c in self.capacities])
 
-        under_quota = net.is_lead[net.point_facility]
-        self.lead_clinics = under_quota & (net.point_layer < EMERGENCY_LAYER)
+        quota = np.where(net.is_lead[net.point_facility], CLINIC_QUOTA, NO_QUOTA)
+        quota[net.imaging_point] *= IMAGING_QUOTA
+        self.lead_clinics = (quota == CLINIC_QUOTA) & (net.point_layer < EMERGENCY_LAYER)
         ahead = self.choice.days_ahead
-        book = SlotBook(opening, net.point_pattern, each("slots"), each("extra"), ahead, under_quota)
+        book = SlotBook(opening, net.point_pattern, each("slots"), each("extra"), ahead, quota)
         self.ledger = Ledger(net, self.timetable, self.worlds, self.conditions, self.case.record == "visits")
         place = Place.of(net, self.choice, self.ledger, each("travel"))
         people = People.of(self.population, join_panels([d.panel for d in self.demands]), self.choice)
@@ -324,7 +325,8 @@ class Model:
         if period not in self._offers:
             rules = [p.on(when) for p in self.policies]
             held = [Fraction(r.slot_quota.held_for_referral) for r in rules]
-            self._offers[period] = Offer(held, np.array([float(r.shared.specialists_away) for r in rules]))
+            exams = [Fraction(r.imaging_quota.held_for_referral) for r in rules]
+            self._offers[period] = Offer(held, np.array([float(r.shared.specialists_away) for r in rules]), exams)
         return self._offers[period]
 
     # ---------------------------------------------------------------- time
@@ -509,7 +511,9 @@ class Model:
         book, points = self.journey.book, len(self.network.points)
         given = book.slots["handed_out"].sum(axis=1)
         facility = self.network.point_facility[book.bookable % points]
-        self.ledger.backlog.add(self.ledger.backlog.index(book.bookable // points, month, facility, 0), waiting=given)
+        resource = np.where(np.isin(book.bookable % points, self.network.imaging_point), 2, 0)
+        at = self.ledger.backlog.index(book.bookable // points, month, facility, resource)
+        self.ledger.backlog.add(at, waiting=given)
         where = np.array([x.facility for x in self.network.wards], dtype=np.int64)
         for w, hospital in enumerate(self.hospitals):
             waiting = np.array([p.waiting for p in hospital.pools], dtype=np.int64)

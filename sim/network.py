@@ -6,6 +6,7 @@ may be none). A service point is one department's clinic at one facility, or its
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Literal
@@ -39,6 +40,14 @@ GENERAL = "general"
 
 EMERGENCY = "emergency"
 """The department name of an emergency department."""
+
+Equipment = Literal["ct", "mr", "endoscopy"]
+
+EQUIPMENT: tuple[Equipment, ...] = ("ct", "mr", "endoscopy")
+"""Kinds of large equipment, whose exams are booked."""
+
+IMAGING = tuple(f"imaging_{kind}" for kind in EQUIPMENT)
+"""The department names of rooms with large equipment, by kind."""
 
 
 class AreaSpec(Closed):
@@ -87,6 +96,17 @@ class EmergencySpec(Closed):
     """Whoever comes while all doctors are busy and so many patients wait goes away; left out = no limit."""
 
 
+class ImagingSpec(Closed):
+    """A room with large equipment: booked exams, for other institutions too."""
+
+    kind: Equipment
+    """CT, magnetic resonance or endoscopy."""
+    pattern: Name
+    """Opening pattern (timetable)."""
+    slots: Count
+    """Exams in a full session."""
+
+
 class WardSpec(Closed):
     """A ward: one pool of beds."""
 
@@ -118,6 +138,9 @@ class FacilitySpec(Closed):
     `default`; left out = the standard of its level."""
     clinics: list[ClinicSpec] = Field(default_factory=list)
     emergency: EmergencySpec | None = None
+    imaging: list[ImagingSpec] = Field(default_factory=list)
+    """Rooms with large equipment, one of a kind; hospitals without one send their patients to the lead hospital's, else
+    to the nearest."""
     wards: list[WardSpec] = Field(default_factory=list)
 
     @model_validator(mode="after")
@@ -127,6 +150,11 @@ class FacilitySpec(Closed):
             raise ValueError(f"facility {self.id}: role {self.role} and group {self.group} do not go together; {rule}")
         if not self.clinics and self.emergency is None:
             raise ValueError(f"facility {self.id} has neither a clinic nor an emergency department")
+        kinds = [room.kind for room in self.imaging]
+        if len(set(kinds)) < len(kinds):
+            raise ValueError(f"facility {self.id} has two rooms with large equipment of one kind; add up their slots")
+        for taken in (c.department for c in self.clinics if c.department in IMAGING):
+            raise ValueError(f"facility {self.id} has a clinic named {taken}, as rooms with large equipment are")
         return self
 
 
@@ -265,6 +293,10 @@ class Network:
         emergency = {p.facility: i for i, p in reversed(list(enumerate(self.points))) if p.department == EMERGENCY}
         self.emergency_point = np.array([emergency.get(f, -1) for f in range(self.outside)], dtype=np.int64)
         """Emergency department of each facility, -1 = none."""
+        self.imaging_point = np.array([i for i, p in enumerate(self.points) if p.department in IMAGING], dtype=np.int64)
+        """Service point of each room with large equipment."""
+        self.imaging_room = self._imaging_rooms()
+        """Which of these rooms examines the patients of each facility, by kind, (facilities + 1, kinds); -1 = none."""
         self.ward_at = self._ward_lookup()
         """Ward for (facility, department), shape (facilities + 1, departments); -1 = none."""
 
@@ -288,6 +320,8 @@ class Network:
             points += [Point(i, c.department, c.pattern, layer, c.slots is not None) for c in clinics]
             if f.spec.emergency:
                 points.append(Point(i, EMERGENCY, "round_the_clock", EMERGENCY_LAYER + (f.spec.role == "lead"), False))
+            rooms = sorted(f.spec.imaging, key=lambda room: room.kind)
+            points += [Point(i, f"imaging_{room.kind}", room.pattern, layer, True) for room in rooms]
         return sorted(points, key=lambda p: p.layer)
 
     def _wards(self) -> list[Ward]:
@@ -309,11 +343,27 @@ class Network:
         table = np.full((self.outside, len(self.departments)), -1, dtype=np.int64)
         by_facility: dict[int, dict[str, int]] = {}
         for i, p in enumerate(self.points):
-            if p.department != EMERGENCY:
+            if p.department not in (EMERGENCY, *IMAGING):
                 by_facility.setdefault(p.facility, {})[p.department] = i
         for f, here in by_facility.items():
             table[f] = [here.get(d, here.get(GENERAL, -1)) for d in self.departments]
         return table
+
+    def _imaging_rooms(self) -> NDArray[np.int64]:
+        """Of each facility: its own room, else that of the lead hospital of its group, else the nearest (M13)."""
+        table = np.full((self.outside + 1, len(EQUIPMENT)), -1, dtype=np.int64)
+        for kind, department in enumerate(IMAGING):
+            rooms = [n for n, p in enumerate(self.imaging_point) if self.points[p].department == department]
+            for f in range(self.outside if rooms else 0):
+                table[f, kind] = min(rooms, key=lambda n: self._way_to_imaging(f, int(self.imaging_point[n])))
+        return table
+
+    def _way_to_imaging(self, facility: int, point: int) -> tuple[bool, bool, float, int]:
+        """What makes one room better than another for the patients of a facility: the smaller, the better."""
+        there = self.points[point].facility
+        lead = int(self.lead_of_group[self.group[facility]]) if self.group[facility] >= 0 else -1
+        x, y = (self.spec.areas[self.areas[self.area[f]]].position_km.value for f in (facility, there))
+        return there != facility, there != lead, math.dist(x, y), there
 
     def _ward_lookup(self) -> NDArray[np.int64]:
         table = np.full((self.outside + 1, len(self.departments)), -1, dtype=np.int64)
@@ -335,6 +385,11 @@ class Network:
                 slots.append(0)
                 extra.append(0)
                 places.append(_waiting_places(facility.emergency))
+                continue
+            if p.department in IMAGING:
+                doctors.append(0)
+                slots.append(next(x.slots.value for x in facility.imaging if p.department == f"imaging_{x.kind}"))
+                extra.append(0)
                 continue
             clinic = clinics[facility.id][p.department]
             doctors.append(clinic.doctors.value)

@@ -222,6 +222,32 @@ class SlotQuota(Closed):
     """Whole days before the session at which unused held slots open to everybody; 0: on the day itself."""
 
 
+class ImagingQuota(Closed):
+    """Exam slots of the lead hospital's large equipment (CT, MR, endoscopy) passed down."""
+
+    noun: ClassVar[str] = "lever"
+
+    held_for_referral: Annotated[
+        Share,
+        Lever(
+            m="M14",
+            title="Exam slots of large equipment held for referred patients",
+            title_zh="大型医用设备下沉检查号源比例",
+            unit="share of slots",
+            low=0,
+            high=1,
+            room="slots",
+            through="exam slots that only referred patients and other members of the group may book until they are "
+            "released",
+            expected="referred patients wait fewer days for an exam, others more; nothing happens where slots are not "
+            "scarce",
+            expected_zh="经转诊患者大型设备检查预约等候天数减少,其他患者增加;检查号源充裕时无影响",
+        ),
+    ] = Fraction(0)
+    """Share of each session's exam slots held for formally referred patients and for orders of the group's other
+    institutions; what is left of it is released with the clinics' held slots (slot_quota.released_days_before)."""
+
+
 class BedQuota(Closed):
     """Beds of the lead hospital passed down to family doctors and grassroots institutions."""
 
@@ -597,6 +623,9 @@ class Rules(Closed):
 
     slot_quota: SlotQuota = SlotQuota()
     """Slots of the lead hospital held for referred patients."""
+
+    imaging_quota: ImagingQuota = ImagingQuota()
+    """Exam slots of the lead hospital's large equipment held for referred patients."""
 
     bed_quota: BedQuota = BedQuota()
     """Beds of the lead hospital held for referred patients."""

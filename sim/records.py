@@ -162,6 +162,8 @@ class Counts(NamedTuple):
     bookings: NDArray[Any]
     booking_days: NDArray[Any]
     slots: NDArray[Any]
+    imaging: NDArray[Any]
+    imaging_days: NDArray[Any]
     needs: NDArray[Any]
     exams: NDArray[Any]
     helped: NDArray[Any]
@@ -200,7 +202,7 @@ def write_visit(
     here["wait_minutes"] += whole
     counts.daily[world, day, columns["facility_class"], resident, kind]["visits"] += 1
     row = columns["minutes_row"]
-    if row >= 0:
+    if row >= 0 and kind != RETURN:
         counts.minutes[world, month, row, kind, cls, min(whole, MOST_MINUTES)]["patients"] += 1
 
 
@@ -255,6 +257,10 @@ class Ledger:
         self.booking_days = Histogram(["patients"], world=w, month=m, facility=f, cls=3, days=MOST_DAYS + 1)
         slots = ["offered", "held", "used_held", "released", "used_open"]
         self.slots = Tally(slots, world=w, month=m, point=len(network.points))
+        imaging = ["requests", "booked_open", "booked_held", "refused", "no_shows", "made"]
+        room = max(len(network.imaging_point), 1)
+        self.imaging = Tally(imaging, world=w, month=m, room=room, cls=3)
+        self.imaging_days = Histogram(["patients"], world=w, month=m, room=room, cls=3, days=MOST_DAYS + 1)
         needs = ["needs", "unmet", "spared", "follow_ups", "called_back", "missed", "exacerbations"]
         self.needs = Tally(needs, world=w, month=m, condition=len(conditions), resident=2)
         self.exams = Tally(["made", "repeated", "recognised", "trusted"], world=w, month=m, facility=f)
@@ -271,7 +277,7 @@ class Ledger:
         self.referrals = Tally(
             ["referrals"], world=w, month=m, direction=2, channel=2, from_level=len(Level), to_facility=f, status=3
         )
-        self.backlog = Tally(["waiting"], world=w, month=m, facility=f, resource=2)
+        self.backlog = Tally(["waiting"], world=w, month=m, facility=f, resource=3)
         tables: dict[str, list[dict[str, NDArray[Any]]]] = {"visits": [], "stays": [], "referrals": []}
         self.rows = tables if keep_rows else None
 
@@ -317,8 +323,8 @@ class Ledger:
         visits = np.empty(VISITS_A_WINDOW * room, dtype=VISIT_ROW)
         told = Told(visits, np.empty(STEPS_A_WINDOW * room, dtype=REFERRAL_ROW), np.zeros(2, dtype=np.int64))
         tallies = (
-            self.daily, self.visits, self.minutes, self.bookings, self.booking_days, self.slots, self.needs,
-            self.exams, self.helped, self.referrals,
+            self.daily, self.visits, self.minutes, self.bookings, self.booking_days, self.slots, self.imaging,
+            self.imaging_days, self.needs, self.exams, self.helped, self.referrals,
         )  # fmt: skip
         tables = (t.table for t in tallies)
         return Counts(self.timetable.month, self.network.level, told, *tables)
@@ -379,7 +385,7 @@ class Ledger:
             "resident": np.array([False, True]), "kind": np.array(KINDS), "cls": np.array(CLASSES),
             "condition": np.array(self.conditions), "entry": np.array(ENTRIES), "direction": np.array(DIRECTIONS),
             "channel": np.array(CHANNELS), "from_level": np.array([x.name for x in Level]),
-            "status": np.array(STATUSES), "resource": np.array(["appointment", "bed"]),
+            "status": np.array(STATUSES), "resource": np.array(["appointment", "bed", "imaging"]),
         }  # fmt: skip
         inpatient = {"facility": ids[self.with_beds]}
         minutes_ids = ids[self.with_minutes] if len(self.with_minutes) else np.array([""])
@@ -390,6 +396,8 @@ class Ledger:
             "bookings_monthly": self.bookings.of_world(world, names),
             "waits_days": self.booking_days.of_world(world, names),
             "slots_monthly": self._by_point(self.slots.of_world(world, names)),
+            "imaging_monthly": self._by_room(self.imaging.of_world(world, names)),
+            "imaging_days": self._by_room(self.imaging_days.of_world(world, names)),
             "needs_monthly": self.needs.of_world(world, names),
             "exams_monthly": self._placed(self.exams.of_world(world, names)),
             "helped_monthly": self._placed(self.helped.of_world(world, names)),
@@ -424,6 +432,14 @@ class Ledger:
         number = frame.pop("point").to_numpy()
         frame.insert(1, "facility", [self.network.facilities[points[p].facility].id for p in number])
         frame.insert(2, "department", [points[p].department for p in number])
+        return frame
+
+    def _by_room(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """Rooms with large equipment, by their facility."""
+        rooms = [self.network.points[p] for p in self.network.imaging_point]
+        number = frame.pop("room").to_numpy()
+        frame.insert(1, "facility", [self.network.facilities[rooms[n].facility].id for n in number])
+        frame.insert(2, "department", [rooms[n].department for n in number])
         return frame
 
     def _by_ward(self, frame: pd.DataFrame) -> pd.DataFrame:

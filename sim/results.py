@@ -33,7 +33,7 @@ from sim.network import FacilitySpec, NetworkSpec
 from sim.scenario import Scenario
 from sim.schema import Failure, InputError, Model, Problem, shown, validate
 
-FORMAT = 2
+FORMAT = 3
 """Version of the task files; goes up when a table changes its meaning."""
 
 ROWS = ("visits", "stays", "referrals")

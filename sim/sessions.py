@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from sim import care, streams
 from sim.care import TRIAGE_LEVELS, CareTables
-from sim.contacts import OTHER, SECOND_LOOK
+from sim.contacts import FIRST_LOOK, OTHER, SECOND_LOOK
 from sim.kernels import kernel
 from sim.network import NO_LIMIT, Level
 from sim.streams import Floats
@@ -276,7 +276,7 @@ def enter(tables: CareTables, point: Any, rules: Any, who: Any, patient: Any) ->
     patient["cls"] = priority_of(who, tables, point["emergency"], rules["priority"])
     patient["second"] = length * tables.worlds[world]["second_look"]
     patient["status"], patient["end"] = WAITING, 0.0
-    patient["back"] = int(who["stage"] == SECOND_LOOK)
+    patient["back"] = int(who["stage"] != FIRST_LOOK)
     if patient["back"] == 1:
         patient["patience"], patient["first"], patient["exam"] = NOWHERE, patient["second"], 0.0
     else:

@@ -18,6 +18,9 @@ from sim.streams import Floats
 
 NOT_SERVED = -1
 
+NO_QUOTA, CLINIC_QUOTA, IMAGING_QUOTA = range(3)
+"""Which quota applies to a service point."""
+
 SLOT = np.dtype([(name, "i8") for name in ("open", "held", "offered", "held_at_first", "released", "handed_out")])
 """A session's slots: free for all, free and held, offered in all, held when it was opened, released since, and
 appointments given, which decides the next one's minute."""
@@ -79,6 +82,8 @@ class Offer(NamedTuple):
     """Share of slots held for referred patients; exact."""
     away: Floats
     """Share of doctors, and with them of slots, who work elsewhere; (W,)."""
+    held_imaging: list[Fraction]
+    """Share of exam slots of large equipment held for referred patients; exact."""
 
 
 def columns(days_ahead: NDArray[np.int64]) -> int:
@@ -96,11 +101,11 @@ class SlotBook:
         slots: NDArray[np.int64],
         extra: NDArray[np.int64],
         days_ahead: NDArray[np.int64],
-        quota_applies: NDArray[np.bool_],
+        quota: NDArray[np.int64],
     ) -> None:
         """`slots` and `extra` places for walk-ins: of a full session, shape (replications, service points).
 
-        `quota_applies`: to which service points; `days_ahead`: booking horizon, shape (replications,).
+        `quota`: which one applies to each service point; `days_ahead`: booking horizon, shape (replications,).
         """
         self.hours = hours
         worlds, points = slots.shape
@@ -110,7 +115,7 @@ class SlotBook:
         self.row_of[self.bookable] = np.arange(len(self.bookable))
         self.world = self.bookable // points
         self.pattern = point_pattern[self.bookable % points]
-        self.quota_applies = quota_applies[self.bookable % points]
+        self.quota = quota[self.bookable % points]
         self.columns = columns(days_ahead)
         self.first = 0
         """Half-day of the first column."""
@@ -119,18 +124,20 @@ class SlotBook:
         self.full_extra = extra.ravel()[self.bookable]
         self.carry = np.zeros(len(self.bookable), dtype=np.int64)
         """Slots of all sessions so far since the share last changed: the rounding error of the quota lives here."""
-        self.share = [Fraction(0)] * worlds
+        self.share = (np.zeros_like(self.carry), np.ones_like(self.carry))
+        """Share in force in each clinic, as numerator and denominator."""
 
     def offer(self, half_day: int, offer: Offer) -> None:
         """Open the book of one half-day under the rules in force on its date."""
-        column, share = half_day - self.first, offer.held
-        size = self.hours["size"][self.pattern, half_day] * (1.0 - offer.away[self.world] * self.quota_applies)
+        column = half_day - self.first
+        away = offer.away[self.world] * (self.quota == CLINIC_QUOTA)
+        size = self.hours["size"][self.pattern, half_day] * (1.0 - away)
         slots = np.rint(self.full[self.bookable] * size).astype(np.int64)
-        changed = np.array([new != old for new, old in zip(share, self.share, strict=True)])
-        self.carry[changed[self.world]] = 0
-        self.share = list(share)
-        numerator = np.array([s.numerator for s in share])[self.world] * self.quota_applies
-        denominator = np.array([s.denominator for s in share])[self.world]
+        nothing = [Fraction(0)] * len(offer.held)
+        shares = [[s.as_integer_ratio() for s in each] for each in (nothing, offer.held, offer.held_imaging)]
+        numerator, denominator = np.array(shares, dtype=np.int64)[self.quota, self.world].T
+        self.carry[(numerator != self.share[0]) | (denominator != self.share[1])] = 0
+        self.share = numerator, denominator
         held = (numerator * (self.carry + slots)) // denominator - (numerator * self.carry) // denominator
         self.carry += slots
         session = self.slots[:, column]

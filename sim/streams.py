@@ -78,6 +78,9 @@ class Purpose(IntEnum):
     EXACERBATION_TIME = 57
     MADE_UP = 58
     MADE_UP_TIME = 59
+    # of large equipment
+    IMAGING = 70
+    IMAGING_NO_SHOW = 71
     # of a resident or a long-term patient
     CONTRACT = 60
     CONDITION = 61

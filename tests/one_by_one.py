@@ -25,7 +25,9 @@ import simpy
 
 from sim import beds, contacts, referral
 from sim.care import (
+    NO_EQUIPMENT,
     consultation,
+    equipment,
     exacerbates,
     exacerbation_delay,
     exacerbation_of,
@@ -52,8 +54,8 @@ from sim.contacts import EXTRA, FOLLOW_UP, HELD_SLOT, MADE_UP, OPEN_SLOT, OTHER,
 from sim.demand import CHUNK, falls_away, is_enrolled, settle_truth
 from sim.journey import MOST_VISITS
 from sim.model import Case, Model
-from sim.network import EMERGENCY, Level
-from sim.records import KINDS
+from sim.network import EMERGENCY, IMAGING, Level
+from sim.records import KINDS, RETURN
 from sim.sessions import priority_of, visit_key
 from sim.streams import Purpose, child_of, uniform_of
 from sim.timetable import DAY, HALF_DAY, hours, present_from
@@ -212,6 +214,10 @@ class Town(Model):
             if place is None:  # left the area, found no door, or did not come
                 return
             visit = yield from self.consult(who, place)
+            if not visit.left and self.is_imaged(who, visit):
+                visit = yield from self.imaged(who, visit)
+                if visit is None:  # did not come to the exam
+                    return
             if not visit.left:
                 plan = self.what_next(who, visit)
             elif self.tries_again(who, visit.point):
@@ -306,6 +312,38 @@ class Town(Model):
         yield self.until(end, ENDS)
         room.release(end)
         return over
+
+    def is_imaged(self, who: Contact, visit: Visit) -> bool:
+        """Whether a hospital's clinic asks for large equipment, and there is a room for its patients."""
+        clinic = self.level(visit.point) >= Level.secondary and not self.is_emergency(visit.point)
+        return clinic and self.imaging_room(who, visit) is not None
+
+    def imaging_room(self, who: Contact, visit: Visit) -> int | None:
+        """The room with the equipment that a visit asks for, a service point: here, at the lead hospital or near."""
+        kind = equipment(self.figures, visit.key, who)
+        room = self.network.imaging_room[self.facility(visit.point), kind] if kind != NO_EQUIPMENT else -1
+        return int(self.network.imaging_point[room]) if room >= 0 else None
+
+    def imaged(self, who: Contact, visit: Visit) -> Story:
+        """An exam by appointment, if one is to be had, and back to the clinic that asked for it (R4)."""
+        appointment = yield self.ask(who, self.imaging_room(who, visit), visit.end)
+        minute = self.env.now
+        if appointment is not None:
+            if uniform_of(visit.key, Purpose.IMAGING_NO_SHOW, 0) < self.choice.no_show[WORLD]:
+                return None
+            minute = appointment[0] + float(self.care.imaging_report[WORLD])
+        place, key = self.present_from(who, visit.point, minute), int(who["key"])
+        yield self.until(place, ARRIVALS + key)
+        who["entry"] = WALK_IN
+        room, level = self.points[visit.point], self.level(visit.point)
+        rank = priority_of(who, self.figures, False, self.rules_now["priority"])
+        begin = yield room.line_up(rank, place, key)
+        end = begin + consultation(self.figures, visit.key, WORLD, level) * float(self.care.second_look[WORLD])
+        back = Visit(visit.point, visit.key, place, end, self.window_end(room, begin), False)
+        self.write_down(who, back, begin, RETURN)
+        yield self.until(end, ENDS)
+        room.release(end)
+        return back
 
     def is_examined(self, who: Contact, visit: np.uint64, point: int) -> bool:
         """Whether an exam is made, not spared by results of another institution; keeps in mind where."""
@@ -607,6 +645,10 @@ class Town(Model):
         """Held slots are for formally referred patients before their first visit at the hospital."""
         who = request.who
         entitled = who["cls"] < OTHER and int(who["seen"]) >> 4 * self.level(request.point) & 15 == 0
+        if self.is_imaging(request.point):
+            asked_by = self.facility(int(who["point"]))
+            passed_down = self.network.group[asked_by] >= 0 and asked_by != self.facility(request.point)
+            entitled = who["cls"] < OTHER or passed_down
         if entitled and session.held:
             session.held -= 1
             return HELD_SLOT
@@ -638,11 +680,13 @@ class Town(Model):
 
     def _offers_by_half_day(self, point: int) -> Iterator[tuple[Fraction, float]]:
         """Share of slots held, and of specialists who work elsewhere: of lead hospitals alone."""
+        imaging = self.is_imaging(point)
         lead = int(self.network.is_lead[self.facility(point)])
         for half in range(2 * self.timetable.known_days):
             rules = self.policies[0].on(self.timetable.date(half // 2))
-            away = float(rules.shared.specialists_away)
-            yield Fraction(rules.slot_quota.held_for_referral) * lead, away * lead
+            quota = rules.imaging_quota if imaging else rules.slot_quota
+            away = 0.0 if imaging else float(rules.shared.specialists_away)
+            yield Fraction(quota.held_for_referral) * lead, away * lead
 
     # ---------------------------------------------------------------- time
 
@@ -723,6 +767,10 @@ class Town(Model):
         """Whether a service point is an emergency department."""
         return self.network.points[point].department == EMERGENCY
 
+    def is_imaging(self, point: int) -> bool:
+        """Whether a service point is a room with large equipment."""
+        return self.network.points[point].department in IMAGING
+
     def has_channel(self, facility: int) -> bool:
         """A formal channel leads up from every institution of a group but its lead hospital."""
         return bool(self.network.group[facility] >= 0 and not self.network.is_lead[facility])
@@ -757,13 +805,14 @@ class Town(Model):
         self.week["minutes"][point] += round(minutes)
         self.week["visits"][point] += 1
 
-    def write_down(self, who: Contact, visit: Visit, begin: float | None) -> Visit:
+    def write_down(self, who: Contact, visit: Visit, begin: float | None, kind: int | None = None) -> Visit:
         """The row of a visit whose last look begins, or whose patient leaves, now."""
         self.tell_wait(visit.point, (visit.end if begin is None else begin) - visit.place)
         facility = self.network.facilities[self.facility(visit.point)]
+        kind = int(self.is_emergency(visit.point)) if kind is None else kind
         self.visits.append({
             "episode": who["key"], "facility": facility.id, "point": visit.point,
-            "kind": KINDS[int(self.is_emergency(visit.point))], "cls": contacts.CLASSES[who["cls"]],
+            "kind": KINDS[kind], "cls": contacts.CLASSES[who["cls"]],
             "entry": contacts.WAYS_IN[who["entry"]], "time": visit.place, "begin": begin, "end": visit.end,
             "left": visit.left,
         })  # fmt: skip

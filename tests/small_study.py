@@ -159,7 +159,13 @@ def _quotas(scenario: str) -> dict[str, pd.DataFrame]:
     held = 900 if scenario == "plan" else 0
     slots = _rows(month=MONTHS, facility="first", department="general", offered=2700, held=held, used_held=held // 9,
                   released=held - held // 9, used_open=1700)  # fmt: skip
-    return {"slots_monthly": slots}
+    exams = slots.assign(department="imaging_ct", offered=300, held=held // 9, used_held=held // 18, released=0)
+    place: dict[str, Any] = {"month": MONTHS, "facility": "first", "department": "imaging_ct", "cls": "other"}
+    return {
+        "slots_monthly": pd.concat([slots, exams], ignore_index=True),
+        "imaging_monthly": _rows(**place, requests=280, booked_open=270, refused=10, no_shows=20, made=250),
+        "imaging_days": _rows(**place, days=3, patients=270),
+    }
 
 
 def _referrals(scenario: str) -> pd.DataFrame:

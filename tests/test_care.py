@@ -33,6 +33,24 @@ def figures(worlds: int = 1, **more: Any) -> CareTables:
     return Care.of([towns.care(conditions, **{"exam_at": exam_at, **more})] * worlds, ["plain", "severe"]).tables()
 
 
+def test_kinds_of_equipment_come_in_their_shares() -> None:
+    exams = {"plain": towns.exams_of(ct=0.2, endoscopy=0.1), "severe": {}}
+    conditions = {name: towns.condition("minor") | exams[name] for name in exams}
+    tables = Care.of([towns.care(conditions)], list(conditions)).tables()
+
+    def counted(condition: int) -> list[int]:
+        who = contacts.empty(1)[0]
+        who["condition"] = condition
+        found = np.array([care.equipment(tables, visit, who) for visit in KEYS[:20_000]])
+        return np.bincount(found + 1, minlength=4).tolist()
+
+    none, ct, mr, endoscopy = counted(PLAIN)
+    assert mr == 0
+    for number, share in ((none, 0.7), (ct, 0.2), (endoscopy, 0.1)):
+        assert binom.cdf(number, 20_000, share) > SURE < binom.sf(number, 20_000, share)
+    assert counted(SEVERE) == [20_000, 0, 0, 0]
+
+
 def truths(
     tables: CareTables, condition: int, keys: np.ndarray[Any, Any] = KEYS, world: int = 0
 ) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:

@@ -100,6 +100,48 @@ def test_those_asked_for_an_appointment_got_one_or_were_refused() -> None:
     assert bookings[["requests", "refused", "no_shows", "walk_in", "extra"]].sum().gt(0).all()
 
 
+@cache
+def imaged() -> dict[str, pd.DataFrame]:
+    """The same town with scarce large equipment at the lead hospital."""
+    facilities = towns.group_facilities()
+    facilities[0] |= towns.imaging(ct=1, mr=1)
+    levers = towns.PLAN | {"slot_quota.released_days_before": 0}
+    return towns.run(towns.group_town(DAYS, settings=levers, facilities=facilities))[0]
+
+
+def test_exam_slots_and_exams_balance() -> None:
+    exams = imaged()["imaging_monthly"]
+    assert (exams["requests"] == exams["booked_open"] + exams["booked_held"] + exams["refused"]).all()
+    booked = exams["booked_open"].sum() + exams["booked_held"].sum()
+    assert booked == exams["made"].sum() + exams["no_shows"].sum() == imaged()["imaging_days"]["patients"].sum()
+    assert exams[["booked_open", "booked_held", "refused", "no_shows"]].sum().gt(0).all()
+    slots = imaged()["slots_monthly"]
+    slots = slots[slots["department"].str.startswith("imaging_")]
+    assert (slots["held"] == slots["used_held"] + slots["released"]).all()
+    assert (slots["used_open"] + slots["used_held"] <= slots["offered"]).all()
+    assert set(slots["department"]) == {"imaging_ct", "imaging_mr"}
+    assert set(imaged()["backlog"]["resource"]) == {"appointment", "bed", "imaging"}
+
+
+def test_a_return_with_results_is_no_visit() -> None:
+    """Every exam made and every order refused brings a patient back once, to the clinic that asked for it."""
+    rows, exams = imaged()["visits"], imaged()["imaging_monthly"]
+    back = rows[rows["kind"].eq("return")]
+    expected = exams["made"].sum() + exams["refused"].sum()
+    assert 0.9 * expected < len(back) <= expected, "some come back after the run"
+    first = rows[rows["kind"].eq("outpatient")].merge(back, on=["episode", "point"], suffixes=("", "_back"))
+    assert set(back["episode"]) <= set(first.query("end < time_back")["episode"])
+    monthly = imaged()["visits_monthly"].query("facility != 'outside'").groupby("kind")["visits"].sum()
+    assert monthly["return"] == len(back)
+    assert monthly["outpatient"] == (rows["kind"].eq("outpatient") & ~rows["left"]).sum()
+    assert set(imaged()["waits_minutes"]["kind"]) == {"outpatient", "emergency"}
+
+
+def test_without_rooms_nobody_is_sent_to_an_exam() -> None:
+    assert len(table("imaging_monthly")) == len(table("imaging_days")) == 0
+    assert "return" not in set(table("visits")["kind"])
+
+
 # ------------------------------------------------------------------------------------------------------------- queues
 
 

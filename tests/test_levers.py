@@ -190,6 +190,32 @@ def test_release_of_held_slots() -> None:
     assert days_waited(*OTHERS)(late) > days_waited(*OTHERS)(early)
 
 
+def days_to_exam(*classes: str) -> Callable[[Tables], float]:
+    """Mean days to CT; who is refused has waited as long as patience lasts. Members' orders count as referred."""
+
+    def read(t: Tables) -> float:
+        waits, orders = (
+            x[x["cls"].isin(classes) & x["department"].eq("imaging_ct")]
+            for x in (t["imaging_days"], t["imaging_monthly"])
+        )
+        assert orders["requests"].sum() >= 20, "too few patients to say"
+        refused = orders["refused"].sum() * _example().choice.booking_patience.value
+        return float(((waits["days"] * waits["patients"]).sum() + refused) / orders["requests"].sum())
+
+    return read
+
+
+def test_held_exam_slots() -> None:
+    expected = "referred patients wait fewer days for an exam, others more; nothing happens where slots are not scarce"
+    assert EXPECTED["imaging_quota.held_for_referral"] == expected
+    beside = {**CHANNEL, "slot_quota.released_days_before": 0}
+    low, high = both("imaging_quota.held_for_referral", 0.0, "1/3", beside)
+    used = total("imaging_monthly", "booked_held", department="imaging_ct")
+    assert used(low) == 0 < used(high)
+    assert days_to_exam(*REFERRED)(high) < days_to_exam(*REFERRED)(low)
+    assert days_to_exam(*OTHERS)(high) > days_to_exam(*OTHERS)(low)
+
+
 # --------------------------------------------------------------------------------------------------------------- beds
 
 

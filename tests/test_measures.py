@@ -183,6 +183,17 @@ def test_exams_and_help_from_above(yearly: pd.DataFrame) -> None:
     assert row(yearly, "handed_down", "area", HEADLINE)["value"] == 0
 
 
+def test_exams_with_large_equipment_are_kept_apart(yearly: pd.DataFrame) -> None:
+    assert row(yearly, "imaging_wait_days", "first", STANDARD)["value"] == 3
+    assert row(yearly, "imaging_wait_days", "lead", "other_p90")["value"] == 3
+    assert row(yearly, "imaging_exams", "first", STANDARD)["value"] == 12 * 250
+    assert row(yearly, "imaging_exams", "area", "refused")["value"] == 12 * 10
+    assert row(yearly, "imaging_exams", "lead", "held")["value"] == 12 * 100
+    assert row(yearly, "imaging_exams", "lead", "used_held")["value"] == 12 * 50
+    assert row(yearly, "slots_offered", "lead", HEADLINE)["value"] == 12 * 2700
+    assert row(yearly, "slots_offered", "lead", "held")["value"] == 12 * 900
+
+
 # ----------------------------------------------------------------------------------------------------- waits and quotas
 
 

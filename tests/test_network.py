@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import towns
-from sim.network import EMERGENCY, NO_LIMIT, Level, Network, NetworkSpec
+from sim.network import EMERGENCY, EQUIPMENT, NO_LIMIT, Level, Network, NetworkSpec
 from sim.schema import InputError
 
 
@@ -63,6 +63,38 @@ def test_wards_and_emergency_departments() -> None:
     assert net.ward_at[net.facility_index("station")].tolist() == [-1] * 3
     assert (net.emergency_point >= 0).sum() == 2
     assert net.ward_at[net.outside].tolist() == [-1] * 3
+
+
+def test_large_equipment_is_shared() -> None:
+    """M13: one's own room, else that of the lead hospital, else the nearest; stations of no group as well."""
+    facilities = towns.group_facilities()
+    alone = [towns.facility(x, "secondary", x, clinics=[towns.clinic(1)]) for x in ("town", "valley")]
+    facilities[0] |= towns.imaging(ct=3)
+    facilities[1] |= towns.imaging(ct=1, mr=2)
+    alone[1] |= towns.imaging(mr=5)
+    spec = towns.network([*facilities, *alone], "lead", towns.AREAS)
+    net = Network(spec, ["general", "surgery"], {"cold": "general"})
+
+    def goes(facility: str) -> list[str]:
+        rooms = [net.points[net.imaging_point[n]] if n >= 0 else None for n in net.imaging_room[at(facility)]]
+        assert all(r is None or r.department == f"imaging_{k}" for r, k in zip(rooms, EQUIPMENT, strict=True))
+        return [net.facilities[room.facility].id if room else "nowhere" for room in rooms]
+
+    def at(facility: str) -> int:
+        return net.facility_index(facility)
+
+    assert EQUIPMENT == ("ct", "mr", "endoscopy")
+    assert goes("lead") == ["lead", "member", "nowhere"], "the lead has no MR: the nearest"
+    assert goes("member") == ["member", "member", "nowhere"]
+    assert goes("valley-centre") == ["lead", "valley", "nowhere"]
+    assert goes("town") == ["member", "member", "nowhere"]
+    assert goes("valley") == ["member", "valley", "nowhere"]
+    assert set(net.imaging_room[-1]) == {-1}, "outside the area"
+    capacities = net.capacities(spec)
+    assert capacities.slots[net.imaging_point].tolist() == [1, 2, 5, 3]
+    assert not capacities.doctors[net.imaging_point].any()
+    assert (net.clinic_point[at("lead")] >= 0).all()
+    assert not np.isin(net.clinic_point, net.imaging_point).any()
 
 
 def test_standard_capability_and_exceptions() -> None:
@@ -148,6 +180,8 @@ def test_a_service_point_keeps_its_number_when_others_open() -> None:
         (lambda f: f[1].update(group=None), "role member"),
         (lambda f: f[1].update(role="lead"), "lead hospital"),
         (lambda f: f[0].update(clinics=[], emergency=None), "neither a clinic nor an emergency"),
+        (lambda f: f[0].update(imaging=2 * towns.imaging(ct=1)["imaging"]), "two rooms"),
+        (lambda f: f[0]["clinics"].append(towns.clinic(1, "imaging_ct")), "imaging_ct"),
         (lambda f: f[2].update(level="palace"), "palace|village_station"),
         (lambda f: f[2].update(bedz=3), "bedz"),
     ],

@@ -15,7 +15,8 @@ import towns
 from one_by_one import simulate_one_by_one
 from sim.citation import Figure, Figures
 from sim.model import Case
-from towns import ALL_LEVERS, PLAN, clinic, facility, said, ward
+from sim.network import EQUIPMENT
+from towns import ALL_LEVERS, PLAN, clinic, facility, imaging, said, ward
 
 VISIT = ["episode", "facility", "point", "kind", "cls", "entry", "time", "begin", "end", "left"]
 
@@ -46,6 +47,7 @@ LEVERS: dict[str, st.SearchStrategy[Any]] = {
     "first_contact.adherence": share,
     "slot_quota.held_for_referral": held,
     "slot_quota.released_days_before": st.integers(0, 3),
+    "imaging_quota.held_for_referral": held,
     "bed_quota.held_for_referral": held,
     "bed_quota.released_after_hours": st.sampled_from([0.0, 24.0]),
     "priority.referred_contracted": st.booleans(),
@@ -80,6 +82,7 @@ DOORS: dict[str, st.SearchStrategy[Any]] = {
 
 CARE: dict[str, st.SearchStrategy[Any]] = {
     "exam_minutes": st.sampled_from([30.0, 120.0]),
+    "imaging_report_minutes": st.sampled_from([0.0, 200.0]),
     "waiting_patience": st.sampled_from([20.0, 90.0, 300.0]),
     "bed_patience": st.sampled_from([0.5, 5.0]),
     "consultation_law": st.sampled_from(["lognormal", "exponential"]),
@@ -99,11 +102,13 @@ def facilities(draw: st.DrawFn) -> list[towns.Data]:
     appointments = {"slots": draw(some)} if draw(st.booleans()) else {}
     places: towns.Data = draw(st.sampled_from([{}, {}, {"waiting_places": 0}, {"waiting_places": 3}]))
     emergency = {"emergency": {"doctors": said(1), **{name: said(number) for name, number in places.items()}}}
+    rooms = [imaging(**draw(st.dictionaries(st.sampled_from(EQUIPMENT), st.integers(1, 4)))) for _ in range(3)]
     found = [
-        facility("lead", "tertiary", role="lead", group="group", wards=[ward(draw(some))], **emergency,
+        facility("lead", "tertiary", role="lead", group="group", wards=[ward(draw(some))], **emergency, **rooms[0],
                  clinics=[clinic(draw(few), **office, **places, slots=draw(some), extra=draw(few) - 1),
                           clinic(1, "surgery", **office, slots=draw(some))]),
-        facility("member", "secondary", **member, wards=[ward(draw(few)), ward(1, "rehabilitation", step_down=True)],
+        facility("member", "secondary", **member, **rooms[1],
+                 wards=[ward(draw(few)), ward(1, "rehabilitation", step_down=True)],
                  clinics=[clinic(draw(few), **office, **appointments)], **(emergency if draw(st.booleans()) else {})),
         facility("centre", "centre", **member, clinics=[clinic(draw(few), **office, **places)]),
         facility("valley-centre", "centre", "valley", **member, clinics=[clinic(1, **office)],
@@ -111,7 +116,7 @@ def facilities(draw: st.DrawFn) -> list[towns.Data]:
         facility("station", "village_station", **member, clinics=[clinic(1, **office)]),
     ]  # fmt: skip
     if draw(st.booleans()):
-        found.append(facility("private", "tertiary", clinics=[clinic(1, **office)], **emergency))
+        found.append(facility("private", "tertiary", clinics=[clinic(1, **office)], **emergency, **rooms[2]))
     return found
 
 
@@ -157,12 +162,15 @@ def test_generated_towns(case: Case) -> None:
 
 def test_a_town_in_which_all_levers_are_pulled() -> None:
     everywhere = {level: said(1.0) for level in towns.LEVELS[:-1]}
-    town = towns.group_town(42, settings=ALL_LEVERS, exam_at=everywhere, repeat_exam=0.8)
+    facilities = towns.group_facilities()
+    facilities[0] |= imaging(ct=1, mr=1)
+    town = towns.group_town(42, settings=ALL_LEVERS, facilities=facilities, exam_at=everywhere, repeat_exam=0.8)
     assert_same(town)
     tables = towns.run(town)[0]
     assert tables["helped_monthly"][["remote", "specialist", "handed_down"]].sum().gt(0).all()
     assert tables["exams_monthly"][["made", "repeated", "recognised", "trusted"]].sum().gt(0).all()
     assert tables["needs_monthly"]["spared"].sum() > 0
+    assert tables["imaging_monthly"].drop(columns=["month", "facility", "department", "cls"]).sum().gt(0).all()
 
 
 @pytest.mark.parametrize(("levers", "window"), [({}, 720), (ALL_LEVERS, 240)])

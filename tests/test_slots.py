@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 import towns
 from sim.contacts import EXTRA, HELD_SLOT, OPEN_SLOT, WALK_IN
-from sim.slots import Offer, SlotBook, admit_walk_in, appointment
+from sim.slots import CLINIC_QUOTA, IMAGING_QUOTA, NO_QUOTA, Offer, SlotBook, admit_walk_in, appointment
 from sim.slots import book as book_one
 from sim.timetable import Timetable, hours
 
@@ -28,7 +28,7 @@ def book(
 ) -> SlotBook:
     """The book of some clinics open twice a day, with every half-day in its horizon on offer."""
     timetable = Timetable(towns.timetable(), date(2024, 1, 1), date(2024, 12, 31))
-    applies = np.array(lead or [True] * len(slots))
+    applies = np.array(lead or [True] * len(slots)) * CLINIC_QUOTA
     patterns = np.zeros(len(slots), dtype=np.int64)
     one = SlotBook(
         hours(timetable, ["office"]),
@@ -46,7 +46,7 @@ def book(
 
 def offer(share: Fraction, away: float = 0.0) -> Offer:
     """What one replication offers."""
-    return Offer([share], np.array([away]))
+    return Offer([share], np.array([away]), [Fraction(0)])
 
 
 def ask(
@@ -90,6 +90,17 @@ def test_one_third_is_not_thirty_three_hundredths() -> None:
 def test_the_quota_applies_to_lead_hospitals_alone() -> None:
     one = book([12, 12], lead=[True, False], share=Fraction(1, 4))
     assert one.slots["held"][:, 0].tolist() == [3, 0]
+
+
+def test_exam_slots_have_a_quota_of_their_own_and_no_specialist_who_is_away() -> None:
+    timetable, fifth = Timetable(towns.timetable(), date(2024, 1, 1), date(2024, 12, 31)), np.array([0.2])
+    ten, none = np.full((1, 3), 10), np.zeros((1, 3), dtype=np.int64)
+    kinds = np.array([NO_QUOTA, CLINIC_QUOTA, IMAGING_QUOTA])
+    one = SlotBook(hours(timetable, ["office"]), none[0], ten, none, np.array([3]), kinds)
+    for half_day, exams in enumerate((Fraction(1, 4), Fraction(1, 4), Fraction(1, 5))):
+        one.offer(half_day, Offer([Fraction(1, 2)], fifth, [exams]))
+    assert one.slots["offered"][:, :3].tolist() == [[10] * 3, [8] * 3, [10] * 3]
+    assert one.slots["held"][:, :3].tolist() == [[0] * 3, [4] * 3, [2, 3, 2]]
 
 
 def test_a_new_share_applies_to_sessions_from_its_date_on() -> None:
@@ -172,7 +183,7 @@ def test_walk_ins_take_what_is_free_then_extra_places_then_are_turned_away() -> 
 def test_half_a_session_has_half_the_slots() -> None:
     timetable = Timetable(towns.timetable(weekend=0.5), date(2024, 1, 6), date(2024, 1, 31))  # a Saturday
     nine, none, pattern = np.array([[9]]), np.array([[0]]), np.zeros(1, dtype=np.int64)
-    one = SlotBook(hours(timetable, ["office"]), pattern, nine, none, np.array([3]), ALL)
+    one = SlotBook(hours(timetable, ["office"]), pattern, nine, none, np.array([3]), np.array([CLINIC_QUOTA]))
     for half_day in range(one.columns):
         one.offer(half_day, offer(Fraction(0)))
     assert one.slots["offered"][0, :6].tolist() == [4, 4, 4, 4, 9, 9]

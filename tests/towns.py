@@ -60,6 +60,11 @@ def clinic(doctors: int, department: str = "general", pattern: str = ALWAYS, **p
     return {"department": department, "pattern": pattern, "doctors": said(doctors), **counts}
 
 
+def imaging(pattern: str = "office", **slots: int) -> Data:
+    """Rooms with large equipment: exams in a session by kind."""
+    return {"imaging": [{"kind": kind, "pattern": pattern, "slots": said(number)} for kind, number in slots.items()]}
+
+
 def ward(beds: int, department: str = "general", step_down: bool = False) -> Data:
     """A ward."""
     return {"department": department, "beds": said(beds), "step_down": step_down}
@@ -155,6 +160,11 @@ def condition(
     return names | marked | {name: said(value) for name, value in (figures | more).items()}
 
 
+def exams_of(**shares: float) -> Data:
+    """Exams with large equipment that a condition asks for."""
+    return {"imaging": {kind: said(share) for kind, share in shares.items()}}
+
+
 def care(conditions: dict[str, Data], **more: Any) -> CareSpec:
     """Ten minutes of each doctor, no exams, endless patience, discharge at any hour, unless said."""
     levels = LEVELS[:-1]
@@ -166,6 +176,7 @@ def care(conditions: dict[str, Data], **more: Any) -> CareSpec:
         "emergency_minutes": said(10.0),
         "exam_at": {x: said(0.0) for x in levels},
         "exam_minutes": said(40.0),
+        "imaging_report_minutes": said(200.0),
         "second_look": said(0.5),
         "repeat_exam": said(1.0),
         "waiting_patience": said(ENDLESS),
@@ -345,7 +356,7 @@ def group_facilities() -> list[Data]:
 
 
 GROUP_CONDITIONS = {
-    "cold": condition("minor", (0.1, 0.5, 0.3), "suits_tcm", follow_up=0.1),
+    "cold": condition("minor", (0.1, 0.5, 0.3), "suits_tcm", follow_up=0.1) | exams_of(ct=0.2),
     "sugar": condition(
         "chronic",
         (0.1, 0.3, 0.3),
@@ -355,10 +366,12 @@ GROUP_CONDITIONS = {
         missed_ratio=3.0,
         exacerbation_days=6.0,
     ),
-    "lung": condition("moderate", (0.7, 0.6, 0.4), follow_up=0.3, admission=0.25, step_down=0.5),
+    "lung": condition("moderate", (0.7, 0.6, 0.4), follow_up=0.3, admission=0.25, step_down=0.5)
+    | exams_of(ct=0.4, endoscopy=0.2),
     "bone": condition(
         "severe", (0.9, 0.9, 0.4), department="surgery", follow_up=0.3, admission=0.5, step_down=0.6, stay_days=6.0
-    ),
+    )
+    | exams_of(ct=0.3, mr=0.4),
     "urgent": condition("emergency", (0.5, 0.4, 0.3), "rescue_centre", admission=0.2, stay_days=4.0),
 }
 
@@ -417,6 +430,7 @@ PLAN: Data = {
     "first_contact.adherence": 0.3,
     "slot_quota.held_for_referral": "1/3",
     "slot_quota.released_days_before": 1,
+    "imaging_quota.held_for_referral": "1/3",
     "bed_quota.held_for_referral": "1/4",
     "bed_quota.released_after_hours": 24.0,
     "priority.referred_contracted": True,
