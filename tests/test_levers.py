@@ -216,6 +216,20 @@ def test_held_exam_slots() -> None:
     assert days_to_exam(*OTHERS)(high) > days_to_exam(*OTHERS)(low)
 
 
+def test_held_exam_slots_change_nothing_where_they_are_not_scarce() -> None:
+    def town(settings: dict[str, Any]) -> Tables:
+        facilities = towns.group_facilities()
+        facilities[0] |= towns.imaging(ct=60, mr=60)
+        return towns.run(
+            towns.group_town(35, settings={"up_referral.formal_share": 0.5, **settings}, facilities=facilities)
+        )[0]
+
+    low, high = town({}), town({"imaging_quota.held_for_referral": "1/4"})
+    assert high["slots_monthly"].query("department.str.startswith('imaging')")["held"].sum() > 0
+    for name in ("imaging_days", "needs_monthly"):
+        pd.testing.assert_frame_equal(low[name], high[name], check_exact=True)
+
+
 # --------------------------------------------------------------------------------------------------------------- beds
 
 
