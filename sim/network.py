@@ -390,6 +390,7 @@ class Network:
                 doctors.append(0)
                 slots.append(next(x.slots.value for x in facility.imaging if p.department == f"imaging_{x.kind}"))
                 extra.append(0)
+                places.append(NO_LIMIT)
                 continue
             clinic = clinics[facility.id][p.department]
             doctors.append(clinic.doctors.value)

@@ -338,7 +338,9 @@ class Town(Model):
         room, level = self.points[visit.point], self.level(visit.point)
         rank = priority_of(who, self.figures, False, self.rules_now["priority"])
         begin = yield room.line_up(rank, place, key)
-        end = begin + consultation(self.figures, visit.key, WORLD, level) * float(self.care.second_look[WORLD])
+        end = begin + consultation(self.figures, visit.key, WORLD, int(who["condition"]), level) * float(
+            self.care.second_look[WORLD]
+        )
         back = Visit(visit.point, visit.key, place, end, self.window_end(room, begin), False)
         self.write_down(who, back, begin, RETURN)
         yield self.until(end, ENDS)
