@@ -80,7 +80,7 @@ class ClinicSpec(Closed):
     doctors: Count
     """Doctors in a full session."""
     slots: Count | None = None
-    """Appointment slots of a full session; left out = walk-in, no slots."""
+    """Appointment slots of a full session, at least 1 whatever is drawn; left out = walk-in, no slots."""
     extra: Count | None = None
     """Places added in a session for walk-ins when the slots are gone (加号)."""
     waiting_places: Count | None = None
@@ -104,7 +104,7 @@ class ImagingSpec(Closed):
     pattern: Name
     """Opening pattern (timetable)."""
     slots: Count
-    """Exams in a full session."""
+    """Exams in a full session; at least 1, whatever is drawn."""
 
 
 class WardSpec(Closed):
@@ -388,13 +388,14 @@ class Network:
                 continue
             if p.department in IMAGING:
                 doctors.append(0)
-                slots.append(next(x.slots.value for x in facility.imaging if p.department == f"imaging_{x.kind}"))
+                room = next(x for x in facility.imaging if p.department == f"imaging_{x.kind}")
+                slots.append(max(room.slots.value, 1))
                 extra.append(0)
                 places.append(NO_LIMIT)
                 continue
             clinic = clinics[facility.id][p.department]
             doctors.append(clinic.doctors.value)
-            slots.append(clinic.slots.value if clinic.slots else 0)
+            slots.append(max(clinic.slots.value, 1) if clinic.slots else 0)
             extra.append(clinic.extra.value if clinic.extra else 0)
             places.append(_waiting_places(clinic))
         beds = []

@@ -146,6 +146,15 @@ def test_a_place_without_wards_or_slots_has_none() -> None:
     assert all(x.dtype == np.int64 for x in (have.doctors, have.slots, have.extra, have.beds))
 
 
+def test_a_bookable_clinic_and_a_room_with_equipment_have_a_slot_whatever_is_drawn() -> None:
+    rooms = towns.imaging(ct=0)
+    hospital = towns.facility("hospital", "tertiary", clinics=[towns.clinic(1, slots=0)], **rooms)
+    net = Network(towns.network([hospital]), ["general"], {"illness": "general"})
+    have = net.capacities(net.spec)
+    assert have.slots.tolist() == [1, 1]
+    assert have.waiting_places.tolist() == [NO_LIMIT, NO_LIMIT]
+
+
 def test_a_waiting_room_has_the_places_that_are_stated_and_no_limit_elsewhere() -> None:
     few: dict[str, Any] = {"waiting_places": towns.said(7)}
     clinics = [towns.clinic(1), towns.clinic(1, "surgery", waiting_places=0)]
