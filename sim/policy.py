@@ -121,8 +121,8 @@ class FirstContact(Closed):
             expected_zh="基层诊疗量占比上升,上转人次随之上升",
         ),
     ] = Field(default_factory=list)
-    """Conditions (of the facts about care) for which hospitals and places outside see nobody who has not been to a
-    grassroots institution first; emergencies bypass."""
+    """Conditions (of the facts about care) whose first needs begin at a grassroots institution, not at a hospital or
+    outside. Emergencies bypass, long-term patients keep their usual place, who is refused there may try elsewhere."""
 
 
 class Contracts(Closed):
