@@ -207,9 +207,9 @@ def _counted_visits(ledger: Ledger) -> Frame:
     unit=SHARE,
     formula=Text(
         "outpatient and emergency visits of residents to village stations, clinics, centres and sub-centres / all "
-        "their outpatient and emergency visits, wherever; returns with results are not counted",
+        "their outpatient, emergency and internet visits, wherever; returns with results are not counted",
         "居民在村卫生室、诊所、乡镇卫生院、社区卫生服务中心和县域医疗分中心的门诊与急诊人次 / "
-        "居民全部门诊与急诊人次（不论就诊地点）；持检查结果复诊不另计",
+        "居民全部门诊、急诊与互联网诊疗人次（不论就诊地点）；持检查结果复诊不另计",
     ),
     source="zhongwei-2023-67 四(一)3",
     scope="grid",
@@ -218,6 +218,7 @@ def _counted_visits(ledger: Ledger) -> Frame:
     variants=(
         Variant("without_village_and_clinics", Text("without village stations and clinics", "不含村卫生室和诊所")),
         Variant("outpatient_only", Text("outpatient visits only", "仅门诊")),
+        Variant("without_internet", Text("without internet visits", "不含互联网诊疗")),
     ),
     guards=WAIT_GUARDS,
     daily=True,
@@ -233,6 +234,7 @@ def grassroots_visit_share(ledger: Ledger) -> Frame:
             tally(visits, STANDARD, "grassroots", "visits"),
             tally(larger, "without_village_and_clinics", "grassroots", "visits"),
             tally(outpatient, "outpatient_only", "grassroots", "visits"),
+            tally(visits[visits["kind"].ne("internet")], "without_internet", "grassroots", "visits"),
         ]
     )
 
@@ -263,7 +265,8 @@ def visit_share_by_level(ledger: Ledger) -> Frame:
     name=Text("Visits", "诊疗人次"),
     unit=Text("visits", "人次"),
     formula=Text(
-        "outpatient and emergency visits; returns with results are not counted", "门诊与急诊人次；持检查结果复诊不另计"
+        "outpatient, emergency and internet visits; returns with results are not counted",
+        "门诊、急诊与互联网诊疗人次；持检查结果复诊不另计",
     ),
     source="NHC statistical bulletin on health development, 2024",
     scope="grid",
@@ -272,13 +275,14 @@ def visit_share_by_level(ledger: Ledger) -> Frame:
     variants=(
         Variant("outpatient", Text("outpatient", "门诊"), kind="count"),
         Variant("emergency", Text("emergency", "急诊"), kind="count"),
+        Variant("internet", Text("internet", "互联网诊疗"), kind="count"),
     ),
     daily=True,
 )
 def visits(ledger: Ledger) -> Frame:
     """All visits, and those of each kind."""
     rows = _counted_visits(ledger)
-    kinds = [tally(rows[rows["kind"].eq(kind)], kind, "visits") for kind in ("outpatient", "emergency")]
+    kinds = [tally(rows[rows["kind"].eq(kind)], kind, "visits") for kind in ("outpatient", "emergency", "internet")]
     return pd.concat([tally(rows, STANDARD, "visits"), *kinds])
 
 
@@ -601,7 +605,7 @@ def booking_refused_share(ledger: Ledger) -> Frame:
 def turned_away(ledger: Ledger) -> Frame:
     """And those who left the waiting room."""
     rows = ledger.at_places("visits_monthly", ["visits", "left", "turned_away"], ["kind"])
-    counted = rows[rows["kind"].ne("return")]
+    counted = rows[rows["kind"].isin(("outpatient", "emergency"))]
     return pd.concat([tally(counted, STANDARD, "turned_away", "visits"), tally(counted, "left", "left", "visits")])
 
 

@@ -330,6 +330,12 @@ def is_enrolled(patient: np.uint64, care_centre: float) -> bool:
 
 
 @kernel
+def is_online(patient: np.uint64, nth: int, internet: float) -> bool:
+    """Whether a long-term patient's nth follow-up is made on the internet where that is possible (M11)."""
+    return streams.uniform_of(patient, Purpose.INTERNET, nth) < internet
+
+
+@kernel
 def settle_truth(rows: Rows, conditions: Any) -> None:
     """Write into each new need what is true of the episode (`conditions`: of care.CareTables)."""
     for i in range(len(rows)):

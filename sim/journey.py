@@ -64,6 +64,7 @@ from sim.records import (
     DECLINED,
     EMERGENCY_VISIT,
     FORMAL_CHANNEL,
+    INTERNET,
     LAPSED,
     OUTPATIENT,
     RETURN,
@@ -251,6 +252,8 @@ def set_out(town: Town, who: Any, window_end: float) -> int:
     if spared:
         return HOME
     point = doors.first_point(town.place, town.people, town.tables, who)
+    if point >= 0 and _is_online(town, who, points[point]):
+        return _seen_online(town, who, point)
     return through(points, town.people.worlds, town.hours, who, point, window_end, -1)
 
 
@@ -261,6 +264,28 @@ def _is_spared(people: People, who: Any) -> bool:
         return False
     share = people.worlds[int(who["world"])]["long_prescription"]
     return demand.falls_away(people.usual[int(who["panel"])]["key"], int(who["nth"]), share)
+
+
+@kernel
+def _is_online(town: Town, who: Any, point: Any) -> bool:
+    """A follow-up on the internet: of a stable patient, at a hospital's clinic that is able to help."""
+    hospital = point["level"] >= Level.secondary and not point["emergency"]
+    if who["chronic"] != FOLLOW_UP or who["doors"] > 0 or not hospital or who["need"] > 2 or who["admit"] == 1:
+        return False
+    share = town.people.worlds[int(who["world"])]["internet"]
+    online = demand.is_online(town.people.usual[int(who["panel"])]["key"], int(who["nth"]), share)
+    return online and able(town.place.offers, who, point["facility"])
+
+
+@kernel
+def _seen_online(town: Town, who: Any, number: int) -> int:
+    """No slot, no way, no wait; the hospital counts a visit. `number`: of the service point."""
+    point, time = town.place.points[number], who["time"]
+    who["point"] = int(who["world"]) * len(town.place.points) + number
+    facilities, facility = town.place.facilities, point["facility"]
+    write_visit(town.counts, who, time, facility, facilities[facility], INTERNET, 0.0, False)
+    tell_visit(town.counts, who, point, INTERNET, time, time, time)
+    return HOME
 
 
 # ---------------------------------------------------------------------------------------------------- the waiting room

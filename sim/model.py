@@ -53,6 +53,7 @@ LEVERS: dict[str, Callable[[Rules], Any]] = {
     "long_prescription": lambda r: float(r.chronic.long_prescription),
     "refill_at_grassroots": lambda r: float(r.chronic.refill_at_grassroots),
     "care_centre": lambda r: float(r.chronic.care_centre),
+    "internet": lambda r: float(r.chronic.internet),
     "recognised": lambda r: float(r.exams.recognised),
     "rescue_bypass": lambda r: float(r.emergency.rescue_bypass),
 }

@@ -499,6 +499,24 @@ class Chronic(Closed):
     """Share of long-term patients enrolled at a centre: they are followed up at their grassroots door, and called back
     when they miss a follow-up."""
 
+    internet: Annotated[
+        Chance,
+        Lever(
+            m="M11",
+            title="Follow-ups on the internet",
+            title_zh="慢性病互联网复诊比例",
+            unit="share of follow-ups",
+            low=0,
+            high=1,
+            room="demand",
+            through="the follow-up of a stable long-term patient of a hospital: no slot, no travel, no wait",
+            expected="outpatient visits of hospitals in person fall, and so do waits there",
+            expected_zh="医院线下门诊量和等待时间下降",
+        ),
+    ] = 0.0
+    """Share of follow-ups of stable long-term patients of hospitals that are made online; the hospital counts them as
+    internet visits."""
+
 
 class Exams(Closed):
     """Tests and images."""

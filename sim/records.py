@@ -20,8 +20,8 @@ from sim.timetable import DAY, Timetable, day_at
 
 ENTRIES = ("emergency", "referred_contracted", "referred", "other", "step_down")
 """How a patient comes to a bed."""
-KINDS = ("outpatient", "emergency", "return")
-OUTPATIENT, EMERGENCY_VISIT, RETURN = 0, 1, 2
+KINDS = ("outpatient", "emergency", "return", "internet")
+OUTPATIENT, EMERGENCY_VISIT, RETURN, INTERNET = range(4)
 MOST_MINUTES, MOST_DAYS, MOST_NIGHTS = 240, 60, 120
 """Last bin of each histogram: that much or more."""
 CHANNELS = ("formal", "self")
@@ -202,7 +202,7 @@ def write_visit(
     here["wait_minutes"] += whole
     counts.daily[world, day, columns["facility_class"], resident, kind]["visits"] += 1
     row = columns["minutes_row"]
-    if row >= 0 and kind != RETURN:
+    if row >= 0 and kind not in (RETURN, INTERNET):
         counts.minutes[world, month, row, kind, cls, min(whole, MOST_MINUTES)]["patients"] += 1
 
 
@@ -246,9 +246,11 @@ class Ledger:
         self.ward_facility = np.array([*(x.facility for x in network.wards), network.outside])
         w, f, m = worlds, network.outside + 1, timetable.months
         classes = len(Level) * (len(network.groups) + 1)
-        self.daily = Tally(["visits"], world=w, date=timetable.days, facility_class=classes, resident=2, kind=3)
+        self.daily = Tally(
+            ["visits"], world=w, date=timetable.days, facility_class=classes, resident=2, kind=len(KINDS)
+        )
         visits = ["visits", "wait_minutes", "left", "turned_away"]
-        self.visits = Tally(visits, world=w, month=m, facility=f, resident=2, kind=3, cls=3)
+        self.visits = Tally(visits, world=w, month=m, facility=f, resident=2, kind=len(KINDS), cls=3)
         self.minutes = Histogram(
             ["patients"], world=w, month=m, facility=self._sizeable(), kind=2, cls=3, minutes=MOST_MINUTES + 1
         )

@@ -92,6 +92,7 @@ class Purpose(IntEnum):
     LONG_PRESCRIPTION = 68
     SENT_DOWN = 69
     CARE_CENTRE = 70
+    INTERNET = 71
 
 
 def mix(x: Keys) -> Keys:

@@ -51,7 +51,7 @@ from sim.choice import (
     point_behind,
 )
 from sim.contacts import EXTRA, FOLLOW_UP, HELD_SLOT, MADE_UP, OPEN_SLOT, OTHER, REFERRED, REFERRED_CONTRACTED, WALK_IN
-from sim.demand import CHUNK, falls_away, is_enrolled, settle_truth
+from sim.demand import CHUNK, falls_away, is_enrolled, is_online, settle_truth
 from sim.journey import MOST_VISITS
 from sim.model import Case, Model
 from sim.network import EMERGENCY, IMAGING, Level
@@ -209,6 +209,9 @@ class Town(Model):
         if self.is_spared(who):
             return
         plan: Plan | None = self.first_door(who, minute)
+        if self.is_online(who, plan.point):
+            self.write_row(who, plan.point, "internet", minute, minute, minute, False)
+            return
         while plan is not None:
             place = yield from self.come_in(who, plan)
             if place is None:  # left the area, found no door, or did not come
@@ -386,6 +389,14 @@ class Town(Model):
             return False
         patient = self.panel.key[who["panel"]]
         return bool(falls_away(patient, int(who["nth"]), self.rules_now["long_prescription"]))
+
+    def is_online(self, who: Contact, point: int) -> bool:
+        """A stable patient's follow-up at a hospital's clinic that is able to help, on the internet."""
+        if who["chronic"] != FOLLOW_UP or point == OUTSIDE or self.is_emergency(point) or who["need"] > 2:
+            return False
+        online = is_online(self.panel.key[who["panel"]], int(who["nth"]), self.rules_now["internet"])
+        here = self.level(point) >= Level.secondary and self.able(who, self.facility(point))
+        return bool(online and here and not who["admit"])
 
     # ---------------------------------------------------------------- doors
 
@@ -810,12 +821,16 @@ class Town(Model):
     def write_down(self, who: Contact, visit: Visit, begin: float | None, kind: int | None = None) -> Visit:
         """The row of a visit whose last look begins, or whose patient leaves, now."""
         self.tell_wait(visit.point, (visit.end if begin is None else begin) - visit.place)
-        facility = self.network.facilities[self.facility(visit.point)]
         kind = int(self.is_emergency(visit.point)) if kind is None else kind
-        self.visits.append({
-            "episode": who["key"], "facility": facility.id, "point": visit.point,
-            "kind": KINDS[kind], "cls": contacts.CLASSES[who["cls"]],
-            "entry": contacts.WAYS_IN[who["entry"]], "time": visit.place, "begin": begin, "end": visit.end,
-            "left": visit.left,
-        })  # fmt: skip
+        self.write_row(who, visit.point, KINDS[kind], visit.place, begin, visit.end, visit.left)
         return visit
+
+    def write_row(
+        self, who: Contact, point: int, kind: str, place: float, begin: float | None, end: float, left: bool
+    ) -> None:
+        """One row of a visit."""
+        self.visits.append({
+            "episode": who["key"], "facility": self.network.facilities[self.facility(point)].id, "point": point,
+            "kind": kind, "cls": contacts.CLASSES[who["cls"]], "entry": contacts.WAYS_IN[who["entry"]], "time": place,
+            "begin": begin, "end": end, "left": left,
+        })  # fmt: skip

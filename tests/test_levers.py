@@ -439,6 +439,17 @@ def test_chronic_care_centres() -> None:
     assert grassroots_share(high) > grassroots_share(low) + 0.01
 
 
+def test_follow_ups_on_the_internet() -> None:
+    expected = "outpatient visits of hospitals in person fall, and so do waits there"
+    assert EXPECTED["chronic.internet"] == expected
+    low, high = both("chronic.internet", 0.0, 0.8)
+    in_person = total("visits_monthly", "visits", facility="lead_hospital", kind="outpatient")
+    online = total("visits_monthly", "visits", kind="internet")
+    assert online(high) > 200 > online(low) == 0
+    assert in_person(high) < 0.9 * in_person(low)
+    assert days_waited("other")(high) < days_waited("other")(low)
+
+
 def test_refills_at_the_grassroots() -> None:
     assert EXPECTED["chronic.refill_at_grassroots"] == "visits to hospitals fall, the grassroots share rises"
     low, high = both("chronic.refill_at_grassroots", 0.0, 0.8)

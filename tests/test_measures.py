@@ -164,6 +164,18 @@ def test_rates_per_resident_are_per_year_even_for_a_month(study: SmallStudy, yea
 # -------------------------------------------------------------------------------------------------- long-term patients
 
 
+def test_internet_visits_count_unless_a_reading_leaves_them_out(study: SmallStudy, yearly: pd.DataFrame) -> None:
+    daily = study.tables["visits_daily"]
+    online = daily[daily["level"].eq("tertiary")].assign(kind="internet")
+    tables = study.tables | {"visits_daily": pd.concat([daily, online], ignore_index=True)}
+    found = measure(tables, FACILITIES, residents=RESIDENTS, span=SPAN)
+    before, after = (row(t, "grassroots_visit_share", "grid", HEADLINE)["value"] for t in (yearly, found))
+    assert after < before
+    assert row(found, "grassroots_visit_share", "grid", "without_internet")["value"] == pytest.approx(before)
+    assert row(yearly, "grassroots_visit_share", "grid", "without_internet")["value"] == pytest.approx(before)
+    assert row(found, "visits", "grid", "internet")["value"] > 0
+
+
 def test_missed_follow_ups_and_what_comes_of_them(yearly: pd.DataFrame) -> None:
     missed = row(yearly, "missed_follow_up_share", "grid", HEADLINE)
     assert missed["value"] == pytest.approx(150 / 3000)

@@ -65,6 +65,7 @@ LEVERS: dict[str, st.SearchStrategy[Any]] = {
     "chronic.long_prescription": share,
     "chronic.refill_at_grassroots": share,
     "chronic.care_centre": share,
+    "chronic.internet": share,
     "exams.recognised": share,
     "tcm.halls": st.sampled_from([0.0, 200.0]),
     "emergency.rescue_bypass": share,

@@ -453,6 +453,7 @@ ALL_LEVERS: Data = PLAN | {
     "chronic.long_prescription": 0.3,
     "chronic.refill_at_grassroots": 0.4,
     "chronic.care_centre": 0.4,
+    "chronic.internet": 0.2,
     "exams.recognised": 0.6,
     "tcm.halls": 10.0,
     "emergency.rescue_bypass": 0.5,
