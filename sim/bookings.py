@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from sim import care, slots, streams
-from sim.choice import HOSPITAL_DOORS
+from sim.choice import ALL_HOSPITALS
 from sim.contacts import HELD_SLOT, OPEN_SLOT, ORDERED, OTHER, REFERRED, RETURNED, VISIT, Crowd, line_up, put
 from sim.doors import (
     ASKS,
@@ -33,7 +33,6 @@ from sim.sessions import visit_key
 from sim.streams import Purpose
 from sim.timetable import day_at, half_day_at
 
-ALL_HOSPITALS = sum(1 << door for door in HOSPITAL_DOORS)
 EARLY, SPREAD = 20.0, 30.0
 """Patients come from 20 minutes before their appointment to 10 minutes after it."""
 
@@ -161,8 +160,9 @@ def _write_request(
         here["booked_held"] += 1
         if half_day < 2 * counts.daily.shape[1]:
             counts.slots[world, counts.month[half_day // 2], point % len(points)]["used_held"] += 1
-    service[point]["days"] += days
-    service[point]["requests"] += 1
+    if cls == OTHER:  # those who choose have no referral (R14)
+        service[point]["days"] += days
+        service[point]["requests"] += 1
 
 
 @kernel

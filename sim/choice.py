@@ -34,6 +34,7 @@ OUTSIDE_DOOR = 5
 ALL_DOORS, ALL_GRASSROOTS = 0b111111, 0b000111
 """Doors as bits, the first one lowest."""
 KINDS = ("minor", "chronic", "moderate", "severe", "emergency")
+ALL_HOSPITALS = sum(1 << door for door in HOSPITAL_DOORS)
 NEVER = -1e9
 
 Shares = dict[str, dict[str, float]]

@@ -1,4 +1,4 @@
-"""A patient on the move: the door, the visit, what comes of it, the bed.
+"""A patient on the move: setting out, the waiting room, the bed.
 
 One window at a time. Within a half-day the layers follow each other (R3): stations and clinics, centres, hospitals, the
 lead hospital, emergency departments; who is sent on to a later layer and gets there in time is seen in the same
@@ -14,21 +14,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sim import bookings, care, demand, doors, referral, sessions, slots, streams
+from sim import bookings, demand, doors, sessions, slots
 from sim.beds import EMERGENCY as BY_EMERGENCY
-from sim.bookings import ALL_HOSPITALS
-from sim.choice import ALL_GRASSROOTS, HOSPITAL_DOORS, Choice, PerceivedWaits
+from sim.choice import Choice, PerceivedWaits
 from sim.contacts import (
     EXTRA,
     FIRST_LOOK,
     FOLLOW_UP,
     MADE_UP,
     NEED,
-    ORDERED,
-    REFERRED,
-    REFERRED_CONTRACTED,
-    RETURNED,
-    SECOND_LOOK,
     VISIT,
     WALK_IN,
     Crowd,
@@ -38,57 +32,18 @@ from sim.contacts import (
     put,
     take,
 )
-from sim.doors import (
-    ASKS,
-    BED,
-    HOME,
-    LATER,
-    NEXT_WINDOW,
-    OUTSIDE,
-    PILES,
-    People,
-    Place,
-    Town,
-    ask,
-    channel_of,
-    give_up,
-    minutes_to,
-    through,
-    tries_again,
-    walk,
-)
+from sim.doors import ASKS, BED, HOME, LATER, NEXT_WINDOW, OUTSIDE, PILES, People, Place, Town, ask, through
 from sim.kernels import kernel, table
 from sim.network import LAYERS, Level
-from sim.records import (
-    COMPLETED,
-    DECLINED,
-    EMERGENCY_VISIT,
-    FORMAL_CHANNEL,
-    INTERNET,
-    LAPSED,
-    OUTPATIENT,
-    RETURN,
-    SELF_CHANNEL,
-    Counts,
-    Ledger,
-    month_of,
-    tell_referral,
-    tell_visit,
-    write_visit,
-)
-from sim.sessions import DONE, LEFT, TURNED_AWAY, Queue, Rooms, visit_key
+from sim.records import EMERGENCY_VISIT, INTERNET, OUTPATIENT, Counts, Ledger, month_of, tell_visit, write_visit
+from sim.sessions import Queue, Rooms
 from sim.slots import Offer, Pages, SlotBook
-from sim.streams import Floats, Purpose
+from sim.streams import Floats
 from sim.timetable import DAY, HALF_DAY, Timetable
+from sim.visits import able, turn_away, what_next
 
-MOST_VISITS = 12
-"""Visits of one episode after which nobody is asked back (the counter of visits per level has four bits)."""
-COUNTED_LEVELS = 6
 WEEK = ("days", "requests", "minutes", "visits")
 """What is known of a week's waiting."""
-
-NEAR_HOSPITAL = 1 << HOSPITAL_DOORS[0]
-"""The secondary hospitals' door, as a bit."""
 
 
 class Journey:
@@ -351,18 +306,11 @@ def _write_walk_in(counts: Counts, who: Any, facility: int) -> None:
     world, cls = int(who["world"]), int(who["cls"])
     month = month_of(counts, who["time"])
     if who["entry"] == WALK_IN:
-        _turn_away(counts, who, facility, OUTPATIENT)
+        turn_away(counts, who, facility, OUTPATIENT)
     elif who["entry"] == EXTRA:
         counts.bookings[world, month, facility, cls]["extra"] += 1
     else:
         counts.bookings[world, month, facility, cls]["walk_in"] += 1
-
-
-@kernel
-def _turn_away(counts: Counts, who: Any, facility: int, kind: int) -> None:
-    """Count somebody who came and did not get in."""
-    world, month = int(who["world"]), month_of(counts, who["time"])
-    counts.visits[world, month, facility, int(who["person"] >= 0), kind, int(who["cls"])]["turned_away"] += 1
 
 
 @kernel
@@ -376,248 +324,3 @@ def write_outside(counts: Counts, facilities: Any, conditions: Any, rows: Rows) 
         who = rows[i]
         kind = EMERGENCY_VISIT if conditions[int(who["condition"])]["is_emergency"] else OUTPATIENT
         write_visit(counts, who, who["time"], outside, facilities[outside], kind, 0.0, False)
-
-
-# ----------------------------------------------------------------------------------------------- what comes of a visit
-
-
-@kernel
-def what_next(town: Town, who: Any, patient: Any, point: Any, window_end: float) -> int:
-    """What comes of a visit; who has not been seen to the end stays on in the building."""
-    status = patient["status"]
-    if status == TURNED_AWAY:
-        _write_full(town.counts, town.service, who, patient, point)
-    elif status in (DONE, LEFT):
-        _write_down(town.counts, town.service, town.place.facilities, who, patient, point, status == LEFT)
-    else:
-        sessions.go_on(who, patient)
-        return NEXT_WINDOW
-    if status == DONE:
-        return _seen(town, who, point, patient["end"], window_end)
-    if tries_again(town.place.points, town.people.worlds, who):
-        return _another_day(who)
-    return give_up(town, who, patient["end"])
-
-
-@kernel
-def _write_down(counts: Counts, service: Any, facilities: Any, who: Any, patient: Any, point: Any, left: bool) -> None:
-    """A visit that is over."""
-    begin, place = patient["begin"], who["time"]
-    if left:
-        begin = np.nan
-    elif who["stage"] == SECOND_LOOK:
-        begin, place = who["begun"], who["wanted"]
-    wait = (patient["end"] if left else begin) - place
-    kind, facility = EMERGENCY_VISIT if point["emergency"] else OUTPATIENT, point["facility"]
-    if who["stage"] == RETURNED:
-        kind = RETURN
-    write_visit(counts, who, place, facility, facilities[facility], kind, wait, left)
-    tell_visit(counts, who, point, kind, place, begin, patient["end"])
-    here = service[int(who["point"])]
-    here["minutes"] += int(np.rint(wait))
-    here["visits"] += 1
-
-
-@kernel
-def _write_full(counts: Counts, service: Any, who: Any, patient: Any, point: Any) -> None:
-    """Who found the waiting room full is no visit; others hear of a wait as long as his patience (R14)."""
-    _turn_away(counts, who, point["facility"], EMERGENCY_VISIT if point["emergency"] else OUTPATIENT)
-    here = service[int(who["point"])]
-    here["minutes"] += int(np.rint(patient["patience"]))
-    here["visits"] += 1
-
-
-@kernel
-def _another_day(who: Any) -> int:
-    """Who left the waiting room, or found it full, comes back another day through another door."""
-    who["kind"], who["stage"], who["time"] = NEED, 0, who["time"] + DAY
-    return LATER
-
-
-@kernel
-def _seen(town: Town, who: Any, point: Any, end: float, window_end: float) -> int:
-    """A patient has been seen: home, back another day, a bed, or up."""
-    place, level = town.place, point["level"]
-    visit = visit_key(who, level)
-    if who["stage"] != RETURNED and _first_look(town, who, point, visit):
-        who["stage"], who["origin"], who["time"] = ORDERED, -1, end
-        return ask(who, window_end)
-    who["stage"], who["begun"], who["origin"] = 0, 0.0, -1
-    who["seen"] = int(who["seen"]) + (1 << (4 * level))
-    if able(place.offers, who, point["facility"]):
-        if who["admit"] == 1:
-            who["time"] = end
-            return BED
-        if point["emergency"]:
-            return HOME
-        _hand_down(town, who, point)
-        return _asked_back(town.rooms.care.conditions, town.hours, who, point, visit, end, window_end)
-    if _is_settled(town, who, point, visit):
-        return _asked_back(town.rooms.care.conditions, town.hours, who, point, visit, end, window_end)
-    who["origin"] = point["facility"]
-    if point["emergency"]:
-        to = _transferred(place, town.people, who, end)
-    else:
-        outcome = _sent_up(place, town.people, town.counts, who, visit)
-        if outcome == referral.STAYS and who["admit"] == 0:
-            who["origin"] = -1
-            return _asked_back(town.rooms.care.conditions, town.hours, who, point, visit, end, window_end)
-        if outcome == referral.STAYS or outcome == referral.LAPSED:
-            return HOME
-        formal = outcome == referral.FORMAL
-        to = _referred(place, town.people, who, visit, end) if formal else _alone(town, who, end)
-    return through(place.points, town.people.worlds, town.hours, who, to, window_end, point["layer"])
-
-
-@kernel
-def _examined(town: Town, who: Any, point: Any, visit: np.uint64) -> None:
-    """Count the exam of a visit that is over, and keep in mind who made it."""
-    world, facility = int(who["world"]), point["facility"]
-    recognised = town.people.worlds[world]["recognised"]
-    exam = care.exam(town.rooms.care, visit, who, facility, point["level"], recognised)
-    if exam == care.NO_EXAM:
-        return
-    here = town.counts.exams[world, month_of(town.counts, who["time"]), facility]
-    if exam == care.RECOGNISED:
-        here["recognised"] += 1
-    elif exam == care.TRUSTED:
-        here["trusted"] += 1
-    else:
-        here["made"] += 1
-        here["repeated"] += int(exam == care.REPEATED)
-        who["examined"] = facility + 1
-
-
-@kernel
-def _first_look(town: Town, who: Any, point: Any, visit: np.uint64) -> bool:
-    """A referral is completed, an exam is made; whether large equipment is asked for before anything is decided (R4).
-
-    Hospitals' clinics ask for it, where their patients have a room to go to.
-    """
-    if who["origin"] >= 0 and who["doors"] == 0:
-        tell_referral(town.counts, who, point["facility"], channel_of(who), COMPLETED)
-    _examined(town, who, point, visit)
-    if point["level"] < Level.secondary or point["emergency"]:
-        return False
-    kind = care.equipment(town.rooms.care, visit, who)
-    return kind != care.NO_EQUIPMENT and town.place.imaging_room[point["facility"], kind] >= 0
-
-
-@kernel
-def _hand_down(town: Town, who: Any, point: Any) -> None:
-    """A hospital of a group hands a stable long-term patient to the grassroots door that suits best (M08)."""
-    stable = who["panel"] >= 0 and who["need"] <= 2 and point["level"] >= Level.secondary
-    if not stable or not town.place.facilities[point["facility"]]["in_group"]:
-        return
-    world, patient = int(who["world"]), town.people.usual[int(who["panel"])]
-    if not referral.handed_down(patient["key"], town.people.worlds[world]["sent_down"]):
-        return
-    near = doors.choose(town.people, town.tables, who, ALL_GRASSROOTS, False)
-    if near >= 0:
-        patient["point"] = near
-        month = month_of(town.counts, who["time"])
-        town.counts.helped[world, month, point["facility"]]["handed_down"] += 1
-
-
-@kernel
-def _is_settled(town: Town, who: Any, point: Any, visit: np.uint64) -> bool:
-    """A need beyond a grassroots member that a specialist of the group settles there; no bed is needed."""
-    grassroots = point["level"] < Level.secondary and town.place.facilities[point["facility"]]["has_channel"]
-    if not grassroots or point["emergency"] or who["person"] < 0 or who["admit"] == 1:
-        return False
-    world = int(who["world"])
-    by = referral.settled(town.people.worlds[world], visit)
-    here = town.counts.helped[world, month_of(town.counts, who["time"]), point["facility"]]
-    if by == referral.REMOTE:
-        here["remote"] += 1
-    elif by == referral.SPECIALIST:
-        here["specialist"] += 1
-    return by != referral.NOBODY
-
-
-@kernel
-def able(offers: Any, who: Any, facility: int) -> bool:
-    """Whether a facility can give what an episode needs, the bed included."""
-    offer = offers[facility, int(who["condition"])]
-    return offer["capability"] >= int(who["need"]) and (who["admit"] == 0 or offer["ward"] >= 0)
-
-
-@kernel
-def _asked_back(
-    conditions: Any, hours: Any, who: Any, point: Any, visit: np.uint64, end: float, window_end: float
-) -> int:
-    """Some of those treated are asked back to the same place."""
-    condition = conditions[int(who["world"]), int(who["condition"])]
-    asked = streams.uniform_of(visit, Purpose.FOLLOW_UP, 0) < condition["follow_up"]
-    if not asked or _visits(int(who["seen"])) >= MOST_VISITS:
-        return HOME
-    spread = 0.8 + 0.4 * streams.uniform_of(visit, Purpose.FOLLOW_UP_TIME, 0)
-    who["time"] = end + condition["follow_up_minutes"] * spread
-    return ask(who, window_end) if point["bookable"] else walk(point, hours, who, window_end, LAYERS)
-
-
-@kernel
-def _visits(seen: int) -> int:
-    """Visits of an episode so far, at all levels."""
-    number = 0
-    for level in range(COUNTED_LEVELS):
-        number += (seen >> (4 * level)) & 15
-    return number
-
-
-# ------------------------------------------------------------------------------------------------------------ going up
-
-
-@kernel
-def _sent_up(place: Place, people: People, counts: Counts, who: Any, visit: np.uint64) -> int:
-    """What comes of a patient who needs more than the place gives; refusal and lapse are written down."""
-    facility = place.facilities[int(who["origin"])]
-    formal_possible = facility["has_channel"] and who["person"] >= 0
-    outcome = referral.up(people.worlds[int(who["world"])], visit, formal_possible)
-    if outcome == referral.DECLINED or outcome == referral.LAPSED:
-        status = DECLINED if outcome == referral.DECLINED else LAPSED
-        tell_referral(counts, who, facility["lead"], FORMAL_CHANNEL, status)
-    return outcome
-
-
-@kernel
-def _referred(place: Place, people: People, who: Any, visit: np.uint64, end: float) -> int:
-    """The platform, after its delay, asks the receiving hospital for an appointment; the patient is on the way."""
-    world, facility = people.worlds[int(who["world"])], int(who["origin"])
-    target, member = place.facilities[facility]["lead"], place.offers[facility, int(who["condition"])]["member"]
-    to_lead = streams.uniform_of(visit, Purpose.UP_CHOICE, 0) < world["to_lead"]
-    if who["need"] <= 3 and member >= 0 and member != facility and not to_lead:
-        target = member
-    contracted = people.contracted[int(who["world"]), int(who["person"])]
-    who["cls"], who["doors"] = REFERRED_CONTRACTED if contracted else REFERRED, 0
-    who["time"] = end + max(world["delay_days"] * DAY, minutes_to(place, people, who, target))
-    return place.offers[target, int(who["condition"])]["point"]
-
-
-@kernel
-def _alone(town: Town, who: Any, end: float) -> int:
-    """Self-referral: a hospital of the patient's choice if it is able to help, else the lead's, else outside."""
-    place, who["doors"] = town.place, 0
-    allowed = ALL_HOSPITALS & ~NEAR_HOSPITAL if who["need"] > 3 else ALL_HOSPITALS
-    point = doors.choose(town.people, town.tables, who, allowed, False)
-    if point >= 0 and not able(place.offers, who, place.points[point]["facility"]):
-        helps = (
-            place.lead >= 0 and place.lead != place.points[point]["facility"] and able(place.offers, who, place.lead)
-        )
-        point = place.offers[place.lead, int(who["condition"])]["point"] if helps else -1
-    target = place.points[point]["facility"] if point >= 0 else len(place.facilities) - 1
-    who["time"] = end + minutes_to(place, town.people, who, target)
-    if point < 0:
-        tell_referral(town.counts, who, target, SELF_CHANNEL, COMPLETED)
-    return point
-
-
-@kernel
-def _transferred(place: Place, people: People, who: Any, end: float) -> int:
-    """An emergency beyond the department goes on to the lead hospital's, or out of the area."""
-    lead = place.lead
-    who["time"] = end
-    if lead < 0 or lead == who["origin"] or place.emergency_point[lead] < 0:
-        return -1
-    who["time"] = end + minutes_to(place, people, who, lead)
-    return place.emergency_point[lead]

@@ -12,7 +12,7 @@ the tests.
 from __future__ import annotations
 
 import math
-from enum import IntEnum
+from enum import IntEnum, unique
 from functools import lru_cache
 from hashlib import blake2b
 
@@ -37,6 +37,7 @@ _GOLDEN, _ALL_BITS, _CELL_BITS = int(GOLDEN), (1 << 64) - 1, np.uint64(TABLE - 1
 _TO_UNIT = 2.0**-52
 
 
+@unique
 class Purpose(IntEnum):
     """What a number is for. A purpose keeps its number for ever: renumbering changes every result."""
 
@@ -91,8 +92,8 @@ class Purpose(IntEnum):
     USES_CONTRACT = 67
     LONG_PRESCRIPTION = 68
     SENT_DOWN = 69
-    CARE_CENTRE = 70
-    INTERNET = 71
+    CARE_CENTRE = 72
+    INTERNET = 73
 
 
 def mix(x: Keys) -> Keys:

@@ -52,13 +52,13 @@ from sim.choice import (
 )
 from sim.contacts import EXTRA, FOLLOW_UP, HELD_SLOT, MADE_UP, OPEN_SLOT, OTHER, REFERRED, REFERRED_CONTRACTED, WALK_IN
 from sim.demand import CHUNK, falls_away, is_enrolled, is_online, settle_truth
-from sim.journey import MOST_VISITS
 from sim.model import Case, Model
 from sim.network import EMERGENCY, IMAGING, Level
 from sim.records import KINDS, RETURN
 from sim.sessions import priority_of, visit_key
 from sim.streams import Purpose, child_of, uniform_of
 from sim.timetable import DAY, HALF_DAY, hours, present_from
+from sim.visits import MOST_VISITS
 
 ENDS, STARTS, CLOCK, ARRIVALS = 0, 1, 2, 3
 """Order at one instant (R18): ends, starts of those waiting, the clock, then arrivals by id (ARRIVALS + id)."""
@@ -295,7 +295,7 @@ class Town(Model):
         gone = place + endures
 
         if room.is_full():
-            self.tell_wait(point, endures)
+            self.tell_wait(who, point, endures)
             return Visit(point, visit, place, place, math.inf, True)
         turn = room.line_up(rank, place, key)
         yield turn | self.until(gone, CLOCK)
@@ -650,8 +650,9 @@ class Town(Model):
                 granted = self.appointed(request.point, half), how
                 days = max(half // 2 - int(request.minute // DAY), 0)
                 break
-        self.week["days"][request.point] += days
-        self.week["requests"][request.point] += 1
+        if request.who["cls"] == OTHER:
+            self.week["days"][request.point] += days
+            self.week["requests"][request.point] += 1
         return granted
 
     def take_slot(self, request: Request, session: Session) -> int | None:
@@ -813,14 +814,15 @@ class Town(Model):
     def _forget_week(self) -> None:
         self.week = {x: np.zeros(len(self.points), dtype=np.int64) for x in ("days", "requests", "minutes", "visits")}
 
-    def tell_wait(self, point: int, minutes: float) -> None:
+    def tell_wait(self, who: Contact, point: int, minutes: float) -> None:
         """A wait, or what somebody would have waited who found the room full, of which others will hear (R14)."""
-        self.week["minutes"][point] += round(minutes)
-        self.week["visits"][point] += 1
+        if who["cls"] == OTHER:
+            self.week["minutes"][point] += round(minutes)
+            self.week["visits"][point] += 1
 
     def write_down(self, who: Contact, visit: Visit, begin: float | None, kind: int | None = None) -> Visit:
         """The row of a visit whose last look begins, or whose patient leaves, now."""
-        self.tell_wait(visit.point, (visit.end if begin is None else begin) - visit.place)
+        self.tell_wait(who, visit.point, (visit.end if begin is None else begin) - visit.place)
         kind = int(self.is_emergency(visit.point)) if kind is None else kind
         self.write_row(who, visit.point, KINDS[kind], visit.place, begin, visit.end, visit.left)
         return visit
