@@ -197,7 +197,7 @@ def _refused(town: Town, who: Any, now: float) -> int:
     _lose_referral(town.counts, points[int(who["point"]) % len(points)]["facility"], who)
     if not tries_again(points, town.people.worlds, who):
         return _no_door_left(town, who, now)
-    allowed = untried(town.place.facilities, who)
+    allowed = untried(who)
     if who["need"] > 2 and who["seen"] > 0:
         allowed &= ALL_HOSPITALS
     point = choose(town.people, town.tables, who, allowed, False)

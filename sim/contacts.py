@@ -49,7 +49,7 @@ CONTACT = np.dtype(
         ("cls", "u1"),
         ("need", "u1"),  # level of care needed, 1-4
         ("admit", "u1"),  # 1 = the episode needs a bed
-        ("doors", "u1"),  # doors tried in vain
+        ("doors", "u1"),  # doors tried in vain, as bits
         ("entry", "u1"),  # how the patient got in
         ("stage", "u1"),
         ("chronic", "u1"),  # a long-term patient's follow-up, or what came of one that was missed

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim import care, choice, demand, streams
-from sim.choice import ALL_DOORS, ALL_GRASSROOTS, DOOR_OF_LEVEL, OUTSIDE_DOOR, Choice, Tables
+from sim.choice import ALL_DOORS, ALL_GRASSROOTS, DOOR_OF_LEVEL, DOORS, OUTSIDE_DOOR, Choice, Tables
 from sim.contacts import EXACERBATION, FIRST_LOOK, FOLLOW_UP, MADE_UP, NEED, OTHER, REQUEST, VISIT, WALK_IN
 from sim.demand import Panel
 from sim.kernels import kernel, table
@@ -155,7 +155,7 @@ def first_point(place: Place, people: People, tables: Tables, who: Any) -> int:
     point = _usual(people, who)
     if point < 0:
         persuadable = not tables.conditions[int(who["condition"])]["is_emergency"]
-        point = choose(people, tables, who, untried(place.facilities, who), persuadable)
+        point = choose(people, tables, who, untried(who), persuadable)
         if who["panel"] >= 0 and who["doors"] == 0 and point >= 0:
             people.usual[int(who["panel"])]["point"] = point
     point = _followed_up_at(place, people, tables, who, point)
@@ -222,11 +222,9 @@ def _usual(people: People, who: Any) -> int:
 
 
 @kernel
-def untried(facilities: Any, who: Any) -> int:
-    """All doors but that of the facility that could not help, as bits."""
-    if who["doors"] == 0 or who["origin"] < 0:
-        return ALL_DOORS
-    return ALL_DOORS & ~(1 << DOOR_OF_LEVEL[facilities[int(who["origin"])]["level"]])
+def untried(who: Any) -> int:
+    """All doors but those tried in vain, as bits."""
+    return ALL_DOORS & ~int(who["doors"])
 
 
 @kernel
@@ -294,9 +292,18 @@ def minutes_to(place: Place, people: People, who: Any, facility: int) -> float:
 @kernel
 def tries_again(points: Any, worlds: Any, who: Any) -> bool:
     """This door was in vain: whether there is patience for another."""
-    who["origin"] = points[int(who["point"]) % len(points)]["facility"]
-    who["doors"] = int(who["doors"]) + 1
-    return int(who["doors"]) < worlds[int(who["world"])]["doors_tried"] and who["person"] >= 0
+    here = points[int(who["point"]) % len(points)]
+    who["origin"], who["doors"] = here["facility"], int(who["doors"]) | 1 << DOOR_OF_LEVEL[here["level"]]
+    return _number(int(who["doors"])) < worlds[int(who["world"])]["doors_tried"] and who["person"] >= 0
+
+
+@kernel
+def _number(doors: int) -> int:
+    """How many bits are set."""
+    number = 0
+    for door in range(len(DOORS)):
+        number += doors >> door & 1
+    return number
 
 
 # ------------------------------------------------------------------------------------------------------- in the books

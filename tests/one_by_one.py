@@ -472,14 +472,15 @@ class Town(Model):
         return int(point_behind(self.choices, who["key"], door, WORLD, column, area, station))
 
     def untried(self, who: Contact) -> set[int]:
-        """All doors but that of the facility that could not help."""
-        return set(range(len(DOORS))) - {int(DOOR_OF_LEVEL[self.network.level[who["origin"]]])}
+        """All doors but those of the places that could not help."""
+        return {door for door in range(len(DOORS)) if not who["doors"] & 1 << door}
 
     def tries_again(self, who: Contact, point: int) -> bool:
         """Whether there is patience for one more door after this one."""
         who["origin"] = self.facility(point)
-        who["doors"] += 1
-        return bool(who["doors"] < self.choice.doors_tried[WORLD] and who["person"] >= 0)
+        who["doors"] |= 1 << DOOR_OF_LEVEL[self.level(point)]
+        tried = len(DOORS) - len(self.untried(who))
+        return bool(tried < self.choice.doors_tried[WORLD] and who["person"] >= 0)
 
     def next_door(self, who: Contact, point: int, minute: float) -> Plan | None:
         """Refused: the next door is asked in the same settlement (R5); at last the emergency department, or nothing."""

@@ -13,6 +13,7 @@ import towns
 from sim import choice, contacts, doors
 from sim.choice import (
     ALL_DOORS,
+    DOOR_OF_LEVEL,
     DOORS,
     GRASSROOTS_DOORS,
     HOSPITAL_DOORS,
@@ -156,6 +157,27 @@ def test_a_refused_patient_takes_the_next_best_door() -> None:
 def test_no_door_allowed_is_no_door() -> None:
     m = model()
     assert (doors_of(m, people(m, number=5), 0) == -1).all()
+
+
+def test_no_door_is_tried_twice_and_patience_ends() -> None:
+    m = model()
+    m._put_in_force(0)
+    place, folk, tables = m.journey.town.place, m.journey.town.people, m.choice.tables()
+    folk.worlds["doors_tried"] = 3
+    tried = []
+    for who in people(m, number=40):
+        seen: list[int] = []
+        while True:
+            point = doors.first_point(place, folk, tables, who)
+            if point < 0:
+                break
+            seen.append(int(DOOR_OF_LEVEL[place.points[point]["level"]]))
+            who["point"] = point
+            if not doors.tries_again(place.points, folk.worlds, who):
+                break
+        assert len(set(seen)) == len(seen)
+        tried.append(len(seen))
+    assert max(tried) == 3
 
 
 # ---------------------------------------------------------------------------------------------------------- persuasion
