@@ -19,7 +19,7 @@ from sim import streams
 from sim.care import ConditionSpec
 from sim.citation import Cited, Count, Figure
 from sim.kernels import kernel, table
-from sim.network import EMERGENCY, Capacities, Level, Network
+from sim.network import EMERGENCY, STANDARD_CAPABILITY, Capacities, Level, Network
 from sim.population import AGES
 from sim.schema import Closed
 from sim.streams import Floats, Purpose
@@ -61,6 +61,9 @@ class ChoiceSpec(Closed):
     """Out-of-pocket price of a visit by door, yuan."""
     price_employee: Figure
     """What residents insured as employees pay of it."""
+    yuan_if_able: Figure | None = None
+    """What it is worth that a place can give the care needed, to somebody who does not know yet what that will be
+    (0 when left out)."""
     contract_log_odds: Figure
     """Log odds that a contract in use adds to grassroots doors."""
     nest: Figure
@@ -161,11 +164,13 @@ class Choice:
         network: Network,
         capacities: list[Capacities],
         conditions: Sequence[ConditionSpec],
+        beyond: Floats,
         weights: Floats,
     ) -> None:
         """`conditions`: in the order of the network's; of drawn figures, nothing of them is read here.
 
-        `weights`: expected first contacts of the base year, shape (W, traits, contract, conditions).
+        `beyond`: of care.Care, shape (W, conditions, 3); `weights`: expected first contacts of the base year, shape
+        (W, traits, contract, conditions).
         """
         self.specs, self.network, self.capacities = specs, network, capacities
         self.worlds = len(specs)
@@ -189,7 +194,10 @@ class Choice:
         )
         self.tcm_halls = np.zeros(self.worlds)
         """Lever: yuan by which TCM halls make a grassroots visit worth more, for conditions that they suit."""
-        self.options, self.stations = self._options(), self._stations()
+        self.column = np.where(self.is_emergency, len(network.departments), self.department)
+        """Column of the tables for each condition: its department, or the last for all emergencies."""
+        self.options = self._options(self._more_able(beyond, weights.sum(axis=(1, 2))))
+        self.stations = self._stations()
         self.gumbel = streams.gumbel_table()
         self.constants = self._fit(weights)
         """Utility of each door beside cost and travel: what the published shares leave to explain.
@@ -200,24 +208,41 @@ class Choice:
     def _each(self, field: str) -> Floats:
         return np.array([getattr(s, field).value for s in self.specs])
 
-    def _options(self) -> list[tuple[list[int], int, NDArray[np.int64], Floats]]:
-        """For each door and department columns alike: the service points behind it and their fixed utility.
+    def _more_able(self, beyond: Floats, needs: Floats) -> Floats:
+        """Utility of a facility that can give more (or less) of the care needed than is standard for its level.
+
+        `needs`: expected first contacts of each condition, (W, C); returns shape (W, facilities, columns).
+        """
+        net, everything = self.network, np.ones((self.worlds, len(self.kind), 1))
+        enough = np.concatenate([1.0 - beyond, everything], axis=2)  # chance that a level of care suffices
+        standard = np.array([STANDARD_CAPABILITY[f.level] for f in net.facilities])
+        conditions = np.arange(len(self.kind))
+        more = enough[:, conditions, net.capability[:-1] - 1] - enough[:, conditions, standard[:, None] - 1]
+        of_column = np.eye(len(net.departments) + 1)[self.column]
+        mean = (more * needs[:, None, :]) @ of_column / np.maximum(needs @ of_column, 1e-300)[:, None, :]
+        yuan = np.array([s.yuan_if_able.value if s.yuan_if_able else 0.0 for s in self.specs])
+        return np.asarray((self._each("per_100_yuan") / 100.0 * yuan)[:, None, None] * mean)
+
+    def _options(self, more_able: Floats) -> list[tuple[list[int], int, NDArray[np.int64], Floats]]:
+        """For each door and columns alike: the service points behind it and their fixed utility.
 
         Emergencies have a column of their own, the last.
         """
         net = self.network
-        alike: dict[tuple[int, bytes], list[int]] = {}
+        alike: dict[tuple[int, bytes, bytes], list[int]] = {}
         for column in range(len(net.departments) + 1):
             service = net.emergency_point if column == len(net.departments) else net.clinic_point[:, column]
             for door in range(1, OUTSIDE_DOOR):  # the village door leads to the home station
                 there = np.where(DOOR_OF_LEVEL[net.level[:-1]] == door, service, -1)
-                alike.setdefault((door, there.astype(np.int64).tobytes()), []).append(column)
+                able = np.where(there >= 0, more_able[:, :, column], 0.0)
+                alike.setdefault((door, there.astype(np.int64).tobytes(), able.tobytes()), []).append(column)
         found = []
-        for (door, points), columns in alike.items():
+        for (door, points, _), columns in alike.items():
             there = np.frombuffer(points, dtype=np.int64)
             facilities = np.flatnonzero(there >= 0)
             if len(facilities):
-                found.append((columns, door, there[facilities], self._fixed_utility(facilities)))
+                fixed = self._fixed_utility(facilities) + more_able[:, None, facilities, columns[0]]
+                found.append((columns, door, there[facilities], fixed))
         return found
 
     def _fit(self, weights: Floats) -> Floats:
@@ -312,8 +337,7 @@ class Choice:
     def _level_utility(self, logsum: Floats) -> Floats:
         """Utility of each door, shape (doors, world x trait x contract x condition): a view by door of rows by cell."""
         net = self.network
-        column = np.where(self.is_emergency, len(net.departments), self.department)
-        by_condition = logsum[:, :, column, :]  # (W, areas, C, doors), a copy
+        by_condition = logsum[:, :, self.column, :]  # (W, areas, C, doors), a copy
         outside = np.array([c.travel[:, -1] for c in self.capacities])
         cost = self._each("yuan_per_travel_hour")[:, None] * outside * (2.0 / 60.0)
         by_condition[:, :, :, OUTSIDE_DOOR] = (-self._each("per_100_yuan")[:, None] / 100.0 * cost)[:, :, None]
@@ -335,12 +359,11 @@ class Choice:
 
     def tables(self) -> Tables:
         """The tables now in force."""
-        column = np.where(self.is_emergency, len(self.network.departments), self.department)
         return Tables(
             self.utility.T, self.gumbel, table(first=self.row_first, size=self.row_size),
             table(passed=self.cdf, point=self.cdf_points, guess=self.cdf_guess),
             table(
-                department=self.department, column=column, is_emergency=self.is_emergency,
+                department=self.department, column=self.column, is_emergency=self.is_emergency,
                 prescription_only=self.prescription_only, rescue_centre=self.rescue_centre,
             ),
             self.traits,

@@ -185,7 +185,7 @@ class Model:
         conditions = [self.case.care.conditions[c] for c in self.conditions]
         weights = np.array([self._expected_needs(w) for w in range(self.worlds)])
         self.expected_needs = weights
-        self.choice = Choice(self.choice_specs, self.network, self.capacities, conditions, weights)
+        self.choice = Choice(self.choice_specs, self.network, self.capacities, conditions, self.care.beyond, weights)
         half_life = np.array([s.wait_half_life_weeks.value for s in self.choice_specs])
         self.waits = PerceivedWaits.none(self.worlds, len(self.network.points), half_life)
         self.choice.renew(self.waits)

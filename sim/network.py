@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -133,7 +133,7 @@ class FacilitySpec(Closed):
     """More than 1: expands to `id-001`, `id-002`, ...; the residents of the area are shared among them."""
     attraction: Figure | None = None
     """Utility of this facility beside the others of its level (0 when left out)."""
-    capability: dict[Name, int] = Field(default_factory=dict)
+    capability: dict[Name, Annotated[int, Field(ge=1, le=4)]] = Field(default_factory=dict)
     """Highest level of care given (1 village, 2 centre, 3 secondary, 4 tertiary), by condition, by department or
     `default`; left out = the standard of its level."""
     clinics: list[ClinicSpec] = Field(default_factory=list)

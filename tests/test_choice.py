@@ -272,6 +272,21 @@ def test_the_nearer_centre_is_chosen_more_often_and_less_so_when_all_alike() -> 
     assert 0.55 < far < alike
 
 
+def test_a_place_that_can_do_more_is_worth_what_the_chance_of_needing_it_is_worth() -> None:
+    """Two centres alike and equally far, one of them with the capability of a hospital: a logit of the difference."""
+    facilities = towns.group_facilities()
+    facilities[2]["capability"] = {"default": 4}
+    m = model({"yuan_per_travel_hour": 0.0, "yuan_if_able": 300.0}, facilities=facilities)
+    treated = m.choice.column == m.choice.column[m.conditions.index("cold")]
+    beyond_centre, needs = m.care.beyond[0, treated, 1], m.expected_needs[0].sum(axis=(0, 1))[treated]
+    better = MONEY["per_100_yuan"] * 3.0 * (beyond_centre * needs).sum() / needs.sum()
+    expected = 1.0 / (1.0 + np.exp(-better / MONEY["nest"]))
+    assert expected > 0.52
+    chosen = m.network.point_facility[points_behind(m, people(m), 2)] == m.network.facility_index("centre")
+    low, high = binom.ppf([SURE / 2, 1 - SURE / 2], MANY, expected)
+    assert low <= chosen.sum() <= high
+
+
 # -------------------------------------------------------------------------------------------------------------- waits
 
 
