@@ -17,7 +17,7 @@ from pydantic import Field, model_validator
 from sim import streams
 from sim.citation import Figure, Figures
 from sim.kernels import kernel, table
-from sim.network import EQUIPMENT, Equipment, Level
+from sim.network import EQUIPMENT, RESCUE_CENTRES, Equipment, Level, RescueCentre
 from sim.schema import Closed, Name
 from sim.streams import Floats, Purpose
 
@@ -71,8 +71,8 @@ class ConditionSpec(Closed):
     """Follow-ups are for a prescription alone, which may be filled elsewhere."""
     suits_tcm: bool = False
     """Chinese medicine suits it."""
-    rescue_centre: bool = False
-    """An emergency for which rescue centres are built (chest pain, stroke, trauma, mothers and newborns in danger)."""
+    rescue_centre: RescueCentre | None = None
+    """The rescue centre that treats this emergency; left out = none."""
     exacerbates_to: Name | None = None
     """The emergency in which a long-term condition may end."""
     exacerbation: Figure | None = None
@@ -110,6 +110,10 @@ class ConditionSpec(Closed):
         if self.exacerbation_days and self.exacerbation_days.value < 2:
             raise ValueError(f"exacerbation_days is at least 2; found {self.exacerbation_days.value}")
         return self
+
+    def rescue_bit(self) -> int:
+        """The rescue centre that treats it, as a bit; 0 = none."""
+        return 1 << RESCUE_CENTRES.index(self.rescue_centre) if self.rescue_centre else 0
 
     def more_exacerbations(self) -> float:
         """By how much a missed follow-up raises the chance of an exacerbation."""

@@ -151,7 +151,7 @@ class Tables(NamedTuple):
     """Rows of `passed` (cumulative share of those behind the same door), `point` and, for even shares of the door's
     patients, `guess`: the first of its facilities that can be meant."""
     conditions: NDArray[Any]
-    """Rows of department, column, is_emergency, prescription_only, rescue_centre; (C,)."""
+    """Rows of department, column, is_emergency, prescription_only, rescue_centre (as a bit); (C,)."""
     traits: int
 
 
@@ -188,10 +188,9 @@ class Choice:
         self.no_show = self._each("no_show")
         self.days_ahead = np.array([s.booking_days.value for s in specs])
         self.doors_tried = np.array([s.doors_tried.value for s in specs])
-        self.suits_tcm, self.prescription_only, self.rescue_centre = (
-            np.array([getattr(c, mark) for c in conditions])
-            for mark in ("suits_tcm", "prescription_only", "rescue_centre")
-        )
+        self.suits_tcm = np.array([c.suits_tcm for c in conditions])
+        self.prescription_only = np.array([c.prescription_only for c in conditions])
+        self.rescue_centre = np.array([c.rescue_bit() for c in conditions])
         self.tcm_halls = np.zeros(self.worlds)
         """Lever: yuan by which TCM halls make a grassroots visit worth more, for conditions that they suit."""
         self.column = np.where(self.is_emergency, len(network.departments), self.department)

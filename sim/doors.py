@@ -188,11 +188,13 @@ def _followed_up_at(place: Place, people: People, tables: Tables, who: Any, poin
 @kernel
 def _is_rescued(place: Place, people: People, conditions: Any, who: Any) -> bool:
     """An emergency whom the ambulance takes to a rescue centre of the lead hospital at once (M31)."""
-    if who["doors"] > 0 or who["person"] < 0 or not conditions[int(who["condition"])]["rescue_centre"]:
+    world = people.worlds[int(who["world"])]
+    treated = conditions[int(who["condition"])]["rescue_centre"] & world["rescue_centres"]
+    if who["doors"] > 0 or who["person"] < 0 or treated == 0:
         return False
     luck = streams.uniform_of(who["key"], Purpose.RESCUE, 0)
     there = place.lead >= 0 and place.emergency_point[place.lead] >= 0
-    return there and luck < people.worlds[int(who["world"])]["rescue_bypass"]
+    return there and luck < world["rescue_bypass"]
 
 
 @kernel

@@ -33,7 +33,7 @@ from sim.demand import CHUNK, Demand, DemandSpec, expected_rates, join_panels, s
 from sim.doors import People, Place
 from sim.journey import Journey
 from sim.loads import Forecast
-from sim.network import EMERGENCY_LAYER, Level, Network, NetworkSpec
+from sim.network import EMERGENCY_LAYER, RESCUE_CENTRES, Level, Network, NetworkSpec
 from sim.policy import Policy, Rules
 from sim.population import AGES, Population, PopulationSpec
 from sim.records import LEG, Ledger, Legs
@@ -56,6 +56,7 @@ LEVERS: dict[str, Callable[[Rules], Any]] = {
     "internet": lambda r: float(r.chronic.internet),
     "recognised": lambda r: float(r.exams.recognised),
     "rescue_bypass": lambda r: float(r.emergency.rescue_bypass),
+    "rescue_centres": lambda r: sum(1 << RESCUE_CENTRES.index(kind) for kind in r.emergency.rescue_centres),
 }
 """Levers that act on the way of a patient, by the name under which kernels read them for each replication."""
 

@@ -19,6 +19,7 @@ from typing import Annotated, Any, ClassVar, cast, get_args, get_type_hints
 from pydantic import AfterValidator, Field, create_model
 
 from sim.citation import Cited, Dated, is_numeric
+from sim.network import RESCUE_CENTRES, RescueCentre
 from sim.schema import Chance, Closed, InputError, Name, Problem, Share, did_you_mean, documented, refuse
 
 
@@ -586,6 +587,22 @@ class Emergency(Closed):
     ] = 0.0
     """Share of emergencies of the kinds that rescue centres treat whom the ambulance takes to the lead hospital at
     once."""
+
+    rescue_centres: Annotated[
+        list[RescueCentre],
+        Lever(
+            m="M31",
+            title="Rescue centres there are",
+            title_zh="已建成的急危重症救治中心",
+            unit="rescue centres",
+            room="doors",
+            through="for which emergencies the ambulance goes to the lead hospital at once",
+            expected="with fewer centres emergency visits at the lead hospital fall",
+            expected_zh="救治中心越少,牵头医院急诊量越低",
+        ),
+    ] = Field(default_factory=lambda: list(RESCUE_CENTRES))
+    """Which of the five rescue centres the lead hospital has (chest_pain, stroke, trauma, maternal, newborn); all of
+    them where nothing else is said. They act through `rescue_bypass`."""
 
 
 class DownReferral(Closed):

@@ -432,7 +432,8 @@ class Town(Model):
 
     def is_rescued(self, who: Contact) -> bool:
         """An emergency whom the ambulance takes to a rescue centre of the lead hospital at once."""
-        if who["doors"] or who["person"] < 0 or not self.choice.rescue_centre[who["condition"]]:
+        treated = self.choice.rescue_centre[who["condition"]] & self.rules_now["rescue_centres"]
+        if who["doors"] or who["person"] < 0 or not treated:
             return False
         there = self.lead >= 0 and self.network.emergency_point[self.lead] >= 0
         return bool(there and uniform_of(who["key"], Purpose.RESCUE, 0) < self.rules_now["rescue_bypass"])

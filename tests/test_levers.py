@@ -18,6 +18,7 @@ import pytest
 import sim
 import towns
 from sim.model import Case
+from sim.network import RESCUE_CENTRES
 from sim.policy import levers
 from sim.study import cases
 from sim.timetable import DAY
@@ -26,6 +27,7 @@ REPLICATIONS = 2
 WARM = "2024-02-01"
 EXPECTED = {info.name: info.expected for info in levers()}
 NEUTRAL = {info.name: info.neutral for info in levers()}
+RESCUED = ["chest_pain", "stroke", "trauma", "mother_in_danger", "child_in_danger"]
 CHANNEL = {"up_referral.formal_share": 0.6, "up_referral.platform_delay_days": 0.0}
 """Enough formal referrals for what is held for them to matter."""
 
@@ -477,11 +479,24 @@ def test_rescue_centres() -> None:
         return total("visits_monthly", "visits", facility="lead_hospital", kind="emergency")(t)
 
     def transfers(t: Tables) -> int:
-        seen = t["visits"].query("kind == 'emergency' and condition == 'critical'")
+        seen = t["visits"].query("kind == 'emergency' and condition in @RESCUED")
         return int(seen.groupby(["replication", "episode"])["facility"].nunique().gt(1).sum())
 
     assert emergencies(high) > emergencies(low)
     assert transfers(high) < transfers(low)
+
+
+def test_fewer_rescue_centres() -> None:
+    assert EXPECTED["emergency.rescue_centres"] == "with fewer centres emergency visits at the lead hospital fall"
+    few, every = both("emergency.rescue_centres", ["stroke"], list(RESCUE_CENTRES), {"emergency.rescue_bypass": 0.9})
+    emergencies = total("visits_monthly", "visits", facility="lead_hospital", kind="emergency")
+    assert emergencies(few) < emergencies(every)
+
+    def strokes(t: Tables) -> list[float]:
+        rows = t["visits"].query("kind == 'emergency' and facility == 'lead_hospital' and condition == 'stroke'")
+        return sorted(rows["episode"])
+
+    assert strokes(few) == strokes(every) != []
 
 
 def test_tcm_halls() -> None:

@@ -69,6 +69,7 @@ LEVERS: dict[str, st.SearchStrategy[Any]] = {
     "exams.recognised": share,
     "tcm.halls": st.sampled_from([0.0, 200.0]),
     "emergency.rescue_bypass": share,
+    "emergency.rescue_centres": st.sampled_from([["stroke"], ["maternal", "stroke"], ["trauma"]]),
 }
 
 DOORS: dict[str, st.SearchStrategy[Any]] = {

@@ -138,7 +138,8 @@ def condition(
 ) -> Data:
     """A condition that any place can treat, with no exam, follow-up or bed unless said.
 
-    `mark`: what is special about it (`suits_tcm`, `prescription_only`, `rescue_centre`).
+    `mark`: what is special about it (`suits_tcm`, `prescription_only`); `rescue_centre` and `exacerbates_to` in
+    `more` are names.
     """
     station, centre, secondary = beyond
     figures = {
@@ -155,7 +156,7 @@ def condition(
         "recovery": 0.4,
     }
     names = {"name": kind, "name_zh": kind, "kind": kind, "department": more.pop("department", "general")}
-    names |= {"exacerbates_to": more.pop("exacerbates_to")} if "exacerbates_to" in more else {}
+    names |= {name: more.pop(name) for name in ("exacerbates_to", "rescue_centre") if name in more}
     marked = {mark: True} if mark else {}
     return names | marked | {name: said(value) for name, value in (figures | more).items()}
 
@@ -372,7 +373,7 @@ GROUP_CONDITIONS = {
         "severe", (0.9, 0.9, 0.4), department="surgery", follow_up=0.3, admission=0.5, step_down=0.6, stay_days=6.0
     )
     | exams_of(ct=0.3, mr=0.4),
-    "urgent": condition("emergency", (0.5, 0.4, 0.3), "rescue_centre", admission=0.2, stay_days=4.0),
+    "urgent": condition("emergency", (0.5, 0.4, 0.3), rescue_centre="stroke", admission=0.2, stay_days=4.0),
 }
 
 
@@ -457,6 +458,7 @@ ALL_LEVERS: Data = PLAN | {
     "exams.recognised": 0.6,
     "tcm.halls": 10.0,
     "emergency.rescue_bypass": 0.5,
+    "emergency.rescue_centres": ["stroke", "trauma"],
 }
 """All levers pulled."""
 
