@@ -142,6 +142,15 @@ def _range_problem(value: Any, source: Source) -> str:
     return ""
 
 
+def numbers(value: Any, at: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], float]]:
+    """Each number of a number, list or table, with where in it the number stands."""
+    if isinstance(value, (list, dict)):
+        for name, part in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from numbers(part, (*at, str(name)))
+    else:
+        yield at, float(value)
+
+
 def is_numeric(value: Any) -> bool:
     """A number, or a list or table of nothing but numbers."""
     if isinstance(value, (list, dict)):
@@ -216,6 +225,9 @@ class Dated(Closed, Generic[T]):
 
 
 def _between(now: Any, then: Any, start: date, day: date, end: date) -> Any:
+    """On the way from one value to the next; what only one of two tables names does not move."""
+    if isinstance(now, dict):
+        return {name: _between(part, then.get(name, part), start, day, end) for name, part in now.items()}
     moved = now + (then - now) * Fraction((day - start).days, (end - start).days)
     return round(moved) if isinstance(now, int) else moved
 

@@ -310,7 +310,7 @@ def _scenarios(
         path = ("study", "scenarios", str(place))
         with problems.step():
             file = find_scenario(name, found.scenarios, where, path)
-            read = read_scenario(file, found.scenarios, vary.get(name), _indicators(), _conditions(data))
+            read = read_scenario(file, found.scenarios, vary.get(name), _indicators(), _facts(data))
             scenarios.append(read)
     problems += [
         Problem(COMMAND_LINE, None, f"vary.{name}", f"The study compares no such scenario.{did_you_mean(name, names)}")
@@ -328,11 +328,11 @@ def _misnamed(data: Mapping[str, Any], where: Origins) -> Iterator[Problem]:
         yield Problem(*where(("study", "name")), "study > name", text)
 
 
-def _conditions(data: Mapping[str, Any]) -> list[str] | None:
-    """The conditions of a study's facts about care; None where these are not even a table."""
-    care = data.get("care")
-    conditions = care.get("conditions") if isinstance(care, dict) else None
-    return list(map(str, conditions)) if isinstance(conditions, dict) else None
+def _facts(data: Mapping[str, Any]) -> dict[str, list[str]]:
+    """The names of a study's facts that levers may name; without what is not even a table."""
+    parts = {"conditions": data.get("care"), "areas": data.get("network")}
+    tables = {name: part.get(name) for name, part in parts.items() if isinstance(part, dict)}
+    return {name: list(map(str, table)) for name, table in tables.items() if isinstance(table, dict)}
 
 
 def _indicators() -> list[str] | None:

@@ -287,10 +287,9 @@ class Model:
             follows_advice=np.array([s.follows_advice.value for s in self.choice_specs]),
             to_lead=np.array([s.to_lead.value for s in self.referral_specs]),
         )
-        people = zip(self.population_specs, rules, strict=True)
+        people = [(spec, r.contracts) for spec, r in zip(self.population_specs, rules, strict=True)]
         contracted = [
-            self.population.contracts(s, r.contracts.coverage, r.contracts.coverage_key, r.contracts.used)
-            for s, r in people
+            self.population.contracts(spec, c.coverage, c.coverage_key, c.used, c.coverage_in) for spec, c in people
         ]
         gated = [np.isin(self.conditions, r.first_contact.gate) for r in rules]
         self._put_halls(each(lambda r: float(r.tcm.halls)))

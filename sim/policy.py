@@ -14,11 +14,11 @@ from dataclasses import asdict, dataclass
 from datetime import date
 from fractions import Fraction
 from types import NoneType
-from typing import Annotated, Any, ClassVar, cast, get_args, get_type_hints
+from typing import Annotated, Any, ClassVar, Literal, cast, get_args, get_type_hints
 
 from pydantic import AfterValidator, Field, create_model
 
-from sim.citation import Cited, Dated, is_numeric
+from sim.citation import Cited, Dated, is_numeric, numbers
 from sim.network import RESCUE_CENTRES, RescueCentre
 from sim.schema import Chance, Closed, InputError, Name, Problem, Share, did_you_mean, documented, refuse
 
@@ -45,6 +45,9 @@ class Lever:
     high: float | None = None
     """Highest value; None: no limit."""
 
+    names: Literal["conditions", "areas"] | None = None
+    """What its values name, in a list or a table: each name must be among the facts."""
+
     room: str
     """The one module that reads it."""
 
@@ -70,11 +73,12 @@ class Lever:
             yield ("unit",), f"{cited.unit!r} was found; this lever is counted in {self.unit!r}."
         if not is_numeric(cited.value):
             return
-        value, source = float(cited.value), cited.source
-        yield from self._outside(("value",), value)
-        for name, limits in (("range", source.range or []), ("times", [f * value for f in source.times or []])):
-            for limit in limits:
-                yield from self._outside(("source", name), limit)
+        source = cited.source
+        for at, value in numbers(cited.value):
+            yield from self._outside(("value", *at), value)
+            for name, limits in (("range", source.range or []), ("times", [f * value for f in source.times or []])):
+                for limit in limits:
+                    yield from self._outside(("source", name), limit)
 
     def _outside(self, at: tuple[str, ...], value: float) -> Iterator[tuple[tuple[str, ...], str]]:
         if self.low is not None and value < self.low:
@@ -116,6 +120,7 @@ class FirstContact(Closed):
             title="Conditions that must begin at the grassroots",
             title_zh="须基层首诊的病种",
             unit="conditions",
+            names="conditions",
             room="doors",
             through="the door of a first need with one of these conditions, emergencies excepted",
             expected="the grassroots share of visits rises, and up-referrals with it",
@@ -148,6 +153,24 @@ class Contracts(Closed):
     ] = None
     """Share of residents under contract; None: as surveyed, from the facts about the population."""
 
+    coverage_in: Annotated[
+        dict[Name, Chance],
+        Lever(
+            m="M03",
+            title="Residents with a family-doctor contract, by area",
+            title_zh="分区域家庭医生签约率",
+            unit="share of the area's residents",
+            low=0,
+            high=1,
+            names="areas",
+            room="population",
+            through="whether a resident of the area is contracted",
+            expected="the grassroots share of visits rises, among the area's residents alone",
+            expected_zh="该区域居民的基层诊疗量占比上升",
+        ),
+    ] = Field(default_factory=dict)
+    """Share of residents under contract in some areas (of the network); areas without one follow `coverage`."""
+
     coverage_key: Annotated[
         Chance | None,
         Lever(
@@ -163,7 +186,7 @@ class Contracts(Closed):
             expected_zh="基层诊疗量占比上升",
         ),
     ] = None
-    """Share of the key population (60 and older) under contract; None: as all residents."""
+    """Share of the key population (60 and older) under contract, in every area; None: as all residents."""
 
     used: Annotated[
         Chance | None,
@@ -812,7 +835,7 @@ class Policy(_DatedRules):  # type: ignore[misc]
         """Levers whose values differ from those of another policy on some day from `start` on; the first such day."""
         found = {}
         for group, name, *both in self._unlike(other):
-            neutral = GROUPS[group].model_fields[name].default
+            neutral = GROUPS[group].model_fields[name].get_default(call_default_factory=True)
             later = {day for dated in both if dated for day in dated.changes() if day > start}
             for day in sorted({start, *later}):
                 mine, theirs = (_in_force(dated, day, neutral) for dated in both)

@@ -6,6 +6,8 @@ contract, a long-term condition) is a threshold on a number that belongs to the 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
@@ -103,16 +105,24 @@ class Population:
         return np.array([spec.residents[a].value / self.spec.residents[a].value for a in self.network.areas])
 
     def contracts(
-        self, spec: PopulationSpec, coverage: float | None = None, key: float | None = None, used: float | None = None
+        self,
+        spec: PopulationSpec,
+        coverage: float | None = None,
+        key: float | None = None,
+        used: float | None = None,
+        coverage_in: Mapping[str, float] | None = None,
     ) -> NDArray[np.bool_]:
         """Who has a family-doctor contract and uses it.
 
-        `coverage` of all residents, `key` of the key population and the share of contracts `used` are levers; they
-        replace what was surveyed.
+        `coverage` of all residents, `coverage_in` some areas, `key` of the key population and the share of contracts
+        `used` are levers; they replace what was surveyed.
         """
-        other = _first(coverage, spec.contracted_other.value)
-        elderly = _first(key, coverage, spec.contracted_key.value)
-        signed = streams.uniform(self.key, Purpose.CONTRACT) < np.where(self.age == KEY_AGE, elderly, other)
+        shares = np.empty(self.counts.shape)
+        for row, area in zip(shares, self.network.areas, strict=True):
+            here = (coverage_in or {}).get(area, coverage)
+            row[:] = _first(here, spec.contracted_other.value)
+            row[KEY_AGE] = _first(key, here, spec.contracted_key.value)
+        signed = streams.uniform(self.key, Purpose.CONTRACT) < np.repeat(shares, self.counts.ravel())
         uses = streams.uniform(self.key, Purpose.USES_CONTRACT) < _first(used, spec.uses_contract.value)
         return np.asarray(signed & uses)
 

@@ -224,13 +224,13 @@ def read_scenario(
     folders: Path | Sequence[Path],
     vary: Mapping[str, Any] | None = None,
     indicators: Collection[str] | None = None,
-    conditions: Collection[str] | None = None,
+    facts: Mapping[str, Collection[str]] | None = None,
 ) -> Scenario:
     """A scenario by name or file, amended over its parents.
 
     `vary` sets levers (group.lever -> value) on the dates that this scenario introduces. Folders are searched in order;
     the folder of a file given by its path comes first. Where `indicators` are given, targets may name no others; where
-    `conditions` are, levers may name no others.
+    `facts` are (the names of all conditions, of all areas), levers may name no others.
     """
     folders = [folders] if isinstance(folders, Path) else list(folders)
     file = Path(name)
@@ -238,7 +238,7 @@ def read_scenario(
         folders = [file.parent, *folders]
     else:
         file = find_scenario(str(name), folders)
-    return _amended(file, _Reading(folders, indicators, conditions), vary or {}, [])
+    return _amended(file, _Reading(folders, indicators, facts or {}), vary or {}, [])
 
 
 def scenario_files(folders: Sequence[Path]) -> dict[str, Path]:
@@ -277,7 +277,7 @@ class _Reading:
 
     folders: Sequence[Path]
     indicators: Collection[str] | None
-    conditions: Collection[str] | None
+    facts: Mapping[str, Collection[str]]
 
     @cached_property
     def sources(self) -> Sources:
@@ -334,7 +334,7 @@ def _misnamed(file: Path, data: dict[str, Any], marks: Marks) -> Iterator[Proble
 
 
 def _loose_ends(scenario: Scenario, reading: _Reading, where: Locator) -> Iterator[Problem]:
-    """Citations that lead nowhere, targets for indicators and levers for conditions that do not exist."""
+    """Citations that lead nowhere, targets for indicators and levers for facts that do not exist."""
     for path, source in _sources(scenario):
         for below, text in reading.sources.unknown(source):
             at = (*path, *below)
@@ -343,19 +343,22 @@ def _loose_ends(scenario: Scenario, reading: _Reading, where: Locator) -> Iterat
         if name not in (reading.indicators or ()):
             text = f"No indicator has this name.{did_you_mean(name, reading.indicators or ())}"
             yield Problem(*where(("targets", name)), f"targets > {name}", text)
+    namers = {f"policy.{lever.name}": lever.names for lever in levers() if lever.names in reading.facts}
+    for lever, since, cited in citations(scenario.policy, "policy"):
+        if names := namers.get(lever):
+            yield from _strangers(cited.value, names, reading.facts[names], (*lever.split("."), str(since)), where)
 
-    if reading.conditions is not None:
-        yield from _strangers(scenario, reading.conditions, where)
+
+_STRANGE = {"conditions": "no condition in the facts about care", "areas": "no area of the network"}
+"""What is said of a name that is not among the facts."""
 
 
-def _strangers(scenario: Scenario, known: Collection[str], where: Locator) -> Iterator[Problem]:
-    """Conditions that nobody has, in levers that list some."""
-    for path, since, cited in citations(scenario.policy, "policy"):
-        for place, name in enumerate(cited.value if isinstance(cited.value, list) else ()):
-            if name not in known:
-                at = (*path.split("."), str(since), "value", str(place))
-                text = f"{name} is no condition in the facts about care.{did_you_mean(name, known)}"
-                yield Problem(*where(at), " > ".join(at), text)
+def _strangers(value: Any, names: str, known: Collection[str], above: KeyPath, where: Locator) -> Iterator[Problem]:
+    """Names in a lever's list, or table, that are not among the facts."""
+    for place, name in zip(value, value, strict=True) if isinstance(value, dict) else enumerate(value):
+        if name not in known:
+            at = (*above, "value", str(place))
+            yield Problem(*where(at), " > ".join(at), f"{name} is {_STRANGE[names]}.{did_you_mean(name, known)}")
 
 
 def _sources(scenario: Scenario) -> Iterator[tuple[KeyPath, Source]]:

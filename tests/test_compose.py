@@ -209,6 +209,33 @@ def test_tells_the_file_and_line_of_each_wrong_value(folder: Path) -> None:
     ]
 
 
+def test_levers_name_conditions_and_areas_of_the_study(folder: Path) -> None:
+    says = "source: {document: example-plan, clause: '1'}"
+    text = (
+        "name: mine\ntitle: M\ntitle_zh: 我\nextends: example_before\npolicy:\n"
+        f"  first_contact: {{gate: {{2024-01-01: {{value: [lnug], unit: conditions, {says}}}}}}}\n"
+        "  contracts:\n    coverage_in:\n"
+        f"      2024-01-01: {{value: {{town: 0.5, vallye: 1}}, unit: share of the area's residents, {says}}}\n"
+    )
+    (folder / "scenarios" / "mine.yaml").write_text(text, "utf-8")
+    places = "defaults:\n  - override /network: example\n  - override /population: example\nstudy:"
+    write(folder, STUDY.replace("study:", places, 1).replace("example_plan]", "mine]"))
+    gate, areas = (
+        f"policy > {lever} > 2024-01-01 > value" for lever in ("first_contact > gate", "contracts > coverage_in")
+    )
+    wrong = [
+        f"scenarios/mine.yaml 6 {gate} > 0: lnug is no condition in the facts about care. Did you mean lung?",
+        f"scenarios/mine.yaml 9 {areas} > vallye: vallye is no area of the network. Did you mean valley?",
+    ]
+    assert told() == wrong
+    (folder / "scenarios" / "mine.yaml").write_text(text.replace("lnug", "lung").replace("vallye", "valley"), "utf-8")
+    varied = load("mine", overrides=["vary.mine.contracts.coverage_in={town: 0.3}"]).scenarios[1]
+    assert varied.policy.on(date(2024, 1, 1)).contracts.coverage_in == {"town": 0.3}
+    assert told("mine", "vary.mine.contracts.coverage_in={hill: 0.3}") == [
+        f"The command line None {areas} > hill: hill is no area of the network."
+    ]
+
+
 def test_tells_the_file_of_a_wrong_value_in_a_config_group(folder: Path) -> None:
     write(folder, "workers: many\npakc: 3\n", "execution/huge")
     write(folder, STUDY.replace("study:", "defaults:\n  - override /execution: huge\nstudy:", 1))

@@ -6,6 +6,7 @@ in the words of the lever itself (sim/policy.py).
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import date
@@ -47,13 +48,12 @@ def _example() -> Case:
 def example(settings: dict[str, Any], replications: int = REPLICATIONS) -> dict[str, pd.DataFrame]:
     """Tables of all replications together under these levers, the first month left out of the monthly ones."""
     pulled = ((name, value) for name, value in settings.items() if value != NEUTRAL[name])
-    return _run(tuple(sorted((name, tuple(v) if isinstance(v, list) else v) for name, v in pulled)), replications)
+    return _run(json.dumps(dict(sorted(pulled))), replications)
 
 
 @cache
-def _run(settings: tuple[tuple[str, Any], ...], replications: int) -> dict[str, pd.DataFrame]:
-    plain = {name: list(value) if isinstance(value, tuple) else value for name, value in settings}
-    packs = towns.run(replace(_example(), policy=towns.policy(plain)), replications)
+def _run(settings: str, replications: int) -> dict[str, pd.DataFrame]:
+    packs = towns.run(replace(_example(), policy=towns.policy(json.loads(settings))), replications)
     tables = {name: pd.concat([packs[r][name].assign(replication=r) for r in packs]) for name in packs[0]}
     return {name: t.query("month >= @WARM") if "month" in t else t for name, t in tables.items()}
 
@@ -351,6 +351,29 @@ def test_gate() -> None:
     near = lung["facility"].str.contains("centre|station|village|clinic")
     assert len(lung) > 50
     assert near.mean() > 0.95, "who found no place at the grassroots may try elsewhere; nobody else"
+
+
+def grassroots_share_in(area: str, t: Tables) -> float:
+    """The same of residents of one area; they stand area by area."""
+    residents = {name: count.value for name, count in sorted(_example().population.residents.items())}
+    first = sum(number for name, number in residents.items() if name < area)
+    return grassroots_of(t["visits"][t["visits"]["person"].between(first, first + residents[area] - 1)])
+
+
+def grassroots_of(visits: pd.DataFrame) -> float:
+    """Of visits as rows, the share to grassroots institutions."""
+    first = visits[visits["kind"] != "return"]
+    return float(first["facility"].str.contains("centre|station|village|clinic").mean())
+
+
+def test_contracts_by_area() -> None:
+    expected = "the grassroots share of visits rises, among the area's residents alone"
+    assert EXPECTED["contracts.coverage_in"] == expected
+    low, high = both("contracts.coverage_in", {"valley": 0.0}, {"valley": 1.0}, CHANNEL)
+    few, many = ({area: grassroots_share_in(area, t) for area in ("town", "valley")} for t in (low, high))
+    assert many["valley"] > few["valley"] + 0.02
+    assert abs(many["town"] - few["town"]) < 0.005, "only what the valley leaves free or fills reaches the town"
+    assert grassroots_share(high) > grassroots_share(low)
 
 
 def test_contracts_of_the_key_population() -> None:

@@ -56,6 +56,7 @@ LEVERS: dict[str, st.SearchStrategy[Any]] = {
     "up_referral.platform_delay_days": st.sampled_from([0.0, 1.0, 2.5]),
     "down_referral.proposed": share,
     "first_contact.gate": st.sampled_from([[], ["lung"], ["cold", "bone", "urgent"]]),
+    "contracts.coverage_in": st.dictionaries(st.sampled_from(["town", "valley"]), share),
     "contracts.coverage_key": share,
     "contracts.used": share,
     "shared.remote_consultation": share,

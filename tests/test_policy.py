@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from sim.citation import draw
+from sim.citation import draw, numbers
 from sim.policy import GROUPS, NEUTRAL, FirstContact, NotInForce, Policy, Rules, levers
 from sim.schema import InputError, parse_yaml, validate
 
@@ -54,7 +54,8 @@ def test_every_lever_names_a_room_that_exists() -> None:
 def test_neutral_values_lie_within_the_limits_of_their_lever() -> None:
     for lever in levers():
         if lever.neutral is not None and lever.low is not None:
-            assert lever.low <= lever.neutral <= (lever.high if lever.high is not None else float("inf")), lever.name
+            for _, value in numbers(lever.neutral):
+                assert lever.low <= value <= (lever.high if lever.high is not None else float("inf")), lever.name
 
 
 # --------------------------------------------------------------------------------------------------------------- rules
@@ -194,6 +195,26 @@ def test_refuses_wrong_names_and_bare_numbers(text: str, problem: str) -> None:
             " > source > times: 1.2 is more than 1, the highest value of this lever.",
         ),
         (
+            "contracts.coverage_in",
+            "value: {town: 0.4, valley: 70}, unit: share of the area's residents, source: {derived: a}",
+            " > value > valley: 70 is more than 1; a share is written 0.70.",
+        ),
+        (
+            "contracts.coverage_in",
+            "value: {a: 0.4, b: 0.6}, unit: share of the area's residents, source: {assumption: a, times: [0.5, 2]}",
+            " > source > times: 1.2 is more than 1, the highest value of this lever.",
+        ),
+        (
+            "contracts.coverage_in",
+            "value: {town: 0.4}, unit: share of the area's residents, source: {assumption: a, range: [0.3, 0.5]}",
+            " > source: A list or table of numbers varies by a common factor; write times: [lowest, highest].",
+        ),
+        (
+            "contracts.coverage_in",
+            "value: 0.4, unit: share of residents, source: {derived: a}",
+            " > value: 0.4 is a number; `key: value` lines are welcome here.",
+        ),
+        (
             "priority.referred_contracted",
             "value: 1, unit: yes or no, source: {derived: a}",
             " > value: 1 is a number; true or false is welcome here.",
@@ -253,11 +274,39 @@ def test_a_ramp_departs_on_the_first_day_on_which_it_has_moved() -> None:
     }
 
 
+def by_area(*values: str) -> Policy:
+    """Contracts by area from the first of January on, with the next values ten days later, on a ramp."""
+    says = "unit: share of the area's residents, source: {document: plan, clause: '1'}"
+    entries = [f"    2024-01-{1 + 10 * n:02}: {{value: {value}, {says}}}" for n, value in enumerate(values)]
+    return policy("\n".join(["contracts:", "  coverage_in:", *entries, "    ramp: linear"]))
+
+
+def test_a_table_moves_name_by_name_on_a_ramp() -> None:
+    """An area that only one of two dates names does not move: it is in force as long as its date is."""
+    plan = by_area("{town: 0.2, valley: 0.5}", "{town: 0.4, hill: 0.9}")
+    assert plan.on(date(2024, 1, 6)).contracts.coverage_in == {"town": pytest.approx(0.3), "valley": 0.5}
+    assert plan.on(date(2024, 1, 11)).contracts.coverage_in == {"town": 0.4, "hill": 0.9}
+
+
+def test_areas_are_drawn_by_a_common_factor() -> None:
+    says = "unit: share of the area's residents, source: {assumption: a, times: [0.5, 2]}"
+    plan = policy(f"contracts:\n  coverage_in:\n    2024-01-01: {{value: {{town: 0.2, valley: 0.4}}, {says}}}")
+    drawn = draw(plan, 1, 4, "policy").on(date(2024, 1, 1)).contracts.coverage_in
+    assert drawn["valley"] == pytest.approx(2 * drawn["town"])
+    assert drawn["town"] != 0.2
+
+
+def test_nothing_in_so_many_words_is_neutral() -> None:
+    said = "unit: conditions, source: {document: plan, clause: '1'}"
+    assert policy(f"first_contact:\n  gate:\n    2024-02-02: {{value: [], {said}}}").departs(Policy(), START) == {}
+
+
 def test_every_lever_can_depart() -> None:
     """What `departs` says and what the rules of a day say is the same, lever by lever."""
     for info in levers():
         group, name = info.name.split(".")
-        value = {"yes or no": "true", "days": "3", "conditions": "[cold]"}.get(info.unit, "0.3")
+        by_unit = {"yes or no": "true", "days": "3", "conditions": "[cold]"}
+        value = "{town: 0.3}" if info.names == "areas" else by_unit.get(info.unit, "0.3")
         unit = f"unit: {info.unit}, source: {{document: plan, clause: '1'}}"
         pulled = policy(f"{group}:\n  {name}:\n    2024-02-02: {{value: {value}, {unit}}}")
         assert pulled.departs(Policy(), START) == {info.name: date(2024, 2, 2)}

@@ -8,7 +8,7 @@ from scipy.stats import norm
 
 import towns
 from sim.network import Network
-from sim.population import AGES, Population, PopulationSpec
+from sim.population import AGES, KEY_AGE, Population, PopulationSpec
 from sim.schema import InputError
 
 NET = Network(towns.network(towns.group_facilities(), "lead", towns.AREAS), ["general"], {"cold": "general"})
@@ -52,6 +52,19 @@ def test_a_higher_coverage_adds_contracts_and_ends_none() -> None:
     low, high = pop.contracts(pop.spec, 0.4), pop.contracts(pop.spec, 0.6)
     assert (high | ~low).all()
     assert high.sum() > low.sum()
+
+
+def test_an_area_may_have_its_own_coverage() -> None:
+    pop = people()
+    surveyed, valley, key = pop.contracts(pop.spec), pop.area == 1, pop.age == KEY_AGE
+    only = pop.contracts(pop.spec, coverage_in={"valley": 1.0})
+    assert only[valley].all()
+    assert np.array_equal(only[~valley], surveyed[~valley]), "areas that are not named stay as surveyed"
+    beside = pop.contracts(pop.spec, 0.0, coverage_in={"valley": 1.0})
+    assert np.array_equal(beside, valley), "they follow the coverage of all where it is set"
+    elderly = pop.contracts(pop.spec, 0.0, key=0.0, coverage_in={"valley": 1.0})
+    assert np.array_equal(elderly, valley & ~key), "the key population has its own share everywhere"
+    assert np.array_equal(pop.contracts(pop.spec, coverage_in={}), surveyed)
 
 
 def test_only_contracts_in_use_act() -> None:

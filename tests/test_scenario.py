@@ -48,10 +48,10 @@ def write(folder: Path, name: str, text: str, head: str = HEAD) -> None:
 
 def told(
     folder: Path, name: str, vary: dict[str, Any] | None = None, indicators: list[str] | None = None,
-    conditions: list[str] | None = None,
+    **facts: list[str],
 ) -> list[str]:  # fmt: skip
     with pytest.raises(InputError) as caught:
-        read_scenario(name, folder, vary, indicators, conditions)
+        read_scenario(name, folder, vary, indicators, facts)
     problems = caught.value.problems
     return [f"{Path(p.file).name} {p.line} {p.path}: {p.text}" for p in problems]
 
@@ -199,6 +199,21 @@ def test_refuses_levers_for_unknown_conditions(folder: Path) -> None:
     assert read_scenario("gated", folder).policy.on(date(2024, 1, 1)).first_contact.gate == ["cold", "lnug"]
     other = told(folder, "gated", {"first_contact.gate": ["bone"]}, conditions=known)
     assert [line.partition(" policy")[0] for line in other] == ["The command line None"]
+
+
+def test_refuses_levers_for_unknown_areas(folder: Path) -> None:
+    shares = "value:\n          twon: 0.5\n          valley: 0.9\n          hlil: 1\n"
+    says = "        unit: share of the area's residents\n        source: {document: plan, clause: a}"
+    lever = f"coverage_in:\n      2024-01-01:\n        {shares}{says}"
+    write(folder, "by-area", f"policy:\n  contracts:\n    {lever}")
+    at = "policy > contracts > coverage_in > 2024-01-01 > value"
+    assert told(folder, "by-area", areas=["town", "valley", "hill"]) == [
+        f"by-area.yaml 9 {at} > twon: twon is no area of the network. Did you mean town?",
+        f"by-area.yaml 11 {at} > hlil: hlil is no area of the network. Did you mean hill?",
+    ]
+    assert read_scenario("by-area", folder, facts={"conditions": ["cold"]})
+    other = told(folder, "by-area", {"contracts.coverage_in": {"far": 0.5}}, areas=["town"])
+    assert other == [f"The command line None {at} > far: far is no area of the network."]
 
 
 # ------------------------------------------------------------------------------------------------------------- refused

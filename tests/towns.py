@@ -445,6 +445,7 @@ PLAN: Data = {
 
 ALL_LEVERS: Data = PLAN | {
     "first_contact.gate": ["cold"],
+    "contracts.coverage_in": {"valley": 0.9},
     "contracts.coverage_key": 0.6,
     "contracts.used": 0.7,
     "shared.remote_consultation": 0.2,
