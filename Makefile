@@ -1,7 +1,7 @@
 # From a bare Python 3.11 or later:
 #   make run     simulate the Zhongwei study and say where the report is      (make run ARGS="replications=2")
 #   make test    the whole test suite; tests/test_house.py also runs ruff, mypy and the import contracts
-#   make bench   what a visit costs, against the idiomatic SimPy model
+#   make bench   what a visit costs, against the idiomatic SimPy model, and what each mechanism adds
 
 PYTHON ?= python3
 VENV := .venv

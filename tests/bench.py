@@ -6,7 +6,7 @@ replications of all scenarios over the whole time, what they have in common simu
 tables tell of counted. `a pack of one scenario` shares no past; `single` is one replication of one scenario. All divide
 the idiomatic cost of a *primary patient* (the unit in which SimPy and its peers are usually compared) by the cost of a
 *visit* here. The lines `visit by visit` divide by visits on both sides, which is stricter: an idiomatic primary patient
-brings 1.13 visits.
+brings 1.13 visits. Last comes what each mechanism adds to a visit (`bench_mechanisms`), unless it is left out.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from statistics import median
 
 import pandas as pd
 
+import bench_mechanisms
 import idiomatic
 import sim
 from sim.model import Case
@@ -62,6 +63,8 @@ def main() -> None:
     _tell("microseconds per patient, idiomatic SimPy", singles + packs + whole, lambda run: run.patient)
     _tell("seconds per replication, single", singles, lambda run: run.seconds)
     _tell_line(case, singles, packs, _seconds(_shorter(case, 1), 1))
+    if not choice.without_mechanisms:
+        bench_mechanisms.tell(choice.mechanisms_of, choice.mechanisms_days, choice.rounds)
 
 
 def _alone(case: Case) -> dict[str, Case]:
@@ -97,6 +100,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--pack", type=int, help="replications together; left out: as the study is really run")
     parser.add_argument("--without-whole", action="store_true", help="leave out the whole study, which takes minutes")
+    parser.add_argument("--without-mechanisms", action="store_true", help="leave out what each mechanism adds")
+    parser.add_argument("--mechanisms-of", default="zhongwei_full", help="the study whose last scenario is taken apart")
+    parser.add_argument("--mechanisms-days", type=int, default=120, help="length of each run of it")
     return parser.parse_args()
 
 
