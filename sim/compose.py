@@ -22,6 +22,7 @@ from sim.care import CareSpec
 from sim.choice import ChoiceSpec
 from sim.citation import Figure, Source
 from sim.demand import DemandSpec
+from sim.names import strangers
 from sim.network import NetworkSpec
 from sim.population import PopulationSpec
 from sim.readers import reader
@@ -291,6 +292,7 @@ def load(
     problems = Collected()
     with problems.step():
         settings = validate(Settings, data, origins)
+        problems += [*_strange(settings, origins)]
     problems += [*_misnamed(data, origins), *_uncited(data, found, origins)]
     with problems.step():
         scenarios = _scenarios(data, orders.vary, found, origins)
@@ -326,6 +328,13 @@ def _misnamed(data: Mapping[str, Any], where: Origins) -> Iterator[Problem]:
     if isinstance(name, str) and name != file:
         text = f"{name} was found; the name must be that of the file, {file}."
         yield Problem(*where(("study", "name")), "study > name", text)
+
+
+def _strange(settings: Settings, where: Locator) -> Iterator[Problem]:
+    """Names on which the groups of facts chosen together do not agree."""
+    s = settings
+    for path, text in strangers(s.network, s.population, s.timetable, s.demand, s.care):
+        yield Problem(*where(path), " > ".join(path), text)
 
 
 def _facts(data: Mapping[str, Any]) -> dict[str, list[str]]:

@@ -149,6 +149,10 @@ class FacilitySpec(Closed):
     to the nearest."""
     wards: list[WardSpec] = Field(default_factory=list)
 
+    def ids(self) -> list[str]:
+        """The ids of the facilities that this one stands for."""
+        return [self.id] if self.count == 1 else [f"{self.id}-{i:03d}" for i in range(1, self.count + 1)]
+
     @model_validator(mode="after")
     def _role_needs_group(self) -> FacilitySpec:
         if (self.role in ("lead", "member")) != (self.group is not None):
@@ -309,9 +313,8 @@ class Network:
     def _expand(self) -> list[Facility]:
         made = []
         for f in self.spec.facilities:
-            ids = [f.id] if f.count == 1 else [f"{f.id}-{i:03d}" for i in range(1, f.count + 1)]
             group = self.groups.index(f.group) if f.group else -1
-            made += [Facility(i, f, Level[f.level], self.areas.index(f.area), group) for i in ids]
+            made += [Facility(i, f, Level[f.level], self.areas.index(f.area), group) for i in f.ids()]
         return made
 
     def facility_index(self, facility_id: str) -> int:

@@ -51,6 +51,44 @@ def told(study: str = "mine", *overrides: str, **changes: Any) -> list[str]:
     return [f"{p.file} {p.line} {p.path}: {p.text}" for p in caught.value.problems]
 
 
+# -------------------------------------------------------------------------------------------------- facts that disagree
+
+EXAMPLE = (SHIPPED / "configs" / "network" / "example.yaml").read_text("utf-8")
+
+
+def test_names_on_which_facts_disagree_are_told_at_once(folder: Path) -> None:
+    wrong = EXAMPLE.replace("    role: lead\n", "    role: lead\n    capability: {medicin: 4}\n")
+    wrong = wrong.replace("pattern: centre, doctors", "pattern: centr, doctors", 1)
+    wrong = wrong.replace("{department: surgery, pattern", "{department: surgry, pattern")
+    wrong = wrong.replace("- {department: rehabilitation, beds", "- {department: rehab, beds", 1)
+    write(folder, wrong, "network/wrong")
+    treats, above = "no department that treats any condition", "network > facilities >"
+    neither = "no condition, department or default"
+
+    def at(name: str) -> str:
+        return f"configs/network/wrong.yaml {1 + wrong[: wrong.index(name)].count(chr(10))} {above}"
+
+    assert told("mine", "network=wrong") == [
+        f"{at('medicin:')} 0 > capability > medicin: medicin is {neither}. Did you mean medicine?",
+        f"{at('surgry')} 0 > clinics > 2 > department: surgry is {treats}. Did you mean surgery?",
+        f"{at('rehab,')} 1 > wards > 1 > department: rehab is {treats}. Did you mean rehabilitation?",
+        f"{at('centr,')} 2 > clinics > 0 > pattern: centr is no pattern of the timetable. Did you mean centre?",
+    ]
+
+
+def test_every_area_has_residents_and_every_condition_its_needs(folder: Path) -> None:
+    people = (SHIPPED / "configs" / "population" / "example.yaml").read_text("utf-8")
+    write(folder, people.replace("  valley:", "  vallei:"), "population/wrong")
+    assert [line.split(": ", 1)[1] for line in told("mine", "population=wrong")] == [
+        "vallei is no area of the network. Did you mean valley?",
+        "valley is missing, and every area of the network is needed here.",
+    ]
+    inflow = "{village: {per_year: {value: 1, unit: x, source: {derived: y}}, conditions: {colds: 1}}}"
+    texts = [line.split(": ", 1)[1] for line in told("mine", f"demand.inflow={inflow}")]
+    assert texts[0].startswith("village is no facility of the network.")  # there are village-001 to village-004
+    assert texts[1].startswith("colds is no condition.")
+
+
 # ------------------------------------------------------------------------------------------------------------- loading
 
 

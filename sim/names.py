@@ -1,0 +1,71 @@
+"""Names that one group of facts uses and another defines: areas, facilities, conditions, departments, patterns.
+
+Each file of facts is checked by itself when it is read; whether they speak of the same things can only be seen here,
+where a study has chosen them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+
+from sim.care import CareSpec
+from sim.demand import DemandSpec
+from sim.network import GENERAL, FacilitySpec, NetworkSpec
+from sim.population import PopulationSpec
+from sim.schema import KeyPath, did_you_mean
+from sim.timetable import ROUND_THE_CLOCK, TimetableSpec
+
+Strange = tuple[KeyPath, str]
+"""Where a name stands, and what is wrong with it."""
+
+
+def strangers(
+    network: NetworkSpec, population: PopulationSpec, timetable: TimetableSpec, demand: DemandSpec, care: CareSpec
+) -> Iterator[Strange]:
+    """Every name that does not exist where it should, and every one that is missing."""
+    conditions, departments = list(care.conditions), {c.department for c in care.conditions.values()}
+    yield from _both_ways(("population", "residents"), population.residents, network.areas, "area of the network")
+    yield from _both_ways(("demand", "needs"), demand.needs, conditions, "condition in the facts about care")
+    for name, need in demand.needs.items():
+        yield from _unknown(
+            ("demand", "needs", name, "profile"), [need.profile], timetable.profiles, "profile of the timetable"
+        )
+    at = ("demand", "inflow")
+    yield from _unknown(at, demand.inflow, _ids(network), "facility of the network")
+    for name, inflow in demand.inflow.items():
+        yield from _unknown((*at, name, "conditions"), inflow.conditions, conditions, "condition")
+    for number, facility in enumerate(network.facilities):
+        where = ("network", "facilities", str(number))
+        yield from _of_facility(where, facility, departments, conditions, [*timetable.patterns, ROUND_THE_CLOCK])
+
+
+def _of_facility(
+    at: KeyPath, facility: FacilitySpec, departments: Collection[str], conditions: list[str], patterns: list[str]
+) -> Iterator[Strange]:
+    welcome = [*conditions, *sorted(departments), "default"]
+    yield from _unknown((*at, "capability"), facility.capability, welcome, "condition, department or default")
+    opens = {"clinics": [c.pattern for c in facility.clinics], "imaging": [room.pattern for room in facility.imaging]}
+    treats = {"clinics": [c.department for c in facility.clinics], "wards": [w.department for w in facility.wards]}
+    for kind, names in opens.items():
+        for n, name in enumerate(names):
+            yield from _unknown((*at, kind, str(n), "pattern"), [name], patterns, "pattern of the timetable")
+    for kind, names in treats.items():
+        for n, name in enumerate(names):
+            path, known = (*at, kind, str(n), "department"), [*sorted(departments), GENERAL]
+            yield from _unknown(path, [name], known, "department that treats any condition")
+
+
+def _ids(network: NetworkSpec) -> list[str]:
+    return [name for f in network.facilities for name in f.ids()]
+
+
+def _both_ways(at: KeyPath, used: Collection[str], known: Collection[str], noun: str) -> Iterator[Strange]:
+    yield from _unknown(at, used, known, noun)
+    for name in (name for name in known if name not in used):
+        yield at, f"{name} is missing, and every {noun} is needed here."
+
+
+def _unknown(at: KeyPath, used: Collection[str], known: Collection[str], noun: str) -> Iterator[Strange]:
+    for name in (name for name in used if name not in known):
+        path = at if isinstance(used, list) else (*at, name)
+        yield path, f"{name} is no {noun}.{did_you_mean(name, known)}"
