@@ -619,7 +619,7 @@ def turned_away(ledger: Ledger) -> Frame:
         "same-visit exams made again / visits that asked for an exam and brought results of another institution",
         "重复实施的检查人次 / 带有其他机构检查结果且需检查的诊疗人次",
     ),
-    source="convention: within one episode, however old the results",
+    source="convention: within one episode; results that have expired count as none",
     scope="area",
     scopes=PLACE_SCOPES,
     better="down",

@@ -151,6 +151,8 @@ class CareSpec(Closed):
     """Length of the look at the results over the first look."""
     repeat_exam: Figure
     """Chance that results of another institution are not trusted and the exam is made again."""
+    results_valid_days: Figure | None = None
+    """Days from the visit of an exam until its results have expired and count as none; left out = never."""
     waiting_patience: Figure
     """Mean wait in the waiting room after which a patient leaves, minutes."""
     waiting_patience_cv: Figure | None = None
@@ -226,6 +228,8 @@ class Care:
     """(W,)."""
     repeat_exam: Floats
     """(W,)."""
+    results_valid: Floats
+    """Minutes, infinite where results never expire, (W,)."""
     second_look: Floats
     """(W,)."""
     patience: Floats
@@ -294,6 +298,7 @@ class Care:
             consultation=per_condition(lambda c: c.consultation.value if c.consultation else 1.0),
             exam_minutes=single("exam_minutes"),
             repeat_exam=single("repeat_exam"),
+            results_valid=np.array([d.value * 1440.0 if (d := s.results_valid_days) else np.inf for s in specs]),
             second_look=single("second_look"),
             patience=single("waiting_patience"),
             patience_sigma=streams.sigma([cv.value if (cv := s.waiting_patience_cv) else 0.5 for s in specs]),
@@ -334,7 +339,7 @@ class Care:
             table(
                 sigma=self.consultation_sigma, second_look=self.second_look, patience=self.patience,
                 patience_sigma=self.patience_sigma, exam_minutes=self.exam_minutes, repeat_exam=self.repeat_exam,
-                bed_patience=self.bed_patience,
+                results_valid=self.results_valid, bed_patience=self.bed_patience,
                 makes_up=self.makes_up, makes_up_minutes=self.makes_up_minutes, imaging_report=self.imaging_report,
             ),
             self.exam, self.imaging, self.consultation[:, :, None] * self.minutes[:, None, :], self.triage,
@@ -355,7 +360,7 @@ class CareTables(NamedTuple):
     recovery, beyond_1, beyond_2, beyond_3, exacerbates_to, exacerbation, exacerbation_minutes; (W, C)."""
     worlds: NDArray[Any]
     """Rows of sigma (spread of consultations), second_look, patience, patience_sigma, exam_minutes, repeat_exam,
-    bed_patience, makes_up, makes_up_minutes, imaging_report; (W,)."""
+    results_valid, bed_patience, makes_up, makes_up_minutes, imaging_report; (W,)."""
     exam: Floats
     """(W, C, L)."""
     imaging: Floats
@@ -445,6 +450,12 @@ def patience(tables: CareTables, visit: np.uint64, world: int) -> float:
     if not tables.patience_exponential:
         shape = streams.lognormal_of(shape, tables.worlds[world]["patience_sigma"])
     return shape * tables.worlds[world]["patience"]
+
+
+@kernel
+def is_expired(tables: CareTables, world: int, age: float) -> bool:
+    """Whether results so many minutes old count as none (M12)."""
+    return age > tables.worlds[world]["results_valid"]
 
 
 @kernel

@@ -39,7 +39,7 @@ CONTACT = np.dtype(
         ("key", "u8"),  # the episode
         ("time", "f8"),  # minute at which it is due (VISIT: place in line)
         ("wanted", "f8"),  # minute for which the appointment was wanted; back with results: first look's place in line
-        ("begun", "f8"),  # minute of the first look's start, for those back with results
+        ("begun", "f8"),  # first look's start, minute: back with results; else of the last visit with an exam
         ("person", "i4"),
         ("point", "i4"),  # service point (global index); -1 = none yet
         ("seen", "u4"),  # visits so far in this episode, four bits per level

@@ -262,7 +262,7 @@ def priority_of(who: Any, tables: CareTables, emergency: bool, granted: bool) ->
 
 @kernel
 def enter(tables: CareTables, point: Any, rules: Any, who: Any, patient: Any) -> None:
-    """A contact becomes a patient of a waiting room, seen by nobody yet.
+    """A contact becomes a patient of a waiting room, seen by nobody yet; results that have expired are forgotten.
 
     Class, patience, first look, turnaround and second look are drawn (back with results: the second look alone).
     `point`: the row of the service point; `rules`: a row with priority (whether classes count) and recognised (of exam
@@ -280,6 +280,8 @@ def enter(tables: CareTables, point: Any, rules: Any, who: Any, patient: Any) ->
     if patient["back"] == 1:
         patient["patience"], patient["first"], patient["exam"] = NOWHERE, patient["second"], 0.0
     else:
+        if care.is_expired(tables, world, who["time"] - who["begun"]):
+            who["examined"] = 0
         patient["patience"], patient["first"] = care.patience(tables, visit, world), length
         exam = care.exam(tables, visit, who, point["facility"], level, rules["recognised"])
         patient["exam"] = care.exam_turnaround(tables, visit, world) if care.is_made(exam) else 0.0

@@ -12,7 +12,7 @@ import numpy as np
 
 from sim import care, doors, referral, sessions, streams
 from sim.choice import ALL_GRASSROOTS, ALL_HOSPITALS, HOSPITAL_DOORS
-from sim.contacts import NEED, ORDERED, OTHER, REFERRED, REFERRED_CONTRACTED, RETURNED, SECOND_LOOK
+from sim.contacts import FIRST_LOOK, NEED, ORDERED, OTHER, REFERRED, REFERRED_CONTRACTED, RETURNED, SECOND_LOOK
 from sim.doors import (
     BED,
     HOME,
@@ -70,7 +70,7 @@ def what_next(town: Town, who: Any, patient: Any, point: Any, window_end: float)
         sessions.go_on(who, patient)
         return NEXT_WINDOW
     if status == DONE:
-        return _seen(town, who, point, patient["end"], window_end)
+        return _seen(town, who, point, patient, window_end)
     if tries_again(town.place.points, town.people.worlds, who):
         return _another_day(who)
     return give_up(town, who, patient["end"])
@@ -124,14 +124,14 @@ def _another_day(who: Any) -> int:
 
 
 @kernel
-def _seen(town: Town, who: Any, point: Any, end: float, window_end: float) -> int:
+def _seen(town: Town, who: Any, point: Any, patient: Any, window_end: float) -> int:
     """A patient has been seen: home, back another day, a bed, or up."""
-    place, level = town.place, point["level"]
+    place, level, end = town.place, point["level"], patient["end"]
     visit = visit_key(who, level)
-    if who["stage"] != RETURNED and _first_look(town, who, point, visit):
+    if who["stage"] != RETURNED and _first_look(town, who, point, visit, patient["begin"]):
         who["stage"], who["origin"], who["time"] = ORDERED, -1, end
         return ask(who, window_end)
-    who["stage"], who["begun"], who["origin"] = 0, 0.0, -1
+    who["stage"], who["origin"] = 0, -1
     who["seen"] = int(who["seen"]) + (1 << (4 * level))
     if able(place.offers, who, point["facility"]):
         if who["admit"] == 1:
@@ -159,8 +159,8 @@ def _seen(town: Town, who: Any, point: Any, end: float, window_end: float) -> in
 
 
 @kernel
-def _examined(town: Town, who: Any, point: Any, visit: np.uint64) -> None:
-    """Count the exam of a visit that is over, and keep in mind who made it."""
+def _examined(town: Town, who: Any, point: Any, visit: np.uint64, begin: float) -> None:
+    """Count the exam of a visit that is over, and keep in mind who made it and when."""
     world, facility = int(who["world"]), point["facility"]
     recognised = town.people.worlds[world]["recognised"]
     exam = care.exam(town.rooms.care, visit, who, facility, point["level"], recognised)
@@ -175,17 +175,19 @@ def _examined(town: Town, who: Any, point: Any, visit: np.uint64) -> None:
         here["made"] += 1
         here["repeated"] += int(exam == care.REPEATED)
         who["examined"] = facility + 1
+        if who["stage"] == FIRST_LOOK:
+            who["begun"] = begin
 
 
 @kernel
-def _first_look(town: Town, who: Any, point: Any, visit: np.uint64) -> bool:
+def _first_look(town: Town, who: Any, point: Any, visit: np.uint64, begin: float) -> bool:
     """A referral is completed, an exam is made; whether large equipment is asked for before anything is decided (R4).
 
     Hospitals' clinics ask for it, where their patients have a room to go to.
     """
     if who["origin"] >= 0 and who["doors"] == 0:
         tell_referral(town.counts, who, point["facility"], channel_of(who), COMPLETED)
-    _examined(town, who, point, visit)
+    _examined(town, who, point, visit, begin)
     if point["level"] < Level.secondary or point["emergency"]:
         return False
     kind = care.equipment(town.rooms.care, visit, who)

@@ -33,6 +33,7 @@ from sim.care import (
     exacerbation_of,
     exam,
     exam_turnaround,
+    is_expired,
     is_made,
     made_up,
     made_up_delay,
@@ -293,6 +294,8 @@ class Town(Model):
         rank = priority_of(who, self.figures, emergency, self.rules_now["priority"])
         endures = patience(self.figures, visit, WORLD)
         gone = place + endures
+        if is_expired(self.figures, WORLD, place - float(who["begun"])):
+            who["examined"] = 0
 
         if room.is_full():
             self.tell_wait(who, point, endures)
@@ -304,7 +307,7 @@ class Town(Model):
             return self.write_down(who, Visit(point, visit, place, gone, math.inf, True), None)
         begin: float = turn.value
         last, end = begin, begin + look
-        if self.is_examined(who, visit, point):
+        if self.is_examined(who, visit, point, begin):
             exam = exam_turnaround(self.figures, visit, WORLD)
             yield self.until(end, ENDS)
             room.release(end)
@@ -350,12 +353,12 @@ class Town(Model):
         room.release(end)
         return back
 
-    def is_examined(self, who: Contact, visit: np.uint64, point: int) -> bool:
-        """Whether an exam is made, not spared by results of another institution; keeps in mind where."""
+    def is_examined(self, who: Contact, visit: np.uint64, point: int, begin: float) -> bool:
+        """Whether an exam is made, not spared by results of another institution; keeps in mind where and when."""
         facility = self.facility(point)
         made = is_made(exam(self.figures, visit, who, facility, self.level(point), self.rules_now["recognised"]))
         if made:
-            who["examined"] = facility + 1
+            who["examined"], who["begun"] = facility + 1, begin
         return made
 
     def what_next(self, who: Contact, visit: Visit) -> Plan | None:

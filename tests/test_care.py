@@ -153,6 +153,12 @@ def test_results_of_another_institution_spare_an_exam_if_trusted_or_recognised()
     assert ((own == care.MADE) == (found != care.NO_EXAM)).all(), "whether an exam is asked for depends on nothing else"
 
 
+def test_results_expire_after_the_days_stated() -> None:
+    assert not care.is_expired(figures(), 0, 1e9), "left out: never"
+    stated = figures(results_valid_days=7.0)
+    assert [care.is_expired(stated, 0, days * 1440.0) for days in (0.0, 7.0, 7.01)] == [False, False, True]
+
+
 def test_triage_and_patience() -> None:
     f = figures(triage=[0.1, 0.2, 0.3, 0.4], waiting_patience=60.0)
     level = each(care.triage, f, PLAIN)

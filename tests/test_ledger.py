@@ -123,6 +123,31 @@ def test_exam_slots_and_exams_balance() -> None:
     assert set(imaged()["backlog"]["resource"]) == {"appointment", "bed", "imaging"}
 
 
+def examined(**figures: Any) -> dict[str, pd.DataFrame]:
+    """The same town where every visit with pneumonia has an exam, and no results are trusted."""
+    always = {level: towns.said(2.0) for level in LEVELS[:-1]}
+    levers = towns.PLAN | {"up_referral.platform_delay_days": 3.0}
+    return towns.run(towns.group_town(DAYS, settings=levers, exam_at=always, repeat_exam=1.0, **figures))[0]
+
+
+def test_results_are_brought_along_until_they_expire() -> None:
+    """An exam is repeated where the last one, made elsewhere, began no longer ago than results are valid."""
+    for_ever = examined()
+    rows = for_ever["visits"].query("condition == 'lung' and not left").sort_values(["episode", "begin"])
+    last = rows.groupby("episode")[["facility", "begin"]].shift()
+    elsewhere, age = last["facility"].notna() & last["facility"].ne(rows["facility"]), rows["time"] - last["begin"]
+    brought = []
+    for valid in (0.0, 2.0, 4.0, 1000.0):
+        tables = examined(results_valid_days=valid)
+        towns.assert_same({"visits": tables["visits"]}, {"visits": for_ever["visits"]})
+        exams = tables["exams_monthly"]
+        assert exams["made"].sum() == len(rows)
+        brought.append(exams["repeated"].sum())
+        assert brought[-1] == (elsewhere & (age <= valid * DAY)).sum()
+    assert brought == sorted(set(brought))
+    assert for_ever["exams_monthly"]["repeated"].sum() == brought[-1]
+
+
 def test_a_return_with_results_is_no_visit() -> None:
     """Every exam made and every order refused brings a patient back once, to the clinic that asked for it."""
     rows, exams = imaged()["visits"], imaged()["imaging_monthly"]

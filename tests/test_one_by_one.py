@@ -85,6 +85,7 @@ DOORS: dict[str, st.SearchStrategy[Any]] = {
 
 CARE: dict[str, st.SearchStrategy[Any]] = {
     "exam_minutes": st.sampled_from([30.0, 120.0]),
+    "results_valid_days": st.sampled_from([0.0, 1.0, 5.0, 1000.0]),
     "imaging_report_minutes": st.sampled_from([0.0, 200.0]),
     "waiting_patience": st.sampled_from([20.0, 90.0, 300.0]),
     "bed_patience": st.sampled_from([0.5, 5.0]),
@@ -185,6 +186,15 @@ def test_a_town_in_which_follow_ups_are_missed(levers: towns.Data, window: int) 
     needs = towns.run(town)[0]["needs_monthly"]
     assert needs["exacerbations"].sum() > 20
     assert needs["missed"].sum() > needs.loc[needs["condition"] == "sugar", "unmet"].sum() > 0
+
+
+@pytest.mark.parametrize("valid", [0.0, 2.0])
+def test_a_town_in_which_results_expire(valid: float) -> None:
+    everywhere = {level: said(1.0) for level in towns.LEVELS[:-1]}
+    figures = {"exam_at": everywhere, "exam_minutes": 120.0, "repeat_exam": 0.5, "results_valid_days": valid}
+    settings = ALL_LEVERS | {"up_referral.platform_delay_days": 2.0}
+    facilities = [f | imaging(ct=2) if f["id"] == "lead" else f for f in towns.group_facilities()]
+    assert_same(towns.group_town(28, window=240, settings=settings, facilities=facilities, **figures))
 
 
 def test_a_town_in_which_the_plan_binds() -> None:
