@@ -40,8 +40,8 @@ class Place(NamedTuple):
     points: NDArray[Any]
     """Rows of facility, layer, bookable, number, pattern, level, emergency; (P,)."""
     facilities: NDArray[Any]
-    """Rows of level, in_group, has_channel (a formal channel leads up), lead (of the group, -1 = none), facility_class
-    and minutes_row (of records); (F + 1,)."""
+    """Rows of level, in_group, has_channel (a formal channel leads up), lead (of the group, -1 = none), nearest_lead
+    (the same, or the nearest group's), facility_class and minutes_row (of records); (F + 1,)."""
     offers: NDArray[Any]
     """What a facility has for a condition: capability (level of care), ward, point (the service point that takes it),
     member (a hospital of the group, not the lead, able to give secondary care), -1 = none; (F + 1, C)."""
@@ -53,8 +53,8 @@ class Place(NamedTuple):
     """Service point of each room with large equipment."""
     travel: Floats
     """Minutes from area to facility, (W, areas, F + 1)."""
-    lead: int
-    """Lead hospital of the first group, -1 = none."""
+    lead_of_grid: NDArray[np.int64]
+    """Lead hospital of the grid in which the residents of each area live, -1 = none."""
 
     @classmethod
     def of(cls, network: Network, choice: Choice, ledger: Ledger, travel: Floats) -> Place:
@@ -74,13 +74,14 @@ class Place(NamedTuple):
             ),
             table(
                 level=net.level, in_group=net.group >= 0, has_channel=channel, lead=leads[net.group],
-                facility_class=ledger.facility_class, minutes_row=ledger.minutes_row,
+                nearest_lead=net.nearest_lead, facility_class=ledger.facility_class,
+                minutes_row=ledger.minutes_row,
             ),
             table(
                 capability=net.capability, ward=net.ward_at[:, department],
                 point=np.where(urgent, emergency[:, None], clinic), member=_members(net, department)[net.group],
             ),
-            emergency, net.imaging_room, net.imaging_point, travel, int(leads[0]),
+            emergency, net.imaging_room, net.imaging_point, travel, net.lead_of_grid,
         )  # fmt: skip
 
 
@@ -148,8 +149,9 @@ def first_point(place: Place, people: People, tables: Tables, who: Any) -> int:
         declared = int(who["origin"])
         who["origin"] = -1
         return place.offers[declared, int(who["condition"])]["point"]
-    if _is_rescued(place, people, tables.conditions, who):
-        return place.emergency_point[place.lead]
+    rescue = _rescue_centre(place, people, tables.conditions, who)
+    if rescue >= 0:
+        return rescue
     if who["chronic"] == MADE_UP and who["doors"] == 0:
         return _called_to(people, tables, who)
     point = _usual(people, who)
@@ -186,15 +188,27 @@ def _followed_up_at(place: Place, people: People, tables: Tables, who: Any, poin
 
 
 @kernel
-def _is_rescued(place: Place, people: People, conditions: Any, who: Any) -> bool:
-    """An emergency whom the ambulance takes to a rescue centre of the lead hospital at once (M31)."""
+def _rescue_centre(place: Place, people: People, conditions: Any, who: Any) -> int:
+    """The lead hospital's rescue centre to which the ambulance takes an emergency at once (M31), -1 = it does not."""
     world = people.worlds[int(who["world"])]
     treated = conditions[int(who["condition"])]["rescue_centre"] & world["rescue_centres"]
     if who["doors"] > 0 or who["person"] < 0 or treated == 0:
-        return False
-    luck = streams.uniform_of(who["key"], Purpose.RESCUE, 0)
-    there = place.lead >= 0 and place.emergency_point[place.lead] >= 0
-    return there and luck < world["rescue_bypass"]
+        return -1
+    lead, luck = lead_of(place, people, who, -1), streams.uniform_of(who["key"], Purpose.RESCUE, 0)
+    if lead < 0 or luck >= world["rescue_bypass"]:
+        return -1
+    return place.emergency_point[lead]
+
+
+@kernel
+def lead_of(place: Place, people: People, who: Any, facility: int) -> int:
+    """The lead hospital for somebody whom nobody has sent to one (M01): of the resident's grid, -1 = none.
+
+    For non-residents it is that of the group of the facility where they are, or the nearest.
+    """
+    if who["person"] >= 0:
+        return place.lead_of_grid[people.residents[int(who["person"])]["area"]]
+    return place.facilities[facility]["nearest_lead"]
 
 
 @kernel

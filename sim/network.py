@@ -7,6 +7,7 @@ may be none). A service point is one department's clinic at one facility, or its
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Annotated, Literal
@@ -17,7 +18,7 @@ from pydantic import Field, model_validator
 
 from sim import streams
 from sim.citation import Count, Figure, Figures
-from sim.schema import Closed, Name
+from sim.schema import Closed, Name, nearest
 
 
 class Level(IntEnum):
@@ -65,6 +66,8 @@ class AreaSpec(Closed):
     """Urban or rural."""
     position_km: Figures
     """East-west and north-south position, km."""
+    grid: Name | None = None
+    """Medical group in whose grid (网格) the residents live; may be left out where there is one group, or none."""
 
 
 class GroupSpec(Closed):
@@ -202,6 +205,7 @@ class NetworkSpec(Closed):
                 problems.append(f"facility {f.id} lies in the area {f.area}, {areas}")
             if f.group is not None and f.group not in self.groups:
                 problems.append(f"facility {f.id} belongs to the group {f.group}, {groups}")
+        problems += self._grid_problems()
         for name, group in self.groups.items():
             leads = [f.id for f in self.facilities if f.group == name and f.role == "lead"]
             if leads != [group.lead]:
@@ -212,6 +216,26 @@ class NetworkSpec(Closed):
         if problems:
             raise ValueError("; ".join(problems))
         return self
+
+    def _grid_problems(self) -> list[str]:
+        """Grids cover all residents: of several groups, every area names one that exists."""
+        named = {name: area.grid for name, area in self.areas.items()}
+        problems = [
+            f"area {name} lies in the grid of the group {grid}, {_unknown(grid, self.groups)}"
+            for name, grid in named.items()
+            if grid is not None and grid not in self.groups
+        ]
+        if len(self.groups) > 1 and None in named.values():
+            lacking = ", ".join(name for name, grid in named.items() if grid is None)
+            known = ", ".join(self.groups)
+            problems.append(f"with several groups every area names its grid ({known}); these do not: {lacking}")
+        return problems
+
+
+def _unknown(name: str, known: Iterable[str]) -> str:
+    """What is said of a group that does not exist."""
+    close = nearest(name, known)
+    return f"which does not exist{f' (did you mean {close}?)' if close else ''}; welcome: {', '.join(known)}"
 
 
 STANDARD_CAPABILITY = {
@@ -288,6 +312,10 @@ class Network:
         self.area = np.array([*(f.area for f in self.facilities), -1], dtype=np.int64)
         self.is_lead = np.array([*(f.spec.role == "lead" for f in self.facilities), False])
         self.lead_of_group = np.array([self.facility_index(spec.groups[g].lead) for g in self.groups], dtype=np.int64)
+        self.lead_of_grid = np.array([self._lead_of_grid(a) for a in self.areas], dtype=np.int64)
+        """Lead hospital of the grid in which the residents of each area live, -1 = none."""
+        self.nearest_lead = np.array([*map(self._nearest_lead, range(self.outside)), -1], dtype=np.int64)
+        """Lead hospital of each facility's group, else the nearest one; -1 = none."""
         self.capability = self._capability(condition_departments)
         self.point_facility = np.array([p.facility for p in self.points], dtype=np.int64)
         names = [streams.key(self.facilities[p.facility].id, p.department) for p in self.points]
@@ -320,6 +348,20 @@ class Network:
     def facility_index(self, facility_id: str) -> int:
         """Index of a facility by its id."""
         return next(i for i, f in enumerate(self.facilities) if f.id == facility_id)
+
+    def km(self, one: int, other: int) -> float:
+        """Straight distance between two facilities, as stated; 0 within an area."""
+        x, y = (self.spec.areas[self.areas[self.area[f]]].position_km.value for f in (one, other))
+        return math.dist(x, y)
+
+    def _lead_of_grid(self, area: str) -> int:
+        grid = self.spec.areas[area].grid or (self.groups[0] if self.groups else None)
+        return int(self.lead_of_group[self.groups.index(grid)]) if grid else -1
+
+    def _nearest_lead(self, facility: int) -> int:
+        if self.group[facility] >= 0:
+            return int(self.lead_of_group[self.group[facility]])
+        return min(self.lead_of_group.tolist(), key=lambda lead: (self.km(facility, lead), lead), default=-1)
 
     def _points(self) -> list[Point]:
         points = []
@@ -371,8 +413,7 @@ class Network:
         """What makes one room better than another for the patients of a facility: the smaller, the better."""
         there = self.points[point].facility
         lead = int(self.lead_of_group[self.group[facility]]) if self.group[facility] >= 0 else -1
-        x, y = (self.spec.areas[self.areas[self.area[f]]].position_km.value for f in (facility, there))
-        return there != facility, there != lead, math.dist(x, y), there
+        return there != facility, there != lead, self.km(facility, there), there
 
     def _ward_lookup(self) -> NDArray[np.int64]:
         table = np.full((self.outside + 1, len(self.departments)), -1, dtype=np.int64)

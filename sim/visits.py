@@ -287,15 +287,14 @@ def _referred(place: Place, people: People, who: Any, visit: np.uint64, end: flo
 
 @kernel
 def _alone(town: Town, who: Any, end: float) -> int:
-    """Self-referral: a hospital of the patient's choice if it is able to help, else the lead's, else outside."""
+    """Self-referral: a hospital of the patient's choice if it is able to help, else the grid's lead, or outside."""
     place, who["doors"] = town.place, 0
+    lead = doors.lead_of(place, town.people, who, int(who["origin"]))
     allowed = ALL_HOSPITALS & ~NEAR_HOSPITAL if who["need"] > 3 else ALL_HOSPITALS
     point = doors.choose(town.people, town.tables, who, allowed, False)
     if point >= 0 and not able(place.offers, who, place.points[point]["facility"]):
-        helps = (
-            place.lead >= 0 and place.lead != place.points[point]["facility"] and able(place.offers, who, place.lead)
-        )
-        point = place.offers[place.lead, int(who["condition"])]["point"] if helps else -1
+        helps = lead >= 0 and lead != place.points[point]["facility"] and able(place.offers, who, lead)
+        point = place.offers[lead, int(who["condition"])]["point"] if helps else -1
     target = place.points[point]["facility"] if point >= 0 else len(place.facilities) - 1
     who["time"] = end + minutes_to(place, town.people, who, target)
     if point < 0:
@@ -305,9 +304,10 @@ def _alone(town: Town, who: Any, end: float) -> int:
 
 @kernel
 def _transferred(place: Place, people: People, who: Any, end: float) -> int:
-    """An emergency beyond the department goes on to the lead hospital's, or out of the area."""
-    lead = place.lead
-    who["time"] = end
+    """An emergency beyond the department goes on to that of its group's lead hospital, or out of the area."""
+    lead, who["time"] = place.facilities[int(who["origin"])]["lead"], end
+    if lead < 0:
+        lead = doors.lead_of(place, people, who, int(who["origin"]))
     if lead < 0 or lead == who["origin"] or place.emergency_point[lead] < 0:
         return -1
     who["time"] = end + minutes_to(place, people, who, lead)

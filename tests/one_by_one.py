@@ -185,7 +185,6 @@ class Town(Model):
         # the last entry stands for non-residents, whose number is -1
         self.area, self.trait = np.append(pop.area, 0).astype(np.int64), np.append(pop.trait, 0).astype(np.int64)
         self.station = np.append(pop.station, -1).astype(np.int64)
-        self.lead = int(net.lead_of_group[0]) if len(net.groups) else -1
         self.requests: list[Request] = []
         self.visits: list[dict[str, Any]] = []
         self._forget_week()
@@ -408,8 +407,8 @@ class Town(Model):
         if who["person"] < 0 and who["origin"] >= 0:
             point = self.point_of(who, int(who["origin"]))
             who["origin"] = -1
-        elif self.is_rescued(who):
-            point = int(self.network.emergency_point[self.lead])
+        elif (rescue := self.rescue_centre(who)) is not None:
+            point = rescue
         elif who["chronic"] == MADE_UP and not who["doors"]:
             point = self.choose(who, set(GRASSROOTS_DOORS))
             point = self.choose(who, set(range(len(DOORS)))) if point == OUTSIDE else point
@@ -433,13 +432,16 @@ class Town(Model):
                 self.panel.usual[who["panel"]] = point
         return point
 
-    def is_rescued(self, who: Contact) -> bool:
-        """An emergency whom the ambulance takes to a rescue centre of the lead hospital at once."""
+    def rescue_centre(self, who: Contact) -> int | None:
+        """The emergency department of the lead hospital to which the ambulance takes an emergency at once."""
         treated = self.choice.rescue_centre[who["condition"]] & self.rules_now["rescue_centres"]
         if who["doors"] or who["person"] < 0 or not treated:
-            return False
-        there = self.lead >= 0 and self.network.emergency_point[self.lead] >= 0
-        return bool(there and uniform_of(who["key"], Purpose.RESCUE, 0) < self.rules_now["rescue_bypass"])
+            return None
+        lead = self.lead_of_grid(who)
+        there = lead is not None and self.network.emergency_point[lead] >= 0
+        if there and uniform_of(who["key"], Purpose.RESCUE, 0) < self.rules_now["rescue_bypass"]:
+            return int(self.network.emergency_point[lead])
+        return None
 
     def is_refilled_near(self, who: Contact, point: int) -> bool:
         """A prescription from a hospital that is filled at the grassroots."""
@@ -558,7 +560,7 @@ class Town(Model):
     def referred(self, who: Contact, visit: Visit) -> Plan:
         """The platform asks a hospital of the group, after its delay; the patient is under way meanwhile."""
         facility = self.facility(visit.point)
-        target = int(self.network.lead_of_group[self.network.group[facility]])
+        target = self.lead_of_group(facility)
         member = self.member_hospital(who, facility)
         prefers_lead = uniform_of(visit.key, Purpose.UP_CHOICE, 0) < self.rules_now["to_lead"]
         if who["need"] <= 3 and member not in (None, facility) and not prefers_lead:
@@ -580,24 +582,26 @@ class Town(Model):
         return None
 
     def goes_alone(self, who: Contact, visit: Visit) -> Plan:
-        """Self-referral: a hospital of the patient's choice if it is able to help, else the lead's, else outside."""
+        """Self-referral: a hospital of the patient's choice if it is able to help, else the grid's lead, or outside."""
         who["doors"] = 0
         point = self.choose(who, set(HOSPITAL_DOORS) - ({HOSPITAL_DOORS[0]} if who["need"] > 3 else set()))
         if point != OUTSIDE and not self.able(who, self.facility(point)):
-            to_lead = self.lead not in (-1, self.facility(point)) and self.able(who, self.lead)
-            point = self.point_of(who, self.lead) if to_lead else OUTSIDE
+            lead = self.lead_for(who, self.facility(visit.point))
+            to_lead = lead not in (None, self.facility(point)) and self.able(who, lead)
+            point = self.point_of(who, lead) if to_lead else OUTSIDE
         who["origin"] = self.facility(visit.point)
         target = self.network.outside if point == OUTSIDE else self.facility(point)
         return self.onward(who, visit, point, visit.end + self.travel(who, target))
 
     def transferred(self, who: Contact, visit: Visit) -> Plan:
-        """An emergency beyond the department goes on to the lead hospital's, or out of the area."""
+        """An emergency beyond the department goes on to that of its group's lead hospital, or out of the area."""
         facility = self.facility(visit.point)
-        point = OUTSIDE if self.lead in (-1, facility) else int(self.network.emergency_point[self.lead])
+        lead = self.lead_of_group(facility) if self.network.group[facility] >= 0 else self.lead_for(who, facility)
+        point = OUTSIDE if lead in (None, facility) else int(self.network.emergency_point[lead])
         who["origin"] = facility
         if point == OUTSIDE:
             return Plan(OUTSIDE, visit.end, False)
-        return self.onward(who, visit, point, visit.end + self.travel(who, self.lead))
+        return self.onward(who, visit, point, visit.end + self.travel(who, lead))
 
     def asked_back(self, who: Contact, visit: Visit) -> Plan | None:
         """Some of those treated come back to the same place, by appointment where there are any."""
@@ -793,6 +797,25 @@ class Town(Model):
     def has_channel(self, facility: int) -> bool:
         """A formal channel leads up from every institution of a group but its lead hospital."""
         return bool(self.network.group[facility] >= 0 and not self.network.is_lead[facility])
+
+    def lead_of_group(self, facility: int) -> int:
+        """Lead hospital of the group of a facility that has one."""
+        return int(self.network.lead_of_group[self.network.group[facility]])
+
+    def lead_of_grid(self, who: Contact) -> int | None:
+        """Lead hospital of the group in whose grid a resident lives; a sole group needs no grids."""
+        groups, areas = self.case.network.groups, self.case.network.areas
+        grid = areas[self.network.areas[self.area[who["person"]]]].grid or next(iter(groups), None)
+        return self.network.facility_index(groups[grid].lead) if grid else None
+
+    def lead_for(self, who: Contact, facility: int) -> int | None:
+        """The lead hospital for somebody whom no institution sends to one; visitors take that of where they are."""
+        if who["person"] >= 0:
+            return self.lead_of_grid(who)
+        if self.network.group[facility] >= 0:
+            return self.lead_of_group(facility)
+        leads = sorted(self.network.lead_of_group.tolist())
+        return min(leads, key=lambda lead: self.network.km(facility, lead), default=None)
 
     def department(self, who: Contact) -> int:
         """Department of the patient's condition."""

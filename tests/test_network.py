@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
 import towns
 from sim.network import EMERGENCY, EQUIPMENT, NO_LIMIT, Level, Network, NetworkSpec
@@ -208,3 +209,50 @@ def test_a_place_needs_facilities_and_areas() -> None:
             NetworkSpec.model_validate(
                 towns.network(towns.group_facilities(), "lead", towns.AREAS).model_dump(exclude_none=True) | empty
             )
+
+
+# ------------------------------------------------------------------------------------------------------ several groups
+
+
+def two_groups() -> list[dict[str, Any]]:
+    """The group town, and a second group whose lead hospital is in the valley."""
+    office: dict[str, Any] = {"clinics": [towns.clinic(1)], "wards": [towns.ward(2)]}
+    return [
+        *towns.group_facilities(),
+        towns.facility("valley-lead", "secondary", "valley", role="lead", group="second", **office),
+        towns.facility("private", "tertiary", "valley", **office),
+    ]
+
+
+GRIDS = {"town": "group", "valley": "second"}
+
+
+def of_two_groups(facilities: list[dict[str, Any]], grids: dict[str, str] | None = None) -> Network:
+    """A place of two groups, each with its grid."""
+    spec = towns.network(facilities, "lead", towns.AREAS, GRIDS if grids is None else grids)
+    return Network(spec, ["general", "rehabilitation", "surgery"], {"cold": "general", "bone": "surgery"})
+
+
+def test_the_lead_hospital_of_a_grid_and_of_those_who_are_no_residents() -> None:
+    net = of_two_groups(two_groups())
+    leads = {area: net.facilities[net.lead_of_grid[a]].id for a, area in enumerate(net.areas)}
+    assert leads == {"town": "lead", "valley": "valley-lead"}
+    nearest = {f.id: net.facilities[net.nearest_lead[i]].id for i, f in enumerate(net.facilities)}
+    assert nearest["valley-centre"] == "lead", "of the same group, though the other one is nearer"
+    assert nearest["private"] == "valley-lead"
+    assert (net.nearest_lead[-1], place().lead_of_grid.tolist()) == (-1, [place().facility_index("lead")] * 2)
+
+
+def test_without_a_group_there_is_no_lead_hospital_and_one_group_has_all_grids() -> None:
+    net = Network(towns.network([towns.facility("only", "centre", clinics=[towns.clinic(1)])]), ["general"], {})
+    assert net.lead_of_grid.tolist() == [-1]
+    assert net.nearest_lead.tolist() == [-1, -1]
+
+
+def test_with_several_groups_every_area_names_a_grid_that_exists() -> None:
+    with pytest.raises(ValidationError, match=r"every area names its grid .group, second.; these do not: town, valley"):
+        of_two_groups(two_groups(), {})
+    with pytest.raises(ValidationError, match=r"area valley lies in the grid .* secnd, .* .did you mean second.."):
+        of_two_groups(two_groups(), GRIDS | {"valley": "secnd"})
+    with pytest.raises(ValidationError, match="area town lies in the grid of the group nowhere"):
+        towns.network(towns.group_facilities(), "lead", towns.AREAS, {"town": "nowhere"})

@@ -125,11 +125,31 @@ def facilities(draw: st.DrawFn) -> list[towns.Data]:
 
 
 @st.composite
+def second_group(draw: st.DrawFn) -> list[towns.Data]:
+    """Another group, of the valley: a weak lead hospital and a member that may be better."""
+    office: towns.Data = {"pattern": "office"}
+    emergency = {"emergency": {"doctors": said(1)}} if draw(st.booleans()) else {}
+    return [
+        facility("valley-lead", draw(st.sampled_from(["secondary", "tertiary"])), "valley", role="lead", group="second",
+                 clinics=[clinic(1, **office, slots=draw(some))], wards=[ward(draw(few))], **emergency),
+        facility("valley-member", "secondary", "valley", role="member", group="second",
+                 capability=draw(st.sampled_from([{}, {"bone": 4}, {"default": 2}])),
+                 clinics=[clinic(1, **office)], wards=[ward(2), ward(1, "rehabilitation", step_down=True)]),
+        facility("valley-station", "village_station", "valley", role="member", group="second",
+                 clinics=[clinic(1, **office)]),
+    ]  # fmt: skip
+
+
+@st.composite
 def cases(draw: st.DrawFn) -> Case:
     """A town in which much goes wrong: queues, refusals, absences, exams, referrals, quotas that change one day."""
     days, residents = draw(st.integers(10, 40)), draw(st.integers(200, 1500))
     levers, doors, figures = (draw(st.fixed_dictionaries(each)) for each in (LEVERS, DOORS, CARE))
-    town = towns.group_town(days, draw(st.integers(0, 999)), facilities=draw(facilities()), doors=doors, **figures)
+    places, grids = draw(facilities()), {}
+    if draw(st.booleans()):
+        places += draw(second_group())
+        grids = {area: draw(st.sampled_from(["group", "second"])) for area in towns.AREAS}
+    town = towns.group_town(days, draw(st.integers(0, 999)), facilities=places, doors=doors, grids=grids, **figures)
     window, holidays = draw(st.sampled_from([720, 720, 240, 60])), draw(st.sampled_from(["none", "CN"]))
     exams, longer = (Figure.model_validate(said(draw(st.sampled_from(x)))) for x in ([0.0, 0.5, 1.0], [1.0, 3.0]))
     triage = Figures.model_validate(said(draw(st.sampled_from([[0.25] * 4, [0.6, 0.4, 0.0, 0.0]]))))

@@ -71,16 +71,26 @@ def ward(beds: int, department: str = "general", step_down: bool = False) -> Dat
 
 
 def network(
-    facilities: list[Data], lead: str | None = None, areas: dict[str, tuple[float, float]] | None = None
+    facilities: list[Data],
+    lead: str | None = None,
+    areas: dict[str, tuple[float, float]] | None = None,
+    grids: dict[str, str] | None = None,
 ) -> NetworkSpec:
-    """The place; `lead` makes one group named `group`."""
+    """The place; `lead` makes one group named `group`, every other lead hospital one named as its facility says.
+
+    `grids`: the group of each area.
+    """
     places = areas or {"town": (0.0, 0.0)}
+    others = {f["group"]: f["id"] for f in facilities if f.get("role") == "lead"}
+    leads = ({"group": lead} if lead else {}) | others
+    grid = {a: {"grid": g} for a, g in (grids or {}).items()}
     return NetworkSpec.model_validate(
         {
             "areas": {
-                a: {"name": a, "name_zh": a, "urban": True, "position_km": said(list(xy))} for a, xy in places.items()
+                a: {"name": a, "name_zh": a, "urban": True, "position_km": said(list(xy))} | grid.get(a, {})
+                for a, xy in places.items()
             },
-            "groups": {"group": {"name": "Group", "name_zh": "集团", "lead": lead}} if lead else {},
+            "groups": {g: {"name": g, "name_zh": "集团", "lead": hospital} for g, hospital in leads.items()},
             "facilities": facilities,
             "outside": {"travel_minutes": said(60), "wait_days": said(2)},
             "detour": said(1.3),
@@ -384,6 +394,7 @@ def group_town(
     settings: Data | None = None,
     facilities: list[Data] | None = None,
     doors: Data | None = None,
+    grids: dict[str, str] | None = None,
     **care_figures: Any,
 ) -> Case:
     """A small medical group in which slots and beds are scarce and everything happens that the engine knows."""
@@ -417,7 +428,7 @@ def group_town(
         days,
         seed,
         settings,
-        network=network(facilities or group_facilities(), "lead", AREAS),
+        network=network(facilities or group_facilities(), "lead", AREAS, grids),
         population=population(RESIDENTS, contracted=0.4),
         timetable=timetable(window, weekend=0.5),
         demand=demand({"cold": 22.0, "lung": 8.0, "bone": 2.5, "urgent": 5.0}, 2000, {"sugar": (80.0, 30.0)}),
