@@ -44,7 +44,8 @@ class Place(NamedTuple):
     (the same, or the nearest group's), facility_class and minutes_row (of records); (F + 1,)."""
     offers: NDArray[Any]
     """What a facility has for a condition: capability (level of care), ward, point (the service point that takes it),
-    member (a hospital of the group, not the lead, able to give secondary care), -1 = none; (F + 1, C)."""
+    member and specialist (the nearest hospital of the group, not its lead, able to give secondary and tertiary care),
+    -1 = none; (F + 1, C)."""
     emergency_point: NDArray[np.int64]
     """Emergency department of each facility, -1 = none; the last: of no facility; (F + 1,)."""
     imaging_room: NDArray[np.int64]
@@ -79,18 +80,27 @@ class Place(NamedTuple):
             ),
             table(
                 capability=net.capability, ward=net.ward_at[:, department],
-                point=np.where(urgent, emergency[:, None], clinic), member=_members(net, department)[net.group],
+                point=np.where(urgent, emergency[:, None], clinic),
+                member=_members(net, department, 3), specialist=_members(net, department, 4),
             ),
             emergency, net.imaging_room, net.imaging_point, travel, net.lead_of_grid,
         )  # fmt: skip
 
 
-def _members(net: Network, department: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The first member hospital (not the lead) able to give secondary care for (group, condition); the last row: -1."""
-    found = np.full((len(net.groups) + 1, len(department)), -1, dtype=np.int64)
-    for f in np.flatnonzero((net.group[:-1] >= 0) & (net.level[:-1] >= Level.secondary) & ~net.is_lead[:-1])[::-1]:
-        able = (net.clinic_point[f, department] >= 0) & (net.ward_at[f, department] >= 0) & (net.capability[f] >= 3)
-        found[net.group[f], able] = f
+def _members(net: Network, department: NDArray[np.int64], care: int) -> NDArray[np.int64]:
+    """The nearest hospital that serves the group of a facility, not its lead, able to give care of this level.
+
+    For (facility, condition), -1 = none.
+    """
+    found = np.full(net.capability.shape, -1, dtype=np.int64)
+    hospitals = np.flatnonzero(net.level[:-1] >= Level.secondary)
+    equipped = (net.clinic_point[:, department] >= 0) & (net.ward_at[:-1, department] >= 0)
+    able = equipped & (net.capability[:-1] >= care)
+    for f in np.flatnonzero(net.group >= 0).tolist():
+        lead = net.lead_of_group[net.group[f]]
+        serving = [h for h in hospitals.tolist() if net.serves[h, net.group[f]] and h not in (lead, f)]
+        for h in sorted(serving, key=lambda h: (net.km(f, h), h), reverse=True):
+            found[f, able[h]] = h
     return found
 
 

@@ -254,16 +254,17 @@ class Model:
         self.under_bed_quota = np.array([bool(self.network.is_lead[x.facility]) for x in wards], dtype=bool)
 
     def _step_down_wards(self) -> dict[tuple[int, int, int], list[int]]:
-        """Wards for those who step down, by (replication, group, area), nearest first."""
+        """Wards for those who step down, by (replication, facility, area), nearest first: of groups that it serves."""
         net = self.network
         found: dict[tuple[int, int, int], list[int]] = {}
-        for g in range(len(net.groups)):
-            here = [i for i, ward in enumerate(net.wards) if ward.step_down and net.group[ward.facility] == g]
+        for f in {ward.facility for ward in net.wards}:
+            linked = (net.serves & net.serves[f]).any(axis=1)
+            here = [i for i, ward in enumerate(net.wards) if ward.step_down and linked[ward.facility]]
             for w, capacities in enumerate(self.capacities):
                 for a in range(len(net.areas)):
                     minutes = capacities.travel[a]
                     nearest = sorted(here, key=lambda i: (minutes[net.wards[i].facility], i))
-                    found[w, g, a] = nearest[:STEP_DOWN_WARDS]
+                    found[w, f, a] = nearest[:STEP_DOWN_WARDS]
         return found
 
     # ---------------------------------------------------------------- rules
@@ -414,8 +415,8 @@ class Model:
 
     def _downstream(self, course: Course, ward: int) -> list[int]:
         facility = self.network.wards[ward].facility
-        group, area = int(self.network.group[facility]), int(self.journey.town.people.residents[course.person]["area"])
-        near = self.step_down_wards.get((course.world, group, area), [])
+        area = int(self.journey.town.people.residents[course.person]["area"])
+        near = self.step_down_wards[course.world, facility, area]
         return [n for n in near if self.network.wards[n].facility != facility]
 
     def _elsewhere(self, stay: Stay) -> None:

@@ -137,6 +137,9 @@ class FacilitySpec(Closed):
     area: Name
     role: Literal["lead", "member", "cooperating", "none"] = "none"
     group: Name | None = None
+    also_serves: list[Name] = Field(default_factory=list)
+    """Other groups whose formal channel may lead here too, and whose patients may step down to its wards: a specialty
+    hospital that several groups share."""
     ownership: Literal["public", "private"] = "public"
     count: int = Field(default=1, ge=1, le=9999)
     """More than 1: expands to `id-001`, `id-002`, ...; the residents of the area are shared among them."""
@@ -161,6 +164,10 @@ class FacilitySpec(Closed):
         if (self.role in ("lead", "member")) != (self.group is not None):
             rule = "lead and member name their group, others have none"
             raise ValueError(f"facility {self.id}: role {self.role} and group {self.group} do not go together; {rule}")
+        if self.also_serves and self.role == "none":
+            raise ValueError(f"facility {self.id} serves groups and has no role in any; is it cooperating?")
+        if self.group in self.also_serves or len(set(self.also_serves)) < len(self.also_serves):
+            raise ValueError(f"facility {self.id} also serves its own group, or one twice; name each other group once")
         if not self.clinics and self.emergency is None:
             raise ValueError(f"facility {self.id} has neither a clinic nor an emergency department")
         kinds = [room.kind for room in self.imaging]
@@ -205,6 +212,8 @@ class NetworkSpec(Closed):
                 problems.append(f"facility {f.id} lies in the area {f.area}, {areas}")
             if f.group is not None and f.group not in self.groups:
                 problems.append(f"facility {f.id} belongs to the group {f.group}, {groups}")
+            strange = [g for g in f.also_serves if g not in self.groups]
+            problems += [f"facility {f.id} also serves the group {g}, {_unknown(g, self.groups)}" for g in strange]
         problems += self._grid_problems()
         for name, group in self.groups.items():
             leads = [f.id for f in self.facilities if f.group == name and f.role == "lead"]
@@ -312,6 +321,8 @@ class Network:
         self.area = np.array([*(f.area for f in self.facilities), -1], dtype=np.int64)
         self.is_lead = np.array([*(f.spec.role == "lead" for f in self.facilities), False])
         self.lead_of_group = np.array([self.facility_index(spec.groups[g].lead) for g in self.groups], dtype=np.int64)
+        self.serves = self._serves()
+        """Whether each facility belongs to each group or also serves it, shape (facilities + 1, groups)."""
         self.lead_of_grid = np.array([self._lead_of_grid(a) for a in self.areas], dtype=np.int64)
         """Lead hospital of the grid in which the residents of each area live, -1 = none."""
         self.nearest_lead = np.array([*map(self._nearest_lead, range(self.outside)), -1], dtype=np.int64)
@@ -353,6 +364,12 @@ class Network:
         """Straight distance between two facilities, as stated; 0 within an area."""
         x, y = (self.spec.areas[self.areas[self.area[f]]].position_km.value for f in (one, other))
         return math.dist(x, y)
+
+    def _serves(self) -> NDArray[np.bool_]:
+        table = np.zeros((self.outside + 1, len(self.groups)), dtype=bool)
+        for i, f in enumerate(self.facilities):
+            table[i] = [g == f.spec.group or g in f.spec.also_serves for g in self.groups]
+        return table
 
     def _lead_of_grid(self, area: str) -> int:
         grid = self.spec.areas[area].grid or (self.groups[0] if self.groups else None)

@@ -275,14 +275,21 @@ def _sent_up(place: Place, people: People, counts: Counts, who: Any, visit: np.u
 def _referred(place: Place, people: People, who: Any, visit: np.uint64, end: float) -> int:
     """The platform, after its delay, asks the receiving hospital for an appointment; the patient is on the way."""
     world, facility = people.worlds[int(who["world"])], int(who["origin"])
-    target, member = place.facilities[facility]["lead"], place.offers[facility, int(who["condition"])]["member"]
+    target, member = place.facilities[facility]["lead"], _member(place, who, facility)
     to_lead = streams.uniform_of(visit, Purpose.UP_CHOICE, 0) < world["to_lead"]
-    if who["need"] <= 3 and member >= 0 and member != facility and not to_lead:
+    if member >= 0 and not to_lead:
         target = member
     contracted = people.contracted[int(who["world"]), int(who["person"])]
     who["cls"], who["doors"] = REFERRED_CONTRACTED if contracted else REFERRED, 0
     who["time"] = end + max(world["delay_days"] * DAY, minutes_to(place, people, who, target))
     return place.offers[target, int(who["condition"])]["point"]
+
+
+@kernel
+def _member(place: Place, who: Any, facility: int) -> int:
+    """The hospital, not the lead, to which the formal channel leads from a facility for such a need, -1 = none."""
+    offer = place.offers[facility, int(who["condition"])]
+    return offer["specialist"] if who["need"] > 3 else offer["member"]
 
 
 @kernel

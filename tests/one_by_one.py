@@ -561,10 +561,9 @@ class Town(Model):
         """The platform asks a hospital of the group, after its delay; the patient is under way meanwhile."""
         facility = self.facility(visit.point)
         target = self.lead_of_group(facility)
-        member = self.member_hospital(who, facility)
         prefers_lead = uniform_of(visit.key, Purpose.UP_CHOICE, 0) < self.rules_now["to_lead"]
-        if who["need"] <= 3 and member not in (None, facility) and not prefers_lead:
-            target = int(member)
+        if not prefers_lead and (member := self.member_hospital(who, facility)) is not None:
+            target = member
         contracted = self.journey.town.people.contracted[WORLD, who["person"]]
         who["cls"] = REFERRED_CONTRACTED if contracted else REFERRED
         who["origin"], who["doors"] = facility, 0
@@ -572,14 +571,16 @@ class Town(Model):
         return self.onward(who, visit, self.point_of(who, target), visit.end + max(delay, self.travel(who, target)))
 
     def member_hospital(self, who: Contact, facility: int) -> int | None:
-        """The group's first member hospital able to give secondary care for this condition."""
-        net, department = self.network, self.department(who)
-        members = (net.group == net.group[facility]) & ~net.is_lead & (net.level >= Level.secondary)
-        for f in np.flatnonzero(members):
+        """The nearest hospital of the group, or that serves it too, able to give secondary or such tertiary care."""
+        net, department, care = self.network, self.department(who), max(int(who["need"]), 3)
+        group, lead = net.groups[net.group[facility]], self.lead_of_group(facility)
+        able = []
+        for f, hospital in enumerate(net.facilities):
+            serves = group == hospital.spec.group or group in hospital.spec.also_serves
             equipped = net.clinic_point[f, department] >= 0 and net.ward_at[f, department] >= 0
-            if equipped and net.capability[f, who["condition"]] >= 3:
-                return int(f)
-        return None
+            if serves and equipped and hospital.level >= Level.secondary and f not in (lead, facility):
+                able += [f] if net.capability[f, who["condition"]] >= care else []
+        return min(able, key=lambda f: net.km(facility, f), default=None)
 
     def goes_alone(self, who: Contact, visit: Visit) -> Plan:
         """Self-referral: a hospital of the patient's choice if it is able to help, else the grid's lead, or outside."""

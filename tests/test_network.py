@@ -256,3 +256,22 @@ def test_with_several_groups_every_area_names_a_grid_that_exists() -> None:
         of_two_groups(two_groups(), GRIDS | {"valley": "secnd"})
     with pytest.raises(ValidationError, match="area town lies in the grid of the group nowhere"):
         towns.network(towns.group_facilities(), "lead", towns.AREAS, {"town": "nowhere"})
+
+
+def test_also_serving_is_for_groups_that_exist_and_for_institutions_with_a_role() -> None:
+    shared: dict[str, Any] = {"level": "tertiary", "clinics": [towns.clinic(1)]}
+
+    def with_shared(**more: Any) -> Network:
+        return of_two_groups([*two_groups(), towns.facility("shared", **shared, **more)])
+
+    net = with_shared(role="cooperating", also_serves=["second", "group"])
+    assert net.serves[net.facility_index("shared")].tolist() == [True, True]
+    assert net.serves[net.facility_index("lead")].tolist() == [True, False]
+    assert not net.serves[net.facility_index("private")].any()
+    assert not net.serves[net.outside].any()
+    with pytest.raises(ValidationError, match=r"facility shared also serves the group secnd, .*did you mean second"):
+        with_shared(role="cooperating", also_serves=["secnd"])
+    with pytest.raises(ValidationError, match="facility shared also serves its own group"):
+        with_shared(role="member", group="second", also_serves=["second"])
+    with pytest.raises(ValidationError, match="is it cooperating"):
+        with_shared(also_serves=["second"])

@@ -108,10 +108,11 @@ def facilities(draw: st.DrawFn) -> list[towns.Data]:
     emergency = {"emergency": {"doctors": said(1), **{name: said(number) for name, number in places.items()}}}
     rooms = [imaging(**draw(st.dictionaries(st.sampled_from(EQUIPMENT), st.integers(1, 4)))) for _ in range(3)]
     found = [
-        facility("lead", "tertiary", role="lead", group="group", wards=[ward(draw(some))], **emergency, **rooms[0],
+        facility("lead", "tertiary", role="lead", group="group", capability=draw(st.sampled_from([{}, {"bone": 3}])),
+                 wards=[ward(draw(some))], **emergency, **rooms[0],
                  clinics=[clinic(draw(few), **office, **places, slots=draw(some), extra=draw(few) - 1),
                           clinic(1, "surgery", **office, slots=draw(some))]),
-        facility("member", "secondary", **member, **rooms[1],
+        facility("member", "secondary", **member, **rooms[1], capability=draw(st.sampled_from([{}, {"bone": 4}])),
                  wards=[ward(draw(few)), ward(1, "rehabilitation", step_down=True)],
                  clinics=[clinic(draw(few), **office, **appointments)], **(emergency if draw(st.booleans()) else {})),
         facility("centre", "centre", **member, clinics=[clinic(draw(few), **office, **places)]),
@@ -134,9 +135,13 @@ def second_group(draw: st.DrawFn) -> list[towns.Data]:
                  clinics=[clinic(1, **office, slots=draw(some))], wards=[ward(draw(few))], **emergency),
         facility("valley-member", "secondary", "valley", role="member", group="second",
                  capability=draw(st.sampled_from([{}, {"bone": 4}, {"default": 2}])),
+                 also_serves=draw(st.sampled_from([[], ["group"]])),
                  clinics=[clinic(1, **office)], wards=[ward(2), ward(1, "rehabilitation", step_down=True)]),
         facility("valley-station", "village_station", "valley", role="member", group="second",
                  clinics=[clinic(1, **office)]),
+        facility("shared", "tertiary", role="cooperating", also_serves=draw(st.sampled_from([[], ["group", "second"]])),
+                 clinics=[clinic(1, "surgery", **office)], capability={"default": 1, "bone": 4},
+                 wards=[ward(1, "surgery"), ward(1, "rehabilitation", step_down=True)]),
     ]  # fmt: skip
 
 
@@ -215,6 +220,27 @@ def test_a_town_in_which_results_expire(valid: float) -> None:
     settings = ALL_LEVERS | {"up_referral.platform_delay_days": 2.0}
     facilities = [f | imaging(ct=2) if f["id"] == "lead" else f for f in towns.group_facilities()]
     assert_same(towns.group_town(28, window=240, settings=settings, facilities=facilities, **figures))
+
+
+def test_a_town_of_two_groups_that_share_a_hospital() -> None:
+    office: towns.Data = {"pattern": "office"}
+    valley: towns.Data = {"area": "valley", "group": "second"}
+    found = towns.group_facilities()
+    found[0]["capability"], found[-1] = {"bone": 3}, found[-1] | valley
+    found += [
+        facility("valley-lead", "tertiary", role="lead", **valley, capability={"bone": 3}, wards=[ward(3)],
+                 clinics=[clinic(1, slots=4, **office)], emergency={"doctors": said(1)}),
+        facility("shared", "secondary", role="cooperating", also_serves=["group", "second"],
+                 capability={"default": 1, "bone": 4}, clinics=[clinic(1, "surgery", **office)],
+                 wards=[ward(2, "surgery"), ward(2, "rehabilitation", step_down=True)]),
+        facility("private", "tertiary", "valley", clinics=[clinic(1, **office)], emergency={"doctors": said(1)}),
+    ]  # fmt: skip
+    grids = {"town": "group", "valley": "second"}
+    inflow = {"private": {"per_year": said(1000.0), "conditions": {"lung": 1.0, "urgent": 3.0}}}
+    town = towns.group_town(35, settings=ALL_LEVERS, facilities=found, grids=grids)
+    town = replace(town, demand=changed(town.demand, inflow=inflow))
+    visits = assert_same(town)
+    assert {"lead", "valley-lead", "shared"} <= set(visits["facility"])
 
 
 def test_a_town_in_which_the_plan_binds() -> None:

@@ -10,7 +10,7 @@ import pytest
 from scipy.stats import binom
 
 import towns
-from sim import care, referral
+from sim import care, contacts, doors, referral
 from sim.kernels import table
 from sim.model import Model
 from sim.referral import DECLINED, FORMAL, LAPSED, SELF, STAYS, TREATED, UpRules
@@ -162,3 +162,102 @@ def test_declined_patients_go_by_themselves_and_lapsed_ones_are_not_seen(six_wee
     visits = six_weeks["visits"]
     later = visits[visits["episode"].isin(lapsed - completed) & (visits["cls"] != "other")]
     assert later["episode"].nunique() < 0.1 * len(lapsed)  # but for those whom a later visit sends up again
+
+
+# ------------------------------------------------------------------------------------------------------- several groups
+
+
+def two_groups() -> list[dict[str, Any]]:
+    """A group of the town, whose lead hospital is weak in surgery, one of the valley, a hospital that serves both.
+
+    The valley's stations belong to its group.
+    """
+    office: dict[str, Any] = {"pattern": "office"}
+    valley: dict[str, Any] = {"area": "valley", "group": "second"}
+    found = towns.group_facilities()
+    found[0]["capability"] = {"bone": 3}
+    found[-1] |= valley
+    return [
+        *found,
+        towns.facility("valley-lead", "tertiary", role="lead", **valley, capability={"bone": 3},
+                       clinics=[towns.clinic(2, **office)], wards=[towns.ward(6)],
+                       emergency={"doctors": towns.said(1)}),
+        towns.facility("valley-member", "secondary", role="member", **valley,
+                       clinics=[towns.clinic(2, **office)], wards=[towns.ward(4)]),
+        towns.facility("shared", "secondary", role="cooperating", also_serves=["group", "second"],
+                       capability={"default": 1, "bone": 4}, clinics=[towns.clinic(2, "surgery", **office)],
+                       wards=[towns.ward(4, "surgery"), towns.ward(3, "rehabilitation", step_down=True)]),
+    ]  # fmt: skip
+
+
+GRIDS = {"town": "group", "valley": "second"}
+
+
+def in_two_groups(**settings: Any) -> dict[str, pd.DataFrame]:
+    """Six weeks of it."""
+    levers = {"up_referral.formal_share": 0.7, "emergency.rescue_bypass": 1.0, **settings}
+    return towns.run(towns.group_town(42, settings=levers, facilities=two_groups(), grids=GRIDS))[0]
+
+
+@pytest.fixture(scope="module")
+def both_groups() -> dict[str, pd.DataFrame]:
+    """Once for all tests below."""
+    return in_two_groups(**{"down_referral.proposed": 1.0})
+
+
+def town_model() -> Model:
+    """The place and people of these towns."""
+    return Model(towns.group_town(42, facilities=two_groups(), grids=GRIDS), [0])
+
+
+def test_rescue_centres_are_those_of_the_grid(both_groups: dict[str, pd.DataFrame]) -> None:
+    model, visits = town_model(), both_groups["visits"]
+    first = visits[visits["condition"].eq("urgent")].sort_values("time").drop_duplicates("episode")
+    area = np.array(model.network.areas)[model.population.area[first["person"]]]
+    assert set(zip(area, first["facility"], strict=True)) == {("town", "lead"), ("valley", "valley-lead")}
+
+
+def test_who_goes_alone_goes_to_the_lead_hospital_of_the_grid(both_groups: dict[str, pd.DataFrame]) -> None:
+    """The fallback when the chosen hospital cannot help; who chooses a lead hospital may choose any."""
+    model = town_model()
+    place, people = model.journey.town.place, model.journey.town.people
+    who = np.zeros(1, dtype=contacts.CONTACT)[0]
+    for person in range(0, model.population.size, 97):
+        who["person"] = person
+        area = model.network.areas[model.population.area[person]]
+        expected = model.network.facility_index({"town": "lead", "valley": "valley-lead"}[area])
+        assert doors.lead_of(place, people, who, -1) == expected
+    who["person"] = -1
+    there = model.network.facility_index("valley-member")
+    assert doors.lead_of(place, people, who, there) == model.network.facility_index("valley-lead")
+
+
+def test_the_channel_leads_to_the_nearest_hospital_able_to_help(both_groups: dict[str, pd.DataFrame]) -> None:
+    """Secondary care: members, and hospitals that serve the group too; tertiary care: only who can give it."""
+    model = town_model()
+    net, offers = model.network, model.journey.town.place.offers
+
+    def goes(facility: str, condition: str) -> tuple[str, str]:
+        offer = offers[net.facility_index(facility), model.conditions.index(condition)]
+        return tuple(net.facilities[n].id if n >= 0 else "" for n in (offer["member"], offer["specialist"]))  # type: ignore[return-value]
+
+    assert goes("station", "bone") == ("member", "shared"), "of two in the same area the first in order"
+    assert goes("member", "bone") == ("shared", "shared"), "to another hospital than itself"
+    assert goes("lead", "bone") == ("member", "shared")
+    assert goes("station", "cold") == ("member", "")
+    assert goes("village-001", "bone") == ("valley-member", "shared")
+    assert goes("shared", "bone") == ("", ""), "no channel leads up from a hospital of no group"
+    up = both_groups["referrals"].query("direction == 'up' and channel == 'formal' and to_facility == 'shared'")
+    assert set(up["condition"]) == {"bone"}
+    assert "completed" in set(up["status"])
+
+
+def test_patients_step_down_to_wards_of_hospitals_that_serve_the_group() -> None:
+    net, model = town_model().network, town_model()
+    ways = {
+        net.facilities[f].id: {net.facilities[net.wards[n].facility].id for n in model.step_down_wards[0, f, 0]}
+        for f in {ward.facility for ward in net.wards}
+    }
+    assert ways["lead"] == {"member", "valley-centre", "shared"}
+    assert ways["valley-lead"] == {"shared"}
+    assert ways["shared"] == {"member", "valley-centre", "shared"}
