@@ -747,7 +747,8 @@ def _channel_tallies(rows: Frame) -> list[Frame]:
 
 
 def _referrals(ledger: Ledger, direction: str) -> Frame:
-    rows = ledger.sums("referrals_monthly", ["referrals"], ["direction", "channel", "from_level", "status"])
+    by = ["direction", "channel", "from_level", "to_facility", "status"]
+    rows = ledger.sums("referrals_monthly", ["referrals"], by)
     return _scoped(rows[rows["direction"].eq(direction)], "area", ledger)
 
 
@@ -776,6 +777,7 @@ CHANNELS = (
     kind="count",
     variants=(
         *CHANNELS,
+        Variant("partner", Text("to partners outside the area", "转往域外合作医院"), kind="count"),
         Variant(
             "per_1000_grassroots_visits",
             Text("formal, per 1,000 grassroots visits", "正式渠道，每千基层诊疗人次"),
@@ -790,7 +792,10 @@ def referrals_up(ledger: Ledger) -> Frame:
     formal = rows[rows["channel"].eq("formal") & rows["status"].eq("completed") & rows["from_level"].isin(GRASSROOTS)]
     seen = ledger.sums("visits_daily", ["visits"], ["level", "kind"])
     grassroots = _scoped(seen[seen["level"].isin(GRASSROOTS) & seen["kind"].ne("return")], "area", ledger)
-    return pd.concat([*_channel_tallies(rows), _rate("per_1000_grassroots_visits", formal, grassroots, "visits")])
+    done = rows[rows["channel"].eq("formal") & rows["status"].eq("completed")]
+    partner = tally(done[done["to_facility"].eq("outside")], "partner", "referrals")
+    rate = _rate("per_1000_grassroots_visits", formal, grassroots, "visits")
+    return pd.concat([*_channel_tallies(rows), partner, rate])
 
 
 @indicator(

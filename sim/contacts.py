@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 
 from sim.kernels import kernel
 
-NEED, REQUEST, VISIT = 0, 1, 2
-"""What a contact is: a need without a door, a request for an appointment, presence at a service point."""
+NEED, REQUEST, VISIT, TO_PARTNER = range(4)
+"""What a contact is: a need without a door, a request for an appointment, presence at a service point, on the way to a
+partner outside the area."""
 
 REFERRED_CONTRACTED, REFERRED, OTHER = 0, 1, 2
 CLASSES = ("referred_contracted", "referred", "other")

@@ -133,6 +133,8 @@ class Model:
         networks = case.drawn("network", replications)
         self.capacities = [self.network.capacities(n) for n in networks]
         self.outside_wait = np.array([n.outside.wait_days.value for n in networks]) * DAY
+        partners = (n.outside.partner_wait_days or n.outside.wait_days for n in networks)
+        self.partner_wait = np.array([days.value for days in partners]) * DAY
         self.demand_specs = case.drawn("demand", replications)
         self.referral_specs = case.drawn("referral", replications)
         self.population_specs = case.drawn("population", replications)
@@ -287,6 +289,7 @@ class Model:
             referred_arrive=np.array([s.referred_arrive.value for s in self.referral_specs]),
             follows_advice=np.array([s.follows_advice.value for s in self.choice_specs]),
             to_lead=np.array([s.to_lead.value for s in self.referral_specs]),
+            to_partner=each(lambda r: float(r.up_referral.to_partner)),
         )
         people = [(spec, r.contracts) for spec, r in zip(self.population_specs, rules, strict=True)]
         contracted = [
@@ -452,11 +455,12 @@ class Model:
             self.ledger.add_stays(np.array([leg], dtype=LEG))
 
     def _stay_outside(self, rows: Rows, when: NDArray[np.float64]) -> None:
-        """Stays of residents at hospitals outside the area."""
+        """Stays of residents at hospitals outside the area; partners have a wait of their own."""
         world, condition = rows["world"].astype(np.int64), rows["condition"].astype(np.int64)
         cells = streams.cell(np.ascontiguousarray(rows["key"]), Purpose.STAY)
         shape = streams.lognormal(cells, self.care.stay_cv[world, condition])
-        admitted = when + self.outside_wait[world]
+        referred = rows["kind"] == contacts.TO_PARTNER
+        admitted = when + np.where(referred, self.partner_wait[world], self.outside_wait[world])
         discharged = admitted + shape * self.outside_stay[world]
         legs = np.zeros(len(rows), dtype=LEG)
         legs["world"], legs["condition"] = world, condition

@@ -185,6 +185,8 @@ class OutsideSpec(Closed):
     """Travel from anywhere in the area, minutes."""
     wait_days: Figure
     """Days until an outpatient or inpatient appointment there."""
+    partner_wait_days: Figure | None = None
+    """Days until a bed there for those whom a lead hospital refers to a partner; left out = `wait_days`."""
 
 
 class NetworkSpec(Closed):

@@ -388,6 +388,26 @@ class UpReferral(Closed):
     ] = 0.0
     """Mean days between a formal request and the answer."""
 
+    to_partner: Annotated[
+        Chance,
+        Lever(
+            m="M32",
+            title="Referral to partners outside the area",
+            title_zh="向域外合作医院转诊比例",
+            unit="share of needs beyond the group's hospitals",
+            low=0,
+            high=1,
+            room="referral",
+            through="whether a lead hospital that cannot help, nor any hospital of its group, refers the patient to a "
+            "partner outside",
+            expected="formal referrals out of the area rise, patients who simply leave it fall; the wait for a bed "
+            "outside falls where partners have one sooner",
+            expected_zh="正式转往域外人次上升,自行外出就医人次下降;合作医院更早有床时,域外候床缩短",
+        ),
+    ] = 0.0
+    """Of the visits to clinics of lead hospitals whose need no hospital of the group can meet, the share in which the
+    doctor refers the patient to a partner hospital outside the area, which takes everybody who comes."""
+
 
 class Shared(Closed):
     """Specialists of the lead hospital at the service of grassroots members."""

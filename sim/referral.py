@@ -13,10 +13,10 @@ from sim.kernels import kernel
 from sim.schema import Closed
 from sim.streams import Floats, Purpose
 
-TREATED, FORMAL, DECLINED, LAPSED, SELF, STAYS, TRANSFERRED, LEFT = range(8)
+TREATED, FORMAL, DECLINED, LAPSED, SELF, STAYS, TRANSFERRED, LEFT, PARTNER = range(9)
 """What comes of a visit: treated here; sent up through the formal channel; the receiving hospital declined; the patient
 did not go; went up by himself; was advised to go and did not; an emergency taken on to another department; left without
-being seen."""
+being seen; referred to a partner hospital outside the area."""
 
 
 NOBODY, REMOTE, SPECIALIST = range(3)
@@ -42,14 +42,19 @@ class UpRules:
     referred_arrive: Floats
     follows_advice: Floats
     to_lead: Floats
+    to_partner: Floats
 
 
 @kernel
-def up(rules: Any, visit: np.uint64, formal_possible: bool) -> int:
+def up(rules: Any, visit: np.uint64, formal_possible: bool, partner_possible: bool) -> int:
     """What comes of a visit whose patient needs more than the place gives.
 
-    `rules`: a row with the fields of `UpRules`; `formal_possible`: the place has a formal channel.
+    `rules`: a row with the fields of `UpRules`; `formal_possible`: the place has a formal channel; `partner_possible`:
+    the channel ends here, and no hospital of the group is able to help (M32).
     """
+    if partner_possible and streams.uniform_of(visit, Purpose.PARTNER, 0) < rules["to_partner"]:
+        arrives = streams.uniform_of(visit, Purpose.FOLLOWS_ADVICE, 0) < rules["referred_arrive"]
+        return PARTNER if arrives else LAPSED
     if formal_possible and streams.uniform_of(visit, Purpose.FORMAL, 0) < rules["formal_share"]:
         if streams.uniform_of(visit, Purpose.ACCEPTED, 0) >= rules["accepted"]:
             return DECLINED

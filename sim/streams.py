@@ -79,6 +79,8 @@ class Purpose(IntEnum):
     EXACERBATION_TIME = 57
     MADE_UP = 58
     MADE_UP_TIME = 59
+    # of a visit as well
+    PARTNER = 74
     # of large equipment
     IMAGING = 70
     IMAGING_NO_SHOW = 71

@@ -12,7 +12,17 @@ import numpy as np
 
 from sim import care, doors, referral, sessions, streams
 from sim.choice import ALL_GRASSROOTS, ALL_HOSPITALS, HOSPITAL_DOORS
-from sim.contacts import FIRST_LOOK, NEED, ORDERED, OTHER, REFERRED, REFERRED_CONTRACTED, RETURNED, SECOND_LOOK
+from sim.contacts import (
+    FIRST_LOOK,
+    NEED,
+    ORDERED,
+    OTHER,
+    REFERRED,
+    REFERRED_CONTRACTED,
+    RETURNED,
+    SECOND_LOOK,
+    TO_PARTNER,
+)
 from sim.doors import (
     BED,
     HOME,
@@ -153,8 +163,10 @@ def _seen(town: Town, who: Any, point: Any, patient: Any, window_end: float) -> 
             return _asked_back(town.rooms.care.conditions, town.hours, who, point, visit, end, window_end)
         if outcome == referral.STAYS or outcome == referral.LAPSED:
             return HOME
-        formal = outcome == referral.FORMAL
-        to = _referred(place, town.people, who, visit, end) if formal else _alone(town, who, end)
+        if outcome == referral.FORMAL:
+            to = _referred(place, town.people, who, visit, end)
+        else:
+            to = _to_partner(town, who, end) if outcome == referral.PARTNER else _alone(town, who, end)
     return through(place.points, town.people.worlds, town.hours, who, to, window_end, point["layer"])
 
 
@@ -264,10 +276,13 @@ def _sent_up(place: Place, people: People, counts: Counts, who: Any, visit: np.u
     """What comes of a patient who needs more than the place gives; refusal and lapse are written down."""
     facility = place.facilities[int(who["origin"])]
     formal_possible = facility["has_channel"] and who["person"] >= 0
-    outcome = referral.up(people.worlds[int(who["world"])], visit, formal_possible)
+    ends_here = facility["in_group"] and not facility["has_channel"] and who["person"] >= 0
+    partner_possible = ends_here and _member(place, who, int(who["origin"])) < 0
+    outcome = referral.up(people.worlds[int(who["world"])], visit, formal_possible, partner_possible)
     if outcome == referral.DECLINED or outcome == referral.LAPSED:
         status = DECLINED if outcome == referral.DECLINED else LAPSED
-        tell_referral(counts, who, facility["lead"], FORMAL_CHANNEL, status)
+        target = len(place.facilities) - 1 if ends_here else facility["lead"]
+        tell_referral(counts, who, target, FORMAL_CHANNEL, status)
     return outcome
 
 
@@ -279,10 +294,27 @@ def _referred(place: Place, people: People, who: Any, visit: np.uint64, end: flo
     to_lead = streams.uniform_of(visit, Purpose.UP_CHOICE, 0) < world["to_lead"]
     if member >= 0 and not to_lead:
         target = member
+    _send(place, people, who, target, end)
+    return place.offers[target, int(who["condition"])]["point"]
+
+
+@kernel
+def _send(place: Place, people: People, who: Any, target: int, end: float) -> None:
+    """A patient formally referred is on the way as soon as the platform has answered."""
     contracted = people.contracted[int(who["world"]), int(who["person"])]
     who["cls"], who["doors"] = REFERRED_CONTRACTED if contracted else REFERRED, 0
-    who["time"] = end + max(world["delay_days"] * DAY, minutes_to(place, people, who, target))
-    return place.offers[target, int(who["condition"])]["point"]
+    delay = people.worlds[int(who["world"])]["delay_days"] * DAY
+    who["time"] = end + max(delay, minutes_to(place, people, who, target))
+
+
+@kernel
+def _to_partner(town: Town, who: Any, end: float) -> int:
+    """Out of the area by the formal channel, to a hospital that takes whoever is referred (M32)."""
+    outside = len(town.place.facilities) - 1
+    _send(town.place, town.people, who, outside, end)
+    who["kind"] = TO_PARTNER
+    tell_referral(town.counts, who, outside, FORMAL_CHANNEL, COMPLETED)
+    return -1
 
 
 @kernel

@@ -371,9 +371,15 @@ class Town(Model):
             return self.transferred(who, visit)
         if self.may_be_settled(who, visit) and referral.settled(self.rules_now, visit.key) != referral.NOBODY:
             return self.asked_back(who, visit)
-        outcome = referral.up(self.rules_now, visit.key, self.has_channel(facility) and who["person"] >= 0)
+        sendable = who["person"] >= 0
+        outcome = referral.up(
+            self.rules_now, visit.key, self.has_channel(facility) and sendable,
+            self.is_beyond_group(who, facility) and sendable,
+        )  # fmt: skip
         if outcome == referral.FORMAL:
             return self.referred(who, visit)
+        if outcome == referral.PARTNER:
+            return self.to_partner(who, visit)
         if outcome in (referral.SELF, referral.DECLINED):
             return self.goes_alone(who, visit)
         if outcome == referral.STAYS and not who["admit"]:
@@ -564,11 +570,23 @@ class Town(Model):
         prefers_lead = uniform_of(visit.key, Purpose.UP_CHOICE, 0) < self.rules_now["to_lead"]
         if not prefers_lead and (member := self.member_hospital(who, facility)) is not None:
             target = member
+        who["origin"], who["doors"] = facility, 0
+        return self.onward(who, visit, self.point_of(who, target), self.sent(who, visit, target))
+
+    def sent(self, who: Contact, visit: Visit, target: int) -> float:
+        """Formally referred: the class, and the minute of arrival or of the platform's answer."""
         contracted = self.journey.town.people.contracted[WORLD, who["person"]]
         who["cls"] = REFERRED_CONTRACTED if contracted else REFERRED
-        who["origin"], who["doors"] = facility, 0
-        delay = float(self.rules_now["delay_days"]) * DAY
-        return self.onward(who, visit, self.point_of(who, target), visit.end + max(delay, self.travel(who, target)))
+        return visit.end + max(float(self.rules_now["delay_days"]) * DAY, self.travel(who, target))
+
+    def is_beyond_group(self, who: Contact, facility: int) -> bool:
+        """At a lead hospital: no other hospital that serves its group is able to help either."""
+        return bool(self.network.is_lead[facility]) and self.member_hospital(who, facility) is None
+
+    def to_partner(self, who: Contact, visit: Visit) -> Plan:
+        """Referred to a partner outside, where a bed is had after the partner's wait."""
+        who["kind"] = contacts.TO_PARTNER
+        return Plan(OUTSIDE, self.sent(who, visit, self.network.outside), False)
 
     def member_hospital(self, who: Contact, facility: int) -> int | None:
         """The nearest hospital of the group, or that serves it too, able to give secondary or such tertiary care."""

@@ -176,6 +176,7 @@ def _referrals(scenario: str) -> pd.DataFrame:
         for direction, level, to in (("up", "centre", "first"), ("down", "tertiary", "centre-a"))
         for status, n in (("completed", number), ("declined", number // 12), ("lapsed", number // 8))
     ] + [(m, "up", "self", "centre", "first", "completed", 300) for m in MONTHS]
+    rows += [(m, "up", "formal", "tertiary", "outside", "completed", 4) for m in MONTHS]
     return pd.DataFrame(
         rows, columns=["month", "direction", "channel", "from_level", "to_facility", "status", "referrals"]
     )

@@ -18,6 +18,7 @@ import pytest
 
 import sim
 import towns
+from sim.citation import Figure
 from sim.model import Case
 from sim.network import RESCUE_CENTRES
 from sim.policy import levers
@@ -148,6 +149,45 @@ def test_contracts() -> None:
     assert EXPECTED["contracts.coverage"] == "the grassroots share of visits rises"
     low, high = both("contracts.coverage", None, 0.9, CHANNEL)
     assert grassroots_share(high) > grassroots_share(low) + 0.01
+
+
+# ---------------------------------------------------------------------------------------------------- out of the area
+
+
+def test_partners_outside() -> None:
+    """In `example` with a lead hospital that gives no tertiary care, and partners with a bed after a day."""
+    assert (
+        EXPECTED["up_referral.to_partner"]
+        == "formal referrals out of the area rise, patients who simply leave it fall; the wait for a bed outside falls "
+        "where partners have one sooner"
+    )
+    network = _example().network
+    day = Figure.model_validate(towns.said(1.0))
+    weak = {
+        "facilities": [
+            f.model_copy(update={"capability": {"default": 3}} if f.role == "lead" else {}) for f in network.facilities
+        ],
+        "outside": network.outside.model_copy(update={"partner_wait_days": day}),
+    }
+
+    def town(share: float) -> Tables:
+        case = replace(_example(), network=network.model_copy(update=weak))
+        return towns.run(replace(case, policy=towns.policy({**CHANNEL, "up_referral.to_partner": share})))[0]
+
+    def wait(t: Tables) -> float:
+        stays = t["stays"][t["stays"]["facility"].eq("outside")]
+        assert len(stays) > 20
+        return float((stays["admitted"] - stays["requested"]).mean() / DAY)
+
+    low, high = town(0.0), town(0.8)
+    formal, alone = (
+        total("referrals_monthly", "referrals", to_facility="outside", channel=x, status="completed")
+        for x in ("formal", "self")
+    )
+    assert formal(low) == 0
+    assert formal(high) > 30
+    assert alone(high) < 0.8 * alone(low)
+    assert wait(high) < wait(low) - 0.5
 
 
 # -------------------------------------------------------------------------------------------------------------- slots

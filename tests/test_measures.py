@@ -232,7 +232,8 @@ def test_a_quota_offered_is_not_a_quota_used(yearly: pd.DataFrame) -> None:
 
 
 def test_referrals_are_counted_by_channel_and_as_a_rate(yearly: pd.DataFrame) -> None:
-    assert row(yearly, "referrals_up", "area", HEADLINE)["value"] == 12 * 120
+    assert row(yearly, "referrals_up", "area", HEADLINE)["value"] == 12 * (120 + 4)
+    assert row(yearly, "referrals_up", "area", "partner")["value"] == 12 * 4
     assert row(yearly, "referrals_up", "area", "self")["value"] == 12 * 300
     assert row(yearly, "referrals_up", "area", "declined")["value"] == 12 * 10
     down = row(yearly, "referrals_down", "area", "per_100_tertiary_discharges")

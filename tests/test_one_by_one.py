@@ -53,6 +53,7 @@ LEVERS: dict[str, st.SearchStrategy[Any]] = {
     "priority.referred_contracted": st.booleans(),
     "up_referral.formal_share": share,
     "up_referral.accepted": st.sampled_from([0.5, 1.0]),
+    "up_referral.to_partner": share,
     "up_referral.platform_delay_days": st.sampled_from([0.0, 1.0, 2.5]),
     "down_referral.proposed": share,
     "first_contact.gate": st.sampled_from([[], ["lung"], ["cold", "bone", "urgent"]]),

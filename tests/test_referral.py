@@ -13,7 +13,7 @@ import towns
 from sim import care, contacts, doors, referral
 from sim.kernels import table
 from sim.model import Model
-from sim.referral import DECLINED, FORMAL, LAPSED, SELF, STAYS, TREATED, UpRules
+from sim.referral import DECLINED, FORMAL, LAPSED, PARTNER, SELF, STAYS, TREATED, UpRules
 from sim.streams import child, key
 from sim.timetable import DAY
 
@@ -23,8 +23,8 @@ SURE = 1e-6
 
 
 def in_force(*columns: list[float]) -> np.ndarray[Any, Any]:
-    """The rules of replications side by side, in the order of `UpRules`."""
-    return table(**vars(UpRules(*map(np.array, columns))))
+    """The rules of replications side by side, in the order of `UpRules`; none refers to partners."""
+    return table(**vars(UpRules(*map(np.array, columns), to_partner=np.zeros(len(columns[0])))))
 
 
 def outcomes(
@@ -32,7 +32,7 @@ def outcomes(
 ) -> np.ndarray[Any, Any]:
     """What comes of so many visits that show a need of more."""
     (rules,) = in_force([formal], [accepted], [1.0], [arrive], [advice], [0.5])
-    return np.array([referral.up(rules, visit, possible) for visit in VISITS])
+    return np.array([referral.up(rules, visit, possible, False) for visit in VISITS])
 
 
 def about(found: np.ndarray[Any, Any], share: float) -> bool:
@@ -72,7 +72,9 @@ def test_more_acceptance_accepts_more_and_declines_nobody_anew() -> None:
 
 def test_each_replication_has_its_own_rules() -> None:
     rules = in_force([0.0, 1.0], [1.0, 1.0], [0.0, 0.0], [1.0, 1.0], [1.0, 1.0], [0.5, 0.5])
-    found = [referral.up(rules[world], visit, True) for visit, world in zip(VISITS[:4], (0, 1, 0, 1), strict=True)]
+    found = [
+        referral.up(rules[world], visit, True, True) for visit, world in zip(VISITS[:4], (0, 1, 0, 1), strict=True)
+    ]
     assert found == [SELF, FORMAL, SELF, FORMAL]
 
 
@@ -81,6 +83,17 @@ def test_each_replication_has_its_own_rules() -> None:
 )
 def test_stepping_down_takes_a_proposal_and_consent(proposal: float, consent: float, down: bool) -> None:
     assert referral.steps_down(0.5, 0.5, proposal, consent) == down
+
+
+def test_a_partner_takes_a_share_of_those_whom_nobody_here_can_help() -> None:
+    (rules,) = in_force([0.0], [1.0], [1.0], [0.9], [0.6], [0.5])
+    rules["to_partner"] = 0.4
+    found = np.array([referral.up(rules, visit, False, True) for visit in VISITS])
+    chances = {PARTNER: 0.4 * 0.9, LAPSED: 0.4 * 0.1, SELF: 0.6 * 0.6, STAYS: 0.6 * 0.4}
+    assert all(about(found == outcome, chance) for outcome, chance in chances.items())
+    without = np.array([referral.up(rules, visit, False, False) for visit in VISITS])
+    assert set(without.tolist()) == {SELF, STAYS}
+    assert (without == found)[np.isin(found, (SELF, STAYS))].all(), "the others do what they would have done"
 
 
 # ------------------------------------------------------------------------------------------------------------ in a town
@@ -261,3 +274,23 @@ def test_patients_step_down_to_wards_of_hospitals_that_serve_the_group() -> None
     assert ways["lead"] == {"member", "valley-centre", "shared"}
     assert ways["valley-lead"] == {"shared"}
     assert ways["shared"] == {"member", "valley-centre", "shared"}
+
+
+def test_partners_take_what_no_hospital_of_the_group_can_meet() -> None:
+    """The lead hospital of the town can give no tertiary surgery, and here no other hospital serves the group."""
+    facilities = towns.group_facilities()
+    facilities[0]["capability"] = {"bone": 3}
+    levers = {"up_referral.to_partner": 1.0, "up_referral.formal_share": 1.0}
+    tables = towns.run(towns.group_town(60, settings=levers, facilities=facilities))[0]
+    sent = tables["referrals"].query("channel == 'formal' and to_facility == 'outside'")
+    assert set(sent["from_facility"]) == {"lead"}
+    assert set(sent["condition"]) == {"bone"}
+    assert set(sent["status"]) == {"completed", "lapsed"}
+    stays = (
+        tables["stays"]
+        .query("facility == 'outside'")
+        .assign(partner=lambda s: s["episode"].isin(sent.loc[sent["status"].eq("completed"), "episode"]))
+    )
+    waits = ((stays["admitted"] - stays["requested"]) / DAY).groupby(stays["partner"]).agg(["min", "max"]).round(6)
+    assert waits.loc[True].tolist() == [0.5, 0.5]
+    assert waits.loc[False].tolist() == [2.0, 2.0]

@@ -92,7 +92,7 @@ def network(
             },
             "groups": {g: {"name": g, "name_zh": "集团", "lead": hospital} for g, hospital in leads.items()},
             "facilities": facilities,
-            "outside": {"travel_minutes": said(60), "wait_days": said(2)},
+            "outside": {"travel_minutes": said(60), "wait_days": said(2), "partner_wait_days": said(0.5)},
             "detour": said(1.3),
             "minutes_per_km": said(1.5),
             "minutes_at_least": said(10),
@@ -471,6 +471,7 @@ ALL_LEVERS: Data = PLAN | {
     "tcm.halls": 10.0,
     "emergency.rescue_bypass": 0.5,
     "emergency.rescue_centres": ["stroke", "trauma"],
+    "up_referral.to_partner": 0.6,
 }
 """All levers pulled."""
 
