@@ -18,9 +18,9 @@ from sim.doors import (
     OUTSIDE,
     Place,
     Town,
-    channel_of,
     choose,
     give_up,
+    lose_referral,
     missed,
     tries_again,
     untried,
@@ -28,7 +28,7 @@ from sim.doors import (
 )
 from sim.kernels import kernel
 from sim.network import LAYERS
-from sim.records import LAPSED, MOST_DAYS, Counts, month_of, tell_referral
+from sim.records import MOST_DAYS, Counts, month_of
 from sim.sessions import visit_key
 from sim.streams import Purpose
 from sim.timetable import day_at, half_day_at
@@ -179,22 +179,15 @@ def _appointed(town: Town, who: Any, session: Any, hours: Any, how: int) -> int:
         return LATER
     facility = points[int(who["point"]) % len(points)]["facility"]
     counts.bookings[world, month_of(counts, minute), facility, int(who["cls"])]["no_shows"] += 1
-    _lose_referral(counts, facility, who)
+    lose_referral(counts, facility, who)
     return missed(town, who, minute)
-
-
-@kernel
-def _lose_referral(counts: Counts, facility: int, who: Any) -> None:
-    """A referral that ends before the patient is seen: no place within patience, or the patient did not come."""
-    if who["origin"] >= 0 and who["doors"] == 0:
-        tell_referral(counts, who, facility, channel_of(who), LAPSED)
 
 
 @kernel
 def _refused(town: Town, who: Any, now: float) -> int:
     """No appointment within patience: another door; the next hospital is asked in the same settlement."""
     points = town.place.points
-    _lose_referral(town.counts, points[int(who["point"]) % len(points)]["facility"], who)
+    lose_referral(town.counts, points[int(who["point"]) % len(points)]["facility"], who)
     if not tries_again(points, town.people.worlds, who):
         return _no_door_left(town, who, now)
     allowed = untried(who)

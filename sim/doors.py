@@ -19,7 +19,7 @@ from sim.demand import Panel
 from sim.kernels import kernel, table
 from sim.network import EMERGENCY_LAYER, LAYERS, Level, Network
 from sim.population import Population
-from sim.records import FORMAL_CHANNEL, SELF_CHANNEL, Counts, Ledger, month_of
+from sim.records import FORMAL_CHANNEL, LAPSED, SELF_CHANNEL, Counts, Ledger, month_of, tell_referral
 from sim.sessions import Rooms
 from sim.slots import Pages
 from sim.streams import Floats, Purpose
@@ -339,6 +339,13 @@ def _number(doors: int) -> int:
 def channel_of(who: Any) -> int:
     """The channel by which a patient who is on the way was sent."""
     return FORMAL_CHANNEL if who["cls"] < OTHER else SELF_CHANNEL
+
+
+@kernel
+def lose_referral(counts: Counts, facility: int, who: Any) -> None:
+    """A referral that ends before the patient is seen: no place within patience, a no-show, the waiting room left."""
+    if who["origin"] >= 0 and who["doors"] == 0:
+        tell_referral(counts, who, facility, channel_of(who), LAPSED)
 
 
 @kernel

@@ -34,6 +34,7 @@ from sim.doors import (
     ask,
     channel_of,
     give_up,
+    lose_referral,
     minutes_to,
     through,
     tries_again,
@@ -81,6 +82,7 @@ def what_next(town: Town, who: Any, patient: Any, point: Any, window_end: float)
         return NEXT_WINDOW
     if status == DONE:
         return _seen(town, who, point, patient, window_end)
+    lose_referral(town.counts, point["facility"], who)
     if tries_again(town.place.points, town.people.worlds, who):
         return _another_day(who)
     return give_up(town, who, patient["end"])

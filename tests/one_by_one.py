@@ -55,7 +55,17 @@ from sim.contacts import EXTRA, FOLLOW_UP, HELD_SLOT, MADE_UP, OPEN_SLOT, OTHER,
 from sim.demand import CHUNK, falls_away, is_enrolled, is_online, settle_truth
 from sim.model import Case, Model
 from sim.network import EMERGENCY, IMAGING, Level
-from sim.records import KINDS, RETURN
+from sim.records import (
+    CHANNELS,
+    COMPLETED,
+    DECLINED,
+    FORMAL_CHANNEL,
+    KINDS,
+    LAPSED,
+    RETURN,
+    SELF_CHANNEL,
+    STATUSES,
+)
 from sim.sessions import priority_of, visit_key
 from sim.streams import Purpose, child_of, uniform_of
 from sim.timetable import DAY, HALF_DAY, hours, present_from
@@ -77,10 +87,15 @@ Story = Generator[simpy.Event, Any, Any]
 
 
 def simulate_one_by_one(case: Case, replication: int) -> dict[str, pd.DataFrame]:
-    """The rows of one replication, `visits` and `stays`."""
+    """The rows of one replication, `visits`, `stays` and `referrals` upwards."""
     town = Town(case, replication)
     town.run()
-    return {"visits": pd.DataFrame(town.visits), "stays": town.tables(0)["stays"]}
+    assert town.issued == len(town.referrals) + town.on_the_way(), "every referral ends once, or is on the way"
+    return {
+        "visits": pd.DataFrame(town.visits),
+        "stays": town.tables(0)["stays"],
+        "referrals": pd.DataFrame(town.referrals),
+    }
 
 
 class Plan(NamedTuple):
@@ -187,6 +202,11 @@ class Town(Model):
         self.station = np.append(pop.station, -1).astype(np.int64)
         self.requests: list[Request] = []
         self.visits: list[dict[str, Any]] = []
+        self.referrals: list[dict[str, Any]] = []
+        """How referrals upwards ended."""
+        self.issued = 0
+        """Referrals upwards that were asked for, or that patients made themselves."""
+        self.stories: list[tuple[simpy.Process, Contact]] = []
         self._forget_week()
 
     def run(self, progress: Any = None) -> None:
@@ -197,10 +217,14 @@ class Town(Model):
         self.env.process(self.clock())
         for p, point in enumerate(self.points):
             self.env.process(self.keep_hours(p, point))
-        self.env.run(until=self.timetable.horizon)
+        self.env.run(until=self.until(self.timetable.horizon, ARRIVALS))  # with the last settlement
         self._write_stays()
 
     # ---------------------------------------------------------------- the patient
+
+    def begin(self, who: Contact) -> None:
+        """An episode begins."""
+        self.stories.append((self.env.process(self.patient(who)), who))
 
     def patient(self, who: Contact) -> Story:
         """One episode, from the need to its end: a door, the way in, the consultation, and what comes of it."""
@@ -241,14 +265,14 @@ class Town(Model):
             again = who.copy()
             again["key"], again["chronic"], again["doors"], again["origin"] = made_up(patient, nth), MADE_UP, 0, -1
             again["time"] = minute + made_up_delay(self.figures, WORLD, again["key"])
-            self.env.process(self.patient(again))
+            self.begin(again)
         elif exacerbates(condition, patient, nth):
             ill = contacts.empty(1)
             ill["key"] = exacerbation_of(patient, nth)
             ill["time"] = minute + exacerbation_delay(condition, ill["key"][0])
             ill["person"], ill["condition"] = who["person"], condition["exacerbates_to"]
             settle_truth(ill, self.figures.conditions)
-            self.env.process(self.patient(ill[0]))
+            self.begin(ill[0])
 
     def come_in(self, who: Contact, plan: Plan | None) -> Story:
         """By appointment or walking in, one door after the other: the place in line, None = in vain."""
@@ -275,6 +299,7 @@ class Town(Model):
         """Keep an appointment a little early or late, or stay away; nobody comes after the last admission."""
         luck = np.uint64(child_of(who["key"], int(who["seen"]) + 7))
         if uniform_of(luck, Purpose.NO_SHOW, 0) < self.choice.no_show[WORLD]:
+            self.lose_referral(who, int(who["point"]))
             self.missed(who, minute)
             return None
         who["entry"] = how
@@ -298,11 +323,13 @@ class Town(Model):
 
         if room.is_full():
             self.tell_wait(who, point, endures)
+            self.lose_referral(who, point)
             return Visit(point, visit, place, place, math.inf, True)
         turn = room.line_up(rank, place, key)
         yield turn | self.until(gone, CLOCK)
         if not turn.triggered:
             room.give_up(turn)
+            self.lose_referral(who, point)
             return self.write_down(who, Visit(point, visit, place, gone, math.inf, True), None)
         begin: float = turn.value
         last, end = begin, begin + look
@@ -314,6 +341,9 @@ class Town(Model):
             last = yield room.line_up(rank, end + exam, key)
             end = last + look * float(self.care.second_look[WORLD])
         over = self.write_down(who, Visit(point, visit, place, end, self.window_end(room, last), False), begin)
+        if self.is_referred(who):
+            self.tell_referral(who, self.facility(point), self.channel(who), COMPLETED)
+        who["origin"] = -1
         yield self.until(end, ENDS)
         room.release(end)
         return over
@@ -380,6 +410,13 @@ class Town(Model):
             return self.referred(who, visit)
         if outcome == referral.PARTNER:
             return self.to_partner(who, visit)
+        if outcome in (referral.DECLINED, referral.LAPSED):
+            self.issued += 1
+            who["origin"] = facility
+            asked = self.lead_of_group(facility) if self.has_channel(facility) else self.network.outside
+            status = DECLINED if outcome == referral.DECLINED else LAPSED
+            self.tell_referral(who, asked, FORMAL_CHANNEL, status)
+            who["origin"] = -1
         if outcome in (referral.SELF, referral.DECLINED):
             return self.goes_alone(who, visit)
         if outcome == referral.STAYS and not who["admit"]:
@@ -496,6 +533,7 @@ class Town(Model):
 
     def next_door(self, who: Contact, point: int, minute: float) -> Plan | None:
         """Refused: the next door is asked in the same settlement (R5); at last the emergency department, or nothing."""
+        self.lose_referral(who, point)
         if self.tries_again(who, point):
             allowed = self.untried(who)
             if who["need"] > 2 and who["seen"] > 0:
@@ -571,6 +609,7 @@ class Town(Model):
         if not prefers_lead and (member := self.member_hospital(who, facility)) is not None:
             target = member
         who["origin"], who["doors"] = facility, 0
+        self.issued += 1
         return self.onward(who, visit, self.point_of(who, target), self.sent(who, visit, target))
 
     def sent(self, who: Contact, visit: Visit, target: int) -> float:
@@ -585,8 +624,11 @@ class Town(Model):
 
     def to_partner(self, who: Contact, visit: Visit) -> Plan:
         """Referred to a partner outside, where a bed is had after the partner's wait."""
-        who["kind"] = contacts.TO_PARTNER
-        return Plan(OUTSIDE, self.sent(who, visit, self.network.outside), False)
+        who["kind"], who["origin"] = contacts.TO_PARTNER, self.facility(visit.point)
+        minute = self.sent(who, visit, self.network.outside)
+        self.issued += 1
+        self.tell_referral(who, self.network.outside, FORMAL_CHANNEL, COMPLETED)
+        return Plan(OUTSIDE, minute, False)
 
     def member_hospital(self, who: Contact, facility: int) -> int | None:
         """The nearest hospital of the group, or that serves it too, able to give secondary or such tertiary care."""
@@ -610,6 +652,9 @@ class Town(Model):
             point = self.point_of(who, lead) if to_lead else OUTSIDE
         who["origin"] = self.facility(visit.point)
         target = self.network.outside if point == OUTSIDE else self.facility(point)
+        self.issued += 1
+        if point == OUTSIDE:
+            self.tell_referral(who, target, SELF_CHANNEL, COMPLETED)
         return self.onward(who, visit, point, visit.end + self.travel(who, target))
 
     def transferred(self, who: Contact, visit: Visit) -> Plan:
@@ -620,6 +665,7 @@ class Town(Model):
         who["origin"] = facility
         if point == OUTSIDE:
             return Plan(OUTSIDE, visit.end, False)
+        self.issued += int(self.is_referred(who))
         return self.onward(who, visit, point, visit.end + self.travel(who, lead))
 
     def asked_back(self, who: Contact, visit: Visit) -> Plan | None:
@@ -763,7 +809,7 @@ class Town(Model):
             needs = self.demands[0].chunk(day // CHUNK)
             settle_truth(needs, self.figures.conditions)
             for who in needs:
-                self.env.process(self.patient(who))
+                self.begin(who)
 
     def renew_choice(self) -> None:
         """The tables of choice follow the perceived waits."""
@@ -873,6 +919,32 @@ class Town(Model):
         kind = int(self.is_emergency(visit.point)) if kind is None else kind
         self.write_row(who, visit.point, KINDS[kind], visit.place, begin, visit.end, visit.left)
         return visit
+
+    def is_referred(self, who: Contact) -> bool:
+        """On the way because somebody sent the patient up, or the patient decided to go."""
+        return bool(who["origin"] >= 0 and who["doors"] == 0)
+
+    def on_the_way(self) -> int:
+        """Referrals that have not ended yet; the hospital of a visitor's need that is yet to arise is none."""
+        return sum(story.is_alive and who["point"] >= 0 and self.is_referred(who) for story, who in self.stories)
+
+    def channel(self, who: Contact) -> int:
+        """Those who were ever formally referred in this episode count as such."""
+        return FORMAL_CHANNEL if who["cls"] < OTHER else SELF_CHANNEL
+
+    def lose_referral(self, who: Contact, point: int) -> None:
+        """A referral ends before the patient is seen."""
+        if self.is_referred(who):
+            self.tell_referral(who, self.facility(point), self.channel(who), LAPSED)
+
+    def tell_referral(self, who: Contact, to: int, channel: int, status: int) -> None:
+        """The row of a referral that ends."""
+        ids = [*(f.id for f in self.network.facilities), "outside"]
+        self.referrals.append({
+            "episode": who["key"], "person": who["person"], "condition": self.conditions[who["condition"]],
+            "channel": CHANNELS[channel], "from_facility": ids[who["origin"]], "to_facility": ids[to],
+            "status": STATUSES[status],
+        })  # fmt: skip
 
     def write_row(
         self, who: Contact, point: int, kind: str, place: float, begin: float | None, end: float, left: bool

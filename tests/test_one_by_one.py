@@ -16,18 +16,33 @@ from one_by_one import simulate_one_by_one
 from sim.citation import Figure, Figures
 from sim.model import Case
 from sim.network import EQUIPMENT
+from sim.timetable import DAY
 from towns import ALL_LEVERS, PLAN, clinic, facility, imaging, said, ward
 
+REFERRAL = ["episode", "person", "condition", "channel", "from_facility", "to_facility", "status"]
 VISIT = ["episode", "facility", "point", "kind", "cls", "entry", "time", "begin", "end", "left"]
 
 
 def assert_same(case: Case, replication: int = 0) -> pd.DataFrame:
-    """Both engines tell of the same visits and stays; returns the visits."""
+    """Both engines tell of the same visits, stays and referrals; returns the visits.
+
+    The second engine knows what comes of a visit when it is over, so visits that outlast the run are left out there.
+    """
     at_once, one_by_one = towns.run(case, [replication])[replication], simulate_one_by_one(case, replication)
+    seen, horizon = at_once["visits"], ((case.to - case.warmup_from).days + 1) * DAY
+    lasting = seen.loc[seen["end"] >= horizon, "episode"]
+    ended = (ended_referrals(rows["referrals"], lasting) for rows in (one_by_one, at_once))
+    pd.testing.assert_frame_equal(*ended, check_exact=True, check_dtype=False, obj="referrals")
     for table, columns in (("visits", VISIT), ("stays", list(at_once["stays"]))):
         wanted, told = (sorted_rows(rows[table], columns) for rows in (at_once, one_by_one))
         pd.testing.assert_frame_equal(told, wanted, check_exact=True, check_dtype=False, obj=table)
     return at_once["visits"]
+
+
+def ended_referrals(rows: pd.DataFrame, without: pd.Series[int]) -> pd.DataFrame:
+    """How referrals upwards ended, in an order of their own; episodes `without` left out."""
+    rows = rows.reindex(columns=REFERRAL)
+    return rows[~rows["episode"].isin(without)].sort_values(REFERRAL, ignore_index=True)
 
 
 def sorted_rows(rows: pd.DataFrame, columns: list[str]) -> pd.DataFrame:

@@ -11,6 +11,7 @@ from scipy.stats import binom
 
 import towns
 from sim import care, contacts, doors, referral
+from sim.care import LEVELS
 from sim.kernels import table
 from sim.model import Model
 from sim.referral import DECLINED, FORMAL, LAPSED, PARTNER, SELF, STAYS, TREATED, UpRules
@@ -175,6 +176,19 @@ def test_declined_patients_go_by_themselves_and_lapsed_ones_are_not_seen(six_wee
     visits = six_weeks["visits"]
     later = visits[visits["episode"].isin(lapsed - completed) & (visits["cls"] != "other")]
     assert later["episode"].nunique() < 0.1 * len(lapsed)  # but for those whom a later visit sends up again
+
+
+def test_a_referral_ends_when_the_patient_leaves_the_waiting_room() -> None:
+    """Slow doctors at hospitals, and impatient patients."""
+    minutes = {x: towns.said(60.0 if x in ("secondary", "tertiary") else 5.0) for x in LEVELS[:-1]}
+    levers = {"up_referral.formal_share": 0.5}
+    town = towns.group_town(42, settings=levers, waiting_patience=20.0, consultation_minutes=minutes)
+    tables = towns.run(town)[0]
+    up, left = tables["referrals"].query("direction == 'up'"), tables["visits"].query("left")
+    ways = {"left_on": ["episode", "to_facility"], "right_on": ["episode", "facility"]}
+    lapsed = up[up["status"].eq("lapsed")].merge(left[["episode", "facility"]], **ways)
+    assert len(lapsed) > 10
+    assert {"formal", "self"} == set(lapsed["channel"])
 
 
 # ------------------------------------------------------------------------------------------------------- several groups
