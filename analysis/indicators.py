@@ -650,24 +650,45 @@ def repeat_exam_share(ledger: Ledger) -> Frame:
     name=Text("Needs settled below", "就地解决人次"),
     unit=Text("visits", "人次"),
     formula=Text(
-        "visits to grassroots members whose need, beyond the place, a specialist of the group settled there",
-        "超出基层成员单位诊疗能力、经集团专家协助就地解决的诊疗人次",
+        "visits to grassroots members whose need, beyond the place, was settled there: a specialist of the group "
+        "helped, or an exam that the group read was all that was missing",
+        "超出基层成员单位诊疗能力、经集团专家协助或上级诊断就地解决的诊疗人次",
     ),
-    source="convention: remote consultations, seconded specialists and joint clinics together",
+    source="convention: remote consultations, seconded specialists, joint clinics and exams read remotely together; "
+    "what the latter settle is an assumption (settled_by_reading)",
     scope="area",
     scopes=PLACE_SCOPES,
     kind="count",
     variants=(
         Variant("remote", Text("by remote consultation", "远程会诊"), kind="count"),
         Variant("specialist", Text("by a specialist on the spot", "下派专家、联合门诊"), kind="count"),
+        Variant("by_reading", Text("by an exam read remotely (assumption)", "上级诊断（假设）"), kind="count"),
     ),
 )
 def settled_below(ledger: Ledger) -> Frame:
     """By whose help."""
-    rows = ledger.at_places("helped_monthly", ["remote", "specialist"])
-    rows["both"] = rows["remote"] + rows["specialist"]
-    names = {STANDARD: "both", "remote": "remote", "specialist": "specialist"}
-    return pd.concat([tally(rows, variant, number) for variant, number in names.items()])
+    ways = ["remote", "specialist", "by_reading"]
+    rows = ledger.at_places("helped_monthly", ways)
+    rows["all"] = rows[ways].sum(axis=1)
+    return pd.concat([tally(rows, STANDARD, "all"), *(tally(rows, way, way) for way in ways)])
+
+
+@indicator(
+    name=Text("Exams made below and read by the group", "基层检查、上级诊断占比"),
+    unit=SHARE,
+    formula=Text(
+        "same-visit exams that a reading centre read / same-visit exams made",
+        "由上级诊断中心出具诊断的检查人次 / 当次检查人次",
+    ),
+    source="Guangdong, plan for tight county medical communities, by the end of 2023 (the format, not a share)",
+    scope="area",
+    scopes=PLACE_SCOPES,
+    variants=(Variant("number", Text("exams read remotely", "上级诊断的检查人次"), kind="count"),),
+)
+def remote_reading_share(ledger: Ledger) -> Frame:
+    """Hospitals read their own."""
+    rows = ledger.at_places("exams_monthly", ["made", "read_remotely"])
+    return pd.concat([tally(rows, STANDARD, "read_remotely", "made"), tally(rows, "number", "read_remotely")])
 
 
 @indicator(

@@ -145,6 +145,11 @@ class CareSpec(Closed):
     """Same-visit exams at a level over those at a hospital; 0 = none."""
     exam_minutes: Figure
     """Mean turnaround of a same-visit exam, minutes."""
+    reading_minutes: Figure | None = None
+    """The same where the group's reading centre reads it; left out = exam_minutes."""
+    settled_by_reading: Figure | None = None
+    """Of visits to grassroots members whose need, no bed, exceeds the place and whose exam the group has read, the
+    share that needs no hospital after all; left out = 0."""
     imaging_report_minutes: Figure | None = None
     """From an exam with large equipment to its report, minutes (0 when left out)."""
     second_look: Figure
@@ -216,6 +221,8 @@ class Care:
     """(W, C)."""
     exam: Floats
     """(W, C, L)."""
+    exam_asked: Floats
+    """Share of visits after which a hospital makes an exam, (W, C)."""
     imaging: Floats
     """Cumulative shares by kind of equipment, (W, C, kinds)."""
     imaging_report: Floats
@@ -225,6 +232,10 @@ class Care:
     consultation: Floats
     """Mean consultation of a condition over that of all, (W, C)."""
     exam_minutes: Floats
+    """(W,)."""
+    reading_minutes: Floats
+    """(W,)."""
+    settled_by_reading: Floats
     """(W,)."""
     repeat_exam: Floats
     """(W,)."""
@@ -283,13 +294,15 @@ class Care:
         def beyond(c: ConditionSpec) -> NDArray[Any]:
             return np.cumprod([c.beyond_station.value, c.beyond_centre.value, c.beyond_secondary.value])
 
-        exam = per_condition(lambda c: c.exam.value)[:, :, None] * per_level("exam_at")[:, None, :]
+        asked = per_condition(lambda c: c.exam.value)
+        exam = asked[:, :, None] * per_level("exam_at")[:, None, :]
         return cls(
             beyond=per_condition(beyond),
             admission=per_condition(lambda c: c.admission.value),
             follow_up=per_condition(lambda c: c.follow_up.value),
             follow_up_minutes=per_condition(lambda c: c.follow_up_days.value * 1440.0),
             exam=np.minimum(exam, 1.0),
+            exam_asked=asked,
             imaging=per_condition(
                 lambda c: np.cumsum([x.value if (x := c.imaging.get(k)) else 0.0 for k in EQUIPMENT])
             ),
@@ -297,6 +310,8 @@ class Care:
             minutes=np.concatenate([per_level("consultation_minutes"), single("emergency_minutes")[:, None]], axis=1),
             consultation=per_condition(lambda c: c.consultation.value if c.consultation else 1.0),
             exam_minutes=single("exam_minutes"),
+            reading_minutes=np.array([(s.reading_minutes or s.exam_minutes).value for s in specs]),
+            settled_by_reading=np.array([x.value if (x := s.settled_by_reading) else 0.0 for s in specs]),
             repeat_exam=single("repeat_exam"),
             results_valid=np.array([d.value * 1440.0 if (d := s.results_valid_days) else np.inf for s in specs]),
             second_look=single("second_look"),
@@ -334,12 +349,13 @@ class Care:
         return CareTables(
             table(
                 admission=self.admission, follow_up=self.follow_up, follow_up_minutes=self.follow_up_minutes,
-                stay_sigma=streams.sigma(self.stay_cv), **more
+                stay_sigma=streams.sigma(self.stay_cv), exam_asked=self.exam_asked, **more
             ),
             table(
                 sigma=self.consultation_sigma, second_look=self.second_look, patience=self.patience,
                 patience_sigma=self.patience_sigma, exam_minutes=self.exam_minutes, repeat_exam=self.repeat_exam,
-                results_valid=self.results_valid, bed_patience=self.bed_patience,
+                results_valid=self.results_valid, reading_minutes=self.reading_minutes,
+                settled_by_reading=self.settled_by_reading, bed_patience=self.bed_patience,
                 makes_up=self.makes_up, makes_up_minutes=self.makes_up_minutes, imaging_report=self.imaging_report,
             ),
             self.exam, self.imaging, self.consultation[:, :, None] * self.minutes[:, None, :], self.triage,
@@ -357,10 +373,11 @@ class CareTables(NamedTuple):
 
     conditions: NDArray[Any]
     """Rows of admission, follow_up, follow_up_minutes, stay_minutes, stay_sigma (spread of the logarithm), step_down,
-    recovery, beyond_1, beyond_2, beyond_3, exacerbates_to, exacerbation, exacerbation_minutes; (W, C)."""
+    recovery, beyond_1, beyond_2, beyond_3, exacerbates_to, exacerbation, exacerbation_minutes, exam_asked; (W, C)."""
     worlds: NDArray[Any]
     """Rows of sigma (spread of consultations), second_look, patience, patience_sigma, exam_minutes, repeat_exam,
-    results_valid, bed_patience, makes_up, makes_up_minutes, imaging_report; (W,)."""
+    results_valid, reading_minutes, settled_by_reading, bed_patience, makes_up, makes_up_minutes, imaging_report;
+    (W,)."""
     exam: Floats
     """(W, C, L)."""
     imaging: Floats
@@ -459,13 +476,18 @@ def is_expired(tables: CareTables, world: int, age: float) -> bool:
 
 
 @kernel
-def exam(tables: CareTables, visit: np.uint64, who: Any, facility: int, level: int, recognised: float) -> int:
+def exam(
+    tables: CareTables, visit: np.uint64, who: Any, facility: int, level: int, recognised: float, read: float
+) -> int:
     """Whether a same-visit exam is made, and what becomes of results that another institution found (M12).
 
-    `recognised`: share, in force, of the results not trusted that are recognised all the same.
+    `recognised`: share, in force, of the results not trusted that are recognised all the same; `read`: share of the
+    exams that a hospital would make and this place would not which are made here and read by the group.
     """
-    world = int(who["world"])
-    if streams.uniform_of(visit, Purpose.EXAM, 0) >= tables.exam[world, int(who["condition"]), level]:
+    world, condition = int(who["world"]), int(who["condition"])
+    here = tables.exam[world, condition, level]
+    more = max(tables.conditions[world, condition]["exam_asked"] - here, 0.0)
+    if streams.uniform_of(visit, Purpose.EXAM, 0) >= here + read * more:
         return NO_EXAM
     if who["examined"] == 0 or who["examined"] == facility + 1:
         return MADE
@@ -473,6 +495,20 @@ def exam(tables: CareTables, visit: np.uint64, who: Any, facility: int, level: i
     if luck >= doubted:
         return TRUSTED
     return RECOGNISED if luck >= doubted * (1.0 - recognised) else REPEATED
+
+
+@kernel
+def is_read_remotely(tables: CareTables, visit: np.uint64, who: Any, level: int) -> bool:
+    """Whether an exam, if it is made at all, is one that the place would not make by itself: the group reads it."""
+    here = tables.exam[int(who["world"]), int(who["condition"]), level]
+    return streams.uniform_of(visit, Purpose.EXAM, 0) >= here
+
+
+@kernel
+def settled_by_reading(tables: CareTables, visit: np.uint64, world: int) -> bool:
+    """Whether an exam that the group has read was all that a need beyond the place has lacked."""
+    luck = streams.uniform_of(visit, Purpose.SETTLED_BY_READING, 0)
+    return luck < tables.worlds[world]["settled_by_reading"]
 
 
 @kernel
@@ -492,10 +528,12 @@ def equipment(tables: CareTables, visit: np.uint64, who: Any) -> int:
 
 
 @kernel
-def exam_turnaround(tables: CareTables, visit: np.uint64, world: int) -> float:
+def exam_turnaround(tables: CareTables, visit: np.uint64, who: Any, level: int) -> float:
     """Minutes until the results of a same-visit exam are there."""
-    quantile = tables.normal[streams.cell_of(visit, Purpose.TURNAROUND, 0)]
-    return streams.lognormal_of(quantile, HALF_CV) * tables.worlds[world]["exam_minutes"]
+    quantile, world = tables.normal[streams.cell_of(visit, Purpose.TURNAROUND, 0)], tables.worlds[int(who["world"])]
+    remote = is_read_remotely(tables, visit, who, level)
+    minutes = world["reading_minutes"] if remote else world["exam_minutes"]
+    return streams.lognormal_of(quantile, HALF_CV) * minutes
 
 
 @kernel

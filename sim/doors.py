@@ -38,7 +38,8 @@ class Place(NamedTuple):
     """The network as rows; F facilities, P service points, C conditions; nothing of it changes during a run."""
 
     points: NDArray[Any]
-    """Rows of facility, layer, bookable, number, pattern, level, emergency; (P,)."""
+    """Rows of facility, layer, bookable, number, pattern, level, emergency, reading (a grassroots member of a group,
+    whose exams the group may read); (P,)."""
     facilities: NDArray[Any]
     """Rows of level, in_group, has_channel (a formal channel leads up), lead (of the group, -1 = none), nearest_lead
     (the same, or the nearest group's), facility_class and minutes_row (of records); (F + 1,)."""
@@ -72,6 +73,7 @@ class Place(NamedTuple):
                 facility=net.point_facility, layer=net.point_layer, bookable=net.point_bookable,
                 number=net.point_number, pattern=net.point_pattern, level=net.level[net.point_facility],
                 emergency=net.point_layer >= EMERGENCY_LAYER,
+                reading=(channel & (net.level < Level.secondary))[net.point_facility],
             ),
             table(
                 level=net.level, in_group=net.group >= 0, has_channel=channel, lead=leads[net.group],

@@ -55,6 +55,7 @@ LEVERS: dict[str, Callable[[Rules], Any]] = {
     "care_centre": lambda r: float(r.chronic.care_centre),
     "internet": lambda r: float(r.chronic.internet),
     "recognised": lambda r: float(r.exams.recognised),
+    "read_remotely": lambda r: float(r.exams.read_remotely),
     "rescue_bypass": lambda r: float(r.emergency.rescue_bypass),
     "rescue_centres": lambda r: sum(1 << RESCUE_CENTRES.index(kind) for kind in r.emergency.rescue_centres),
 }

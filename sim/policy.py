@@ -585,6 +585,24 @@ class Exams(Closed):
     """Of the results that another institution has found in the same episode and that would not be trusted, the share
     that is recognised."""
 
+    read_remotely: Annotated[
+        Chance,
+        Lever(
+            m="M12",
+            title="Exams made below and read by the group",
+            title_zh="基层检查、上级诊断率",
+            unit="share of exams a grassroots member cannot read itself",
+            low=0,
+            high=1,
+            room="care",
+            through="whether a grassroots member makes a same-visit exam that else only a hospital would make",
+            expected="up-referrals and exams at hospitals fall, the grassroots share and the time spent there rise",
+            expected_zh="上转人次和医院检查量下降,基层诊疗量占比和基层就诊时间上升",
+        ),
+    ] = 0.0
+    """Of the same-visit exams that a hospital would make and a grassroots member of a group would not, the share that
+    the member makes and the group's reading centre reads."""
+
 
 class Tcm(Closed):
     """Chinese medicine at the grassroots."""

@@ -265,8 +265,9 @@ class Ledger:
         self.imaging_days = Histogram(["patients"], world=w, month=m, room=room, cls=3, days=MOST_DAYS + 1)
         needs = ["needs", "unmet", "spared", "follow_ups", "called_back", "missed", "exacerbations"]
         self.needs = Tally(needs, world=w, month=m, condition=len(conditions), resident=2)
-        self.exams = Tally(["made", "repeated", "recognised", "trusted"], world=w, month=m, facility=f)
-        self.helped = Tally(["remote", "specialist", "handed_down"], world=w, month=m, facility=f)
+        exams = ["made", "repeated", "recognised", "trusted", "read_remotely"]
+        self.exams = Tally(exams, world=w, month=m, facility=f)
+        self.helped = Tally(["remote", "specialist", "by_reading", "handed_down"], world=w, month=m, facility=f)
         stays = ["discharges", "nights", "minutes", "stepped_down", "episodes", "episode_nights"]
         self.stays = Tally(stays, world=w, month=m, ward=len(network.wards) + 1, resident=2, entry=5)
         inpatient = self._with_beds()

@@ -261,12 +261,19 @@ def priority_of(who: Any, tables: CareTables, emergency: bool, granted: bool) ->
 
 
 @kernel
+def exam_of(tables: CareTables, point: Any, rules: Any, who: Any, visit: np.uint64) -> int:
+    """What becomes of the exam of a visit, under the rules in force."""
+    read = rules["read_remotely"] if point["reading"] else 0.0
+    return care.exam(tables, visit, who, point["facility"], point["level"], rules["recognised"], read)
+
+
+@kernel
 def enter(tables: CareTables, point: Any, rules: Any, who: Any, patient: Any) -> None:
     """A contact becomes a patient of a waiting room, seen by nobody yet; results that have expired are forgotten.
 
     Class, patience, first look, turnaround and second look are drawn (back with results: the second look alone).
-    `point`: the row of the service point; `rules`: a row with priority (whether classes count) and recognised (of exam
-    results).
+    `point`: the row of the service point; `rules`: a row with priority (whether classes count), recognised and
+    read_remotely (of exams).
     """
     world, level = int(who["world"]), point["level"]
     visit = visit_key(who, level)
@@ -283,8 +290,8 @@ def enter(tables: CareTables, point: Any, rules: Any, who: Any, patient: Any) ->
         if care.is_expired(tables, world, who["time"] - who["begun"]):
             who["examined"] = 0
         patient["patience"], patient["first"] = care.patience(tables, visit, world), length
-        exam = care.exam(tables, visit, who, point["facility"], level, rules["recognised"])
-        patient["exam"] = care.exam_turnaround(tables, visit, world) if care.is_made(exam) else 0.0
+        made = care.is_made(exam_of(tables, point, rules, who, visit))
+        patient["exam"] = care.exam_turnaround(tables, visit, who, level) if made else 0.0
 
 
 @kernel

@@ -74,6 +74,7 @@ class Purpose(IntEnum):
     REPEAT = 53
     REFILL = 54
     RESCUE = 55
+    SETTLED_BY_READING = 74
     # of a follow-up that was missed
     EXACERBATION = 56
     EXACERBATION_TIME = 57

@@ -176,8 +176,7 @@ def _seen(town: Town, who: Any, point: Any, patient: Any, window_end: float) -> 
 def _examined(town: Town, who: Any, point: Any, visit: np.uint64, begin: float) -> None:
     """Count the exam of a visit that is over, and keep in mind who made it and when."""
     world, facility = int(who["world"]), point["facility"]
-    recognised = town.people.worlds[world]["recognised"]
-    exam = care.exam(town.rooms.care, visit, who, facility, point["level"], recognised)
+    exam = sessions.exam_of(town.rooms.care, point, town.people.worlds[world], who, visit)
     if exam == care.NO_EXAM:
         return
     here = town.counts.exams[world, month_of(town.counts, who["time"]), facility]
@@ -188,6 +187,7 @@ def _examined(town: Town, who: Any, point: Any, visit: np.uint64, begin: float) 
     else:
         here["made"] += 1
         here["repeated"] += int(exam == care.REPEATED)
+        here["read_remotely"] += int(care.is_read_remotely(town.rooms.care, visit, who, point["level"]))
         who["examined"] = facility + 1
         if who["stage"] == FIRST_LOOK:
             who["begun"] = begin
@@ -226,18 +226,29 @@ def _hand_down(town: Town, who: Any, point: Any) -> None:
 
 @kernel
 def _is_settled(town: Town, who: Any, point: Any, visit: np.uint64) -> bool:
-    """A need beyond a grassroots member that a specialist of the group settles there; no bed is needed."""
-    grassroots = point["level"] < Level.secondary and town.place.facilities[point["facility"]]["has_channel"]
-    if not grassroots or point["emergency"] or who["person"] < 0 or who["admit"] == 1:
+    """A need beyond a grassroots member, no bed, that an exam read by the group or a specialist settles there."""
+    if not point["reading"] or point["emergency"] or who["person"] < 0 or who["admit"] == 1:
         return False
     world = int(who["world"])
-    by = referral.settled(town.people.worlds[world], visit)
     here = town.counts.helped[world, month_of(town.counts, who["time"]), point["facility"]]
+    if _is_settled_by_reading(town, who, point, visit):
+        here["by_reading"] += 1
+        return True
+    by = referral.settled(town.people.worlds[world], visit)
     if by == referral.REMOTE:
         here["remote"] += 1
     elif by == referral.SPECIALIST:
         here["specialist"] += 1
     return by != referral.NOBODY
+
+
+@kernel
+def _is_settled_by_reading(town: Town, who: Any, point: Any, visit: np.uint64) -> bool:
+    """Whether an exam of this visit that the group has read was all that was missing."""
+    tables, world = town.rooms.care, int(who["world"])
+    made = care.is_made(sessions.exam_of(tables, point, town.people.worlds[world], who, visit))
+    read = made and care.is_read_remotely(tables, visit, who, point["level"])
+    return read and care.settled_by_reading(tables, visit, world)
 
 
 @kernel

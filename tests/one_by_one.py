@@ -35,10 +35,12 @@ from sim.care import (
     exam_turnaround,
     is_expired,
     is_made,
+    is_read_remotely,
     made_up,
     made_up_delay,
     makes_up,
     patience,
+    settled_by_reading,
 )
 from sim.choice import (
     DOOR_OF_LEVEL,
@@ -334,7 +336,7 @@ class Town(Model):
         begin: float = turn.value
         last, end = begin, begin + look
         if self.is_examined(who, visit, point, begin):
-            exam = exam_turnaround(self.figures, visit, WORLD)
+            exam = exam_turnaround(self.figures, visit, who, level)
             yield self.until(end, ENDS)
             room.release(end)
             yield self.until(end + exam, ARRIVALS + key)
@@ -384,11 +386,16 @@ class Town(Model):
 
     def is_examined(self, who: Contact, visit: np.uint64, point: int, begin: float) -> bool:
         """Whether an exam is made, not spared by results of another institution; keeps in mind where and when."""
-        facility = self.facility(point)
-        made = is_made(exam(self.figures, visit, who, facility, self.level(point), self.rules_now["recognised"]))
+        made = self.exam_is_made(who, visit, point)
         if made:
-            who["examined"], who["begun"] = facility + 1, begin
+            who["examined"], who["begun"] = self.facility(point) + 1, begin
         return made
+
+    def exam_is_made(self, who: Contact, visit: np.uint64, point: int) -> bool:
+        """Of a hospital's exams a grassroots member makes its own, and some more if the group reads them (M12)."""
+        facility, level, rules = self.facility(point), self.level(point), self.rules_now
+        read = float(rules["read_remotely"]) if level < Level.secondary and self.has_channel(facility) else 0.0
+        return bool(is_made(exam(self.figures, visit, who, facility, level, rules["recognised"], read)))
 
     def what_next(self, who: Contact, visit: Visit) -> Plan | None:
         """What comes of being seen: home, back another day, a bed, or up, by the formal channel or alone."""
@@ -399,7 +406,7 @@ class Town(Model):
             return self.treated(who, visit)
         if self.is_emergency(visit.point):
             return self.transferred(who, visit)
-        if self.may_be_settled(who, visit) and referral.settled(self.rules_now, visit.key) != referral.NOBODY:
+        if self.may_be_settled(who, visit) and self.is_settled(who, visit):
             return self.asked_back(who, visit)
         sendable = who["person"] >= 0
         outcome = referral.up(
@@ -424,9 +431,17 @@ class Town(Model):
         return None
 
     def may_be_settled(self, who: Contact, visit: Visit) -> bool:
-        """A specialist of the group may help residents at its grassroots members, unless a bed is needed."""
+        """The group may help residents at its grassroots members, unless a bed is needed."""
         grassroots = self.level(visit.point) < Level.secondary and self.has_channel(self.facility(visit.point))
         return bool(grassroots and who["person"] >= 0 and not who["admit"])
+
+    def is_settled(self, who: Contact, visit: Visit) -> bool:
+        """An exam that the group has read was all that was missing, or else a specialist helps."""
+        made = self.exam_is_made(who, visit.key, visit.point)
+        read = made and is_read_remotely(self.figures, visit.key, who, self.level(visit.point))
+        if read and settled_by_reading(self.figures, visit.key, WORLD):
+            return True
+        return referral.settled(self.rules_now, visit.key) != referral.NOBODY
 
     def is_spared(self, who: Contact) -> bool:
         """A follow-up that a long prescription makes unnecessary."""

@@ -71,8 +71,8 @@ def replication_tables(scenario: str, replication: int) -> dict[str, pd.DataFram
         "needs_monthly": _rows(
             **needs, unmet=80 if scenario == "before" else 72, follow_ups=3000, missed=150, exacerbations=6
         ),
-        "exams_monthly": _rows(month=MONTHS, facility="first", made=400, repeated=20, recognised=10, trusted=30),
-        "helped_monthly": _rows(month=MONTHS, facility="centre-a", remote=4, specialist=6, handed_down=0),
+        "exams_monthly": _exams(),
+        "helped_monthly": _rows(month=MONTHS, facility="centre-a", remote=4, specialist=6, by_reading=3, handed_down=0),
         "referrals_monthly": _referrals(scenario),
         "loads": _loads(scenario),
         "backlog": backlog,
@@ -81,6 +81,13 @@ def replication_tables(scenario: str, replication: int) -> dict[str, pd.DataFram
 
 def _rows(**columns: Any) -> pd.DataFrame:
     return pd.DataFrame(columns)
+
+
+def _exams() -> pd.DataFrame:
+    """A hospital repeats some exams, a centre has some of its own read remotely."""
+    hospital = _rows(month=MONTHS, facility="first", made=400, repeated=20, recognised=10, trusted=30, read_remotely=0)
+    centre = _rows(month=MONTHS, facility="centre-a", made=100, repeated=0, recognised=0, trusted=0, read_remotely=40)
+    return pd.concat([hospital, centre], ignore_index=True)
 
 
 def _visits(scenario: str, replication: int, luck: np.random.Generator) -> pd.DataFrame:

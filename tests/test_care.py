@@ -125,7 +125,7 @@ def test_exams_happen_at_hospitals_as_often_as_said() -> None:
         (SEVERE, Level.centre, 0.0),
     ):
         assert about(exams(f, patient(condition), level) == care.MADE, share)
-    assert each(care.exam_turnaround, f).mean() == pytest.approx(40.0, rel=0.02)
+    assert turnarounds(f, Level.tertiary).mean() == pytest.approx(40.0, rel=0.02)
 
 
 def patient(condition: int, examined: int = 0) -> Any:
@@ -135,9 +135,44 @@ def patient(condition: int, examined: int = 0) -> Any:
     return who
 
 
-def exams(tables: CareTables, who: Any, level: int, recognised: float = 0.0) -> np.ndarray[Any, Any]:
+def exams(tables: CareTables, who: Any, level: int, recognised: float = 0.0, read: float = 0.0) -> np.ndarray[Any, Any]:
     """What becomes of the exams of so many visits to facility 3."""
-    return np.array([care.exam(tables, k, who, 3, int(level), recognised) for k in KEYS])
+    return np.array([care.exam(tables, k, who, 3, int(level), recognised, read) for k in KEYS])
+
+
+def turnarounds(tables: CareTables, level: int, condition: int = PLAIN) -> np.ndarray[Any, Any]:
+    """Minutes until the results of so many exams are there."""
+    return np.array([care.exam_turnaround(tables, k, patient(condition), int(level)) for k in KEYS])
+
+
+def read_remotely(tables: CareTables, condition: int, level: int) -> np.ndarray[Any, Any]:
+    """Of so many visits: whether the exam, if one is made, is read by the group."""
+    return np.array([care.is_read_remotely(tables, k, patient(condition), int(level)) for k in KEYS])
+
+
+def test_of_a_hospitals_exams_a_share_is_made_below_and_read_remotely() -> None:
+    """A hospital makes 0.6, the centre 0.2 of them itself: of the other 0.48 a quarter, 0.12, is read remotely."""
+    exam_at = {level: towns.said(0.2 if level == "centre" else 1.0) for level in LEVELS[:-1]}
+    f = figures(exam_at=exam_at, reading_minutes=90.0, settled_by_reading=0.3)
+    own, some, all_ = (exams(f, patient(SEVERE), Level.centre, read=read) == care.MADE for read in (0.0, 0.25, 1.0))
+    remote = read_remotely(f, SEVERE, Level.centre)
+    assert about(own, 0.12)
+    assert about(some & remote, 0.12)
+    assert not (own & remote).any()
+    assert (own <= some).all()
+    assert (some <= all_).all(), "more of them are read, and never fewer made"
+    assert (all_ == (exams(f, patient(SEVERE), Level.tertiary) == care.MADE)).all(), "all that a hospital would make"
+    assert (exams(f, patient(SEVERE), Level.tertiary, read=1.0) == exams(f, patient(SEVERE), Level.tertiary)).all()
+    minutes = turnarounds(f, Level.centre, SEVERE)
+    assert minutes[remote].mean() == pytest.approx(90.0, rel=0.02)
+    assert minutes[~remote].mean() == pytest.approx(40.0, rel=0.02)
+    assert about(each(care.settled_by_reading, f), 0.3)
+
+
+def test_left_out_a_reading_takes_as_long_as_an_exam_and_settles_nothing() -> None:
+    f = figures()
+    assert f.worlds["reading_minutes"] == f.worlds["exam_minutes"]
+    assert f.worlds["settled_by_reading"] == 0
 
 
 def test_results_of_another_institution_spare_an_exam_if_trusted_or_recognised() -> None:

@@ -533,6 +533,31 @@ def test_recognition_of_results() -> None:
     assert repeated(high) < 0.5 * repeated(low)
 
 
+def test_exams_read_remotely() -> None:
+    assert EXPECTED["exams.read_remotely"] == (
+        "up-referrals and exams at hospitals fall, the grassroots share and the time spent there rise"
+    )
+    beside = {**CHANNEL, "exams.recognised": 0.8}
+    low, high = both("exams.read_remotely", 0.0, 1.0, beside)
+    read, settled = total("exams_monthly", "read_remotely"), total("helped_monthly", "by_reading")
+    at_hospital = total("exams_monthly", "made", level="tertiary")
+
+    def minutes_below(t: Tables) -> float:
+        rows = t["visits"][t["visits"]["facility"].str.contains("centre|station|village|clinic")]
+        return float((rows["end"] - rows["time"]).mean())
+
+    assert read(low) == settled(low) == 0
+    assert read(high) > 100
+    assert settled(high) > 10
+    assert formal("completed")(high) < formal("completed")(low)
+    assert at_hospital(high) < at_hospital(low)
+    assert grassroots_share(high) > grassroots_share(low)
+    assert minutes_below(high) > minutes_below(low) + 5
+    # exams follow the patient up: what is recognised or trusted is spared there, the rest is repeated
+    for brought in ("recognised", "trusted", "repeated"):
+        assert total("exams_monthly", brought)(high) > total("exams_monthly", brought)(low)
+
+
 def test_rescue_centres() -> None:
     expected = "emergency visits at the lead hospital rise, transfers between emergency departments fall"
     assert EXPECTED["emergency.rescue_bypass"] == expected

@@ -84,6 +84,7 @@ LEVERS: dict[str, st.SearchStrategy[Any]] = {
     "chronic.care_centre": share,
     "chronic.internet": share,
     "exams.recognised": share,
+    "exams.read_remotely": share,
     "tcm.halls": st.sampled_from([0.0, 200.0]),
     "emergency.rescue_bypass": share,
     "emergency.rescue_centres": st.sampled_from([["stroke"], ["maternal", "stroke"], ["trauma"]]),
@@ -101,6 +102,8 @@ DOORS: dict[str, st.SearchStrategy[Any]] = {
 
 CARE: dict[str, st.SearchStrategy[Any]] = {
     "exam_minutes": st.sampled_from([30.0, 120.0]),
+    "reading_minutes": st.sampled_from([20.0, 200.0]),
+    "settled_by_reading": share,
     "results_valid_days": st.sampled_from([0.0, 1.0, 5.0, 1000.0]),
     "imaging_report_minutes": st.sampled_from([0.0, 200.0]),
     "waiting_patience": st.sampled_from([20.0, 90.0, 300.0]),
@@ -206,14 +209,15 @@ def test_generated_towns(case: Case) -> None:
 
 
 def test_a_town_in_which_all_levers_are_pulled() -> None:
-    everywhere = {level: said(1.0) for level in towns.LEVELS[:-1]}
+    hospitals_more = {level: said(1.0 if level in ("secondary", "tertiary") else 0.5) for level in towns.LEVELS[:-1]}
+    figures = {"exam_at": hospitals_more, "repeat_exam": 0.8, "reading_minutes": 90.0, "settled_by_reading": 0.5}
     facilities = towns.group_facilities()
     facilities[0] |= imaging(ct=1, mr=1)
-    town = towns.group_town(42, settings=ALL_LEVERS, facilities=facilities, exam_at=everywhere, repeat_exam=0.8)
+    town = towns.group_town(42, settings=ALL_LEVERS, facilities=facilities, **figures)
     assert_same(town)
     tables = towns.run(town)[0]
-    assert tables["helped_monthly"][["remote", "specialist", "handed_down"]].sum().gt(0).all()
-    assert tables["exams_monthly"][["made", "repeated", "recognised", "trusted"]].sum().gt(0).all()
+    assert tables["helped_monthly"][["remote", "specialist", "by_reading", "handed_down"]].sum().gt(0).all()
+    assert tables["exams_monthly"][["made", "repeated", "recognised", "trusted", "read_remotely"]].sum().gt(0).all()
     assert tables["needs_monthly"]["spared"].sum() > 0
     assert tables["imaging_monthly"].drop(columns=["month", "facility", "department", "cls"]).sum().gt(0).all()
 

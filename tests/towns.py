@@ -468,6 +468,7 @@ ALL_LEVERS: Data = PLAN | {
     "chronic.care_centre": 0.4,
     "chronic.internet": 0.2,
     "exams.recognised": 0.6,
+    "exams.read_remotely": 0.5,
     "tcm.halls": 10.0,
     "emergency.rescue_bypass": 0.5,
     "emergency.rescue_centres": ["stroke", "trauma"],
