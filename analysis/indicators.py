@@ -187,10 +187,12 @@ def _scoped(rows: Frame, scope: str, ledger: Ledger) -> Frame:
     return rows.assign(scope=in_each(rows, scope)).astype({"scope": ledger.scopes})
 
 
-def _slots(ledger: Ledger, values: list[str], imaging: bool) -> Frame:
-    """Slots by scope: those of large equipment, or those of clinics."""
+def _slots(ledger: Ledger, values: list[str], of: Literal["clinics", "experts", "imaging"]) -> Frame:
+    """Slots by scope: those of ordinary clinics, of expert clinics, or of large equipment."""
     slots = ledger.at_places("slots_monthly", values, ["department"])
-    return slots[slots["department"].astype(str).str.startswith("imaging_").eq(imaging)]
+    name = slots["department"].astype(str).str
+    imaging, expert = name.startswith("imaging_"), name.endswith("_expert")
+    return slots[{"clinics": ~(imaging | expert), "experts": expert, "imaging": imaging}[of]]
 
 
 def _counted_visits(ledger: Ledger) -> Frame:
@@ -747,7 +749,7 @@ def imaging_wait_days(ledger: Ledger) -> Frame:
 def imaging_exams(ledger: Ledger) -> Frame:
     """Made, refused, and what became of held slots."""
     exams, held = ledger.at_places("imaging_monthly", ["made", "refused"]), ["held", "used_held"]
-    slots = _slots(ledger, held, imaging=True)
+    slots = _slots(ledger, held, "imaging")
     told = [tally(exams, STANDARD, "made"), tally(exams, "refused", "refused")]
     return pd.concat([*told, *(tally(slots, column, column) for column in held)])
 
@@ -852,7 +854,10 @@ def referrals_down(ledger: Ledger) -> Frame:
 @indicator(
     name=Text("Slots offered", "号源总量"),
     unit=Text("slots", "个"),
-    formula=Text("appointment slots of the sessions held", "开诊单元提供的预约号源数"),
+    formula=Text(
+        "appointment slots of the sessions held; expert clinics are counted apart",
+        "开诊单元提供的预约号源数；专家号源另计",
+    ),
     source="zhongwei-2023-67 四(三)1",
     scope="lead",
     scopes=PLACE_SCOPES,
@@ -860,27 +865,36 @@ def referrals_down(ledger: Ledger) -> Frame:
     variants=(
         Variant("held", Text("held for referral", "预留给转诊"), kind="count"),
         Variant("released", Text("held, then released", "预留后释放"), kind="count"),
+        Variant("experts", Text("of expert clinics", "专家号源"), kind="count"),
+        Variant("experts_held", Text("of expert clinics, held for referral", "预留给转诊的专家号源"), kind="count"),
     ),
 )
 def slots_offered(ledger: Ledger) -> Frame:
     """Offered, held and released."""
-    slots = _slots(ledger, ["offered", "held", "released"], imaging=False)
+    columns = ["offered", "held", "released"]
+    slots, experts = (_slots(ledger, columns, of) for of in ("clinics", "experts"))
     kinds = [tally(slots, column, column) for column in ("held", "released")]
-    return pd.concat([tally(slots, STANDARD, "offered"), *kinds])
+    of_experts = [tally(experts, "experts", "offered"), tally(experts, "experts_held", "held")]
+    return pd.concat([tally(slots, STANDARD, "offered"), *kinds, *of_experts])
 
 
 @indicator(
     name=Text("Held slots used", "预留号源使用率"),
     unit=SHARE,
-    formula=Text("held slots used by referred patients / held slots", "转诊患者使用的预留号源 / 预留号源"),
+    formula=Text(
+        "held slots used by referred patients / held slots; expert clinics are counted apart",
+        "转诊患者使用的预留号源 / 预留号源；专家号源另计",
+    ),
     source="zhongwei-2023-67 四(三)1",
     scope="lead",
     scopes=PLACE_SCOPES,
     better="up",
+    variants=(Variant("experts", Text("of expert clinics", "专家号源")),),
 )
 def slot_quota_used(ledger: Ledger) -> Frame:
     """A quota offered is not a quota used."""
-    return tally(_slots(ledger, ["used_held", "held"], imaging=False), STANDARD, "used_held", "held")
+    slots, experts = (_slots(ledger, ["used_held", "held"], of) for of in ("clinics", "experts"))
+    return pd.concat([tally(slots, STANDARD, "used_held", "held"), tally(experts, "experts", "used_held", "held")])
 
 
 @indicator(

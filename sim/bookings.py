@@ -18,6 +18,7 @@ from sim.doors import (
     OUTSIDE,
     Place,
     Town,
+    asked_at,
     choose,
     give_up,
     lose_referral,
@@ -67,6 +68,10 @@ def _answer(town: Town, who: Any, first: int, now: float) -> int:
     latest = min(first + 2 * world["days_ahead"], earliest + world["patience_half_days"])
     entitled = _is_entitled(town.place, who)
     half_day, how = slots.book(town.pages.slots, clinic, entitled, earliest, latest, first)
+    beside = town.place.points[int(who["point"]) % len(town.place.points)]["ordinary"]
+    if half_day < 0 and beside >= 0:  # the expert is booked up: the same request goes to the ordinary clinic
+        who["point"] = int(who["world"]) * len(town.place.points) + beside
+        return ASKS
     _write_request(town.counts, town.service, town.place.points, who, half_day, how, world["patience_days"])
     if half_day < 0:
         return _refused(town, who, now)
@@ -198,6 +203,7 @@ def _refused(town: Town, who: Any, now: float) -> int:
         return OUTSIDE
     who["point"] = int(who["world"]) * len(points) + point
     if points[point]["bookable"]:
+        who["point"] = int(who["world"]) * len(points) + asked_at(points, town.people.worlds, who, point)
         return ASKS
     who["time"] = now
     return walk(points[point], town.hours, who, now, LAYERS)

@@ -82,6 +82,9 @@ class ChoiceSpec(Closed):
     """Chance per year that a long-term patient chooses the usual place anew."""
     follows_advice: Figure
     """Share of patients sent up without the formal channel who go."""
+    prefers_expert: Figure | None = None
+    """Share of those who ask for an appointment at a hospital, in a department with an expert clinic, who ask there
+    first; left out = 0."""
     wait_half_life_weeks: Figure
     """Half-life of the memory of waits, weeks."""
 
@@ -186,6 +189,7 @@ class Choice:
         self.follows_advice = self._each("follows_advice")
         self.rechoice = self._each("rechoice")
         self.no_show = self._each("no_show")
+        self.prefers_expert = np.array([s.prefers_expert.value if s.prefers_expert else 0.0 for s in specs])
         self.days_ahead = np.array([s.booking_days.value for s in specs])
         self.doors_tried = np.array([s.doors_tried.value for s in specs])
         self.suits_tcm = np.array([c.suits_tcm for c in conditions])
@@ -379,6 +383,7 @@ class Choice:
             "no_show": self.no_show,
             "doors_tried": self.doors_tried,
             "rechoice": self.rechoice,
+            "prefers_expert": self.prefers_expert,
         }
 
 

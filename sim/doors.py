@@ -39,7 +39,8 @@ class Place(NamedTuple):
 
     points: NDArray[Any]
     """Rows of facility, layer, bookable, number, pattern, level, emergency, reading (a grassroots member of a group,
-    whose exams the group may read); (P,)."""
+    whose exams the group may read), expert (the expert clinic beside an ordinary one, -1 = none) and ordinary (the
+    clinic beside an expert one, -1 = it is none itself); (P,)."""
     facilities: NDArray[Any]
     """Rows of level, in_group, has_channel (a formal channel leads up), lead (of the group, -1 = none), nearest_lead
     (the same, or the nearest group's), facility_class and minutes_row (of records); (F + 1,)."""
@@ -74,6 +75,7 @@ class Place(NamedTuple):
                 number=net.point_number, pattern=net.point_pattern, level=net.level[net.point_facility],
                 emergency=net.point_layer >= EMERGENCY_LAYER,
                 reading=(channel & (net.level < Level.secondary))[net.point_facility],
+                expert=net.expert_point, ordinary=net.ordinary_point,
             ),
             table(
                 level=net.level, in_group=net.group >= 0, has_channel=channel, lead=leads[net.group],
@@ -286,8 +288,18 @@ def through(points: Any, worlds: Any, hours: Any, who: Any, point: int, window_e
         luck = streams.uniform_of(who["key"], Purpose.DOOR_BOOKS, points[point]["number"])
         planned = who["panel"] >= 0 or who["cls"] < OTHER or who["doors"] > 0
         if planned or luck < worlds[world]["books"]:
+            who["point"] = world * len(points) + asked_at(points, worlds, who, point)
             return ask(who, window_end)
     return walk(points[point], hours, who, window_end, layer)
+
+
+@kernel
+def asked_at(points: Any, worlds: Any, who: Any, point: int) -> int:
+    """Whose appointment a patient asks for at a clinic: that of the expert beside it, where the patient prefers it."""
+    expert = points[point]["expert"]
+    if expert < 0 or streams.uniform_of(who["key"], Purpose.EXPERT, 0) >= worlds[int(who["world"])]["prefers_expert"]:
+        return point
+    return expert
 
 
 @kernel

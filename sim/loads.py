@@ -12,6 +12,7 @@ from functools import cached_property
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from sim.care import Care
 from sim.choice import DOOR_OF_LEVEL, DOORS, OUTSIDE_DOOR, Choice
@@ -100,7 +101,8 @@ class Forecast:
             emergency = point.layer >= EMERGENCY_LAYER
             clinics = net.clinic_point[point.facility, self.choice.department]
             lookup = net.emergency_point[point.facility] if emergency else clinics
-            mine = (lookup == i) & (self.choice.is_emergency == emergency)
+            number = net.ordinary_point[i] if point.kind == "expert" else i
+            mine = (lookup == number) & (self.choice.is_emergency == emergency)
             here = visits[point.facility, mine]
             if point.department in IMAGING:
                 rows.append(self._imaging(i, visits))
@@ -108,14 +110,33 @@ class Forecast:
             column = len(Level) if emergency else facility.level
             sessions, minutes = self._open[point.pattern] * YEAR / self.timetable.days
             if point.bookable:
-                offered, capacity = here.sum(), self.capacities.slots[i] * sessions
+                offered, capacity = self._slots_taken(i, here, mine), self.capacities.slots[i] * sessions
             else:
                 looks = 1.0 + care.exam[w, mine, facility.level] * care.second_look[w]
                 offered = (here * looks * care.consultation[w, mine]).sum() * care.minutes[w, column]
                 capacity = self.capacities.doctors[i] * minutes
-            name, resource = f"{facility.id}/{point.department}", "emergency" if emergency else "clinic"
+            name, resource = f"{facility.id}/{point.name}", "emergency" if emergency else "clinic"
             rows.append((name, facility.id, resource, float(offered), float(capacity)))
         return rows
+
+    def _slots_taken(self, number: int, visits: Floats, conditions: NDArray[np.bool_]) -> float:
+        """Visits of a department that fall to one of its clinics: an expert clinic takes those who ask there first, as
+        many as there are slots, and the ordinary one all others."""
+        net = self.network
+        expert = number if net.points[number].kind == "expert" else net.expert_point[number]
+        if expert < 0:
+            return float(visits.sum())
+        asking = (visits * self._asks[conditions]).sum() * self.choice.prefers_expert[self.world]
+        slots = self.capacities.slots[expert] * self._open[net.points[expert].pattern][0] * YEAR / self.timetable.days
+        seen = min(asking, slots)
+        return float(seen if number == expert else visits.sum() - seen)
+
+    @cached_property
+    def _asks(self) -> Floats:
+        """Share of visits with each condition that begin with a request: of long-term patients all."""
+        needs = self.demand.spec.needs
+        long_term = np.array([needs[c].prevalence is not None for c in self.network.conditions])
+        return np.where(long_term, 1.0, self.choice.books[self.world])
 
     def _imaging(self, number: int, visits: Floats) -> tuple[str, str, str, float, float]:
         """Exams that the clinics of all hospitals served by a room with large equipment ask for."""

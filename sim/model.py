@@ -39,7 +39,7 @@ from sim.population import AGES, Population, PopulationSpec
 from sim.records import LEG, Ledger, Legs
 from sim.referral import ReferralSpec, UpRules
 from sim.sessions import Rooms, staff
-from sim.slots import CLINIC_QUOTA, IMAGING_QUOTA, NO_QUOTA, Offer, SlotBook
+from sim.slots import CLINIC_QUOTA, EXPERT_QUOTA, IMAGING_QUOTA, NO_QUOTA, Offer, SlotBook
 from sim.stays import OPENINGS, Clock, Course, Hospital, Stay
 from sim.streams import Purpose
 from sim.timetable import DAY, Timetable, TimetableSpec
@@ -225,7 +225,8 @@ class Model:
 
         quota = np.where(net.is_lead[net.point_facility], CLINIC_QUOTA, NO_QUOTA)
         quota[net.imaging_point] *= IMAGING_QUOTA
-        self.lead_clinics = (quota == CLINIC_QUOTA) & (net.point_layer < EMERGENCY_LAYER)
+        quota[net.ordinary_point >= 0] *= EXPERT_QUOTA
+        self.lead_clinics = np.isin(quota, (CLINIC_QUOTA, EXPERT_QUOTA)) & (net.point_layer < EMERGENCY_LAYER)
         ahead = self.choice.days_ahead
         book = SlotBook(opening, net.point_pattern, each("slots"), each("extra"), ahead, quota)
         self.ledger = Ledger(net, self.timetable, self.worlds, self.conditions, self.case.record == "visits")
@@ -332,7 +333,9 @@ class Model:
             rules = [p.on(when) for p in self.policies]
             held = [Fraction(r.slot_quota.held_for_referral) for r in rules]
             exams = [Fraction(r.imaging_quota.held_for_referral) for r in rules]
-            self._offers[period] = Offer(held, np.array([float(r.shared.specialists_away) for r in rules]), exams)
+            experts = [Fraction(r.expert_quota.held_for_referral) for r in rules]
+            away = np.array([float(r.shared.specialists_away) for r in rules])
+            self._offers[period] = Offer(held, away, exams, experts)
         return self._offers[period]
 
     # ---------------------------------------------------------------- time

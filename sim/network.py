@@ -79,9 +79,14 @@ class GroupSpec(Closed):
     """Facility id of the lead hospital (牵头医院)."""
 
 
+ClinicKind = Literal["ordinary", "expert"]
+
+
 class ClinicSpec(Closed):
     """A department's clinic."""
 
+    kind: ClinicKind = "ordinary"
+    """An `expert` clinic stands beside the hospital's ordinary one of the same department; both need slots."""
     department: Name
     """The department; `general` takes what no other department of the facility takes."""
     pattern: Name
@@ -175,6 +180,32 @@ class FacilitySpec(Closed):
             raise ValueError(f"facility {self.id} has two rooms with large equipment of one kind; add up their slots")
         for taken in (c.department for c in self.clinics if c.department in IMAGING):
             raise ValueError(f"facility {self.id} has a clinic named {taken}, as rooms with large equipment are")
+        return self
+
+    @model_validator(mode="after")
+    def _clinics_beside_each_other(self) -> FacilitySpec:
+        found = [(c.department, c.kind) for c in self.clinics]
+        problems = [
+            f"two {kind} clinics of {d}; add up their doctors"
+            for d, kind in sorted(set(found))
+            if found.count((d, kind)) > 1
+        ]
+        problems += [
+            f"a department {d}; names of departments do not end like that" for d, _ in found if d.endswith("_expert")
+        ]
+        booked = {c.department for c in self.clinics if c.kind == "ordinary" and c.slots is not None}
+        experts = [c for c in self.clinics if c.kind == "expert"]
+        for c in experts:
+            if Level[self.level] < Level.secondary:
+                problems.append(f"an expert clinic of {c.department}; only hospitals have expert clinics")
+            elif c.slots is None:
+                problems.append(
+                    f"an expert clinic of {c.department} without slots; experts see patients by appointment"
+                )
+            elif c.department not in booked:
+                problems.append(f"an expert clinic of {c.department} and no ordinary one with slots beside it")
+        if problems:
+            raise ValueError(f"facility {self.id} has {'; '.join(problems)}")
         return self
 
 
@@ -290,6 +321,17 @@ class Point:
     """Order within a half-day: 0 stations and clinics, 1 centres, 2 hospitals, 3 lead hospital, 4 emergency,
     5 emergency of the lead hospital."""
     bookable: bool
+    kind: ClinicKind = "ordinary"
+
+    @property
+    def name(self) -> str:
+        """`department`, or `department_expert` for an expert clinic."""
+        return self.department if self.kind == "ordinary" else f"{self.department}_{self.kind}"
+
+    @property
+    def called(self) -> tuple[str, ...]:
+        """What tells it from the others of its facility."""
+        return (self.department,) if self.kind == "ordinary" else (self.department, self.kind)
 
 
 @dataclass(frozen=True)
@@ -331,7 +373,7 @@ class Network:
         """Lead hospital of each facility's group, else the nearest one; -1 = none."""
         self.capability = self._capability(condition_departments)
         self.point_facility = np.array([p.facility for p in self.points], dtype=np.int64)
-        names = [streams.key(self.facilities[p.facility].id, p.department) for p in self.points]
+        names = [streams.key(self.facilities[p.facility].id, *p.called) for p in self.points]
         self.point_number = np.array([int(name >> np.uint64(40)) for name in names], dtype=np.int64)
         """A number of each service point's own, whatever other facilities there are."""
         self.patterns = sorted({p.pattern for p in self.points})
@@ -340,7 +382,11 @@ class Network:
         self.point_layer = np.array([p.layer for p in self.points], dtype=np.int64)
         self.point_bookable = np.array([p.bookable for p in self.points])
         self.clinic_point = self._clinics()
-        """Service point for (facility, department), shape (facilities, departments); -1 = not even a general one."""
+        """Ordinary clinic for (facility, department), shape (facilities, departments); -1 = not even a general one."""
+        self.expert_point = self._beside("ordinary", "expert")
+        """Expert clinic beside each ordinary one, by service point; -1 = none."""
+        self.ordinary_point = self._beside("expert", "ordinary")
+        """Ordinary clinic beside each expert one, by service point; -1 = it is none itself."""
         emergency = {p.facility: i for i, p in reversed(list(enumerate(self.points))) if p.department == EMERGENCY}
         self.emergency_point = np.array([emergency.get(f, -1) for f in range(self.outside)], dtype=np.int64)
         """Emergency department of each facility, -1 = none."""
@@ -386,8 +432,8 @@ class Network:
         points = []
         for i, f in enumerate(self.facilities):
             layer = 3 if f.spec.role == "lead" else _LAYER[f.level]
-            clinics = sorted(f.spec.clinics, key=lambda c: c.department)
-            points += [Point(i, c.department, c.pattern, layer, c.slots is not None) for c in clinics]
+            clinics = sorted(f.spec.clinics, key=lambda c: (c.department, c.kind))
+            points += [Point(i, c.department, c.pattern, layer, c.slots is not None, c.kind) for c in clinics]
             if f.spec.emergency:
                 points.append(Point(i, EMERGENCY, "round_the_clock", EMERGENCY_LAYER + (f.spec.role == "lead"), False))
             rooms = sorted(f.spec.imaging, key=lambda room: room.kind)
@@ -413,11 +459,18 @@ class Network:
         table = np.full((self.outside, len(self.departments)), -1, dtype=np.int64)
         by_facility: dict[int, dict[str, int]] = {}
         for i, p in enumerate(self.points):
-            if p.department not in (EMERGENCY, *IMAGING):
+            if p.department not in (EMERGENCY, *IMAGING) and p.kind == "ordinary":
                 by_facility.setdefault(p.facility, {})[p.department] = i
         for f, here in by_facility.items():
             table[f] = [here.get(d, here.get(GENERAL, -1)) for d in self.departments]
         return table
+
+    def _beside(self, kind: ClinicKind, other: ClinicKind) -> NDArray[np.int64]:
+        """Of each clinic of one kind, that of another kind in the same department of the facility; -1 = none."""
+        there = {(p.facility, p.department): i for i, p in enumerate(self.points) if p.kind == other}
+        return np.array(
+            [there.get((p.facility, p.department), -1) if p.kind == kind else -1 for p in self.points], dtype=np.int64
+        )
 
     def _imaging_rooms(self) -> NDArray[np.int64]:
         """Of each facility: its own room, else that of the lead hospital of its group, else the nearest (M13)."""
@@ -444,7 +497,7 @@ class Network:
     def capacities(self, spec: NetworkSpec) -> Capacities:
         """Doctors, slots and beds of one replication (its assumptions drawn)."""
         drawn = {f.id: f for f in spec.facilities}
-        clinics = {f.id: {c.department: c for c in f.clinics} for f in spec.facilities}
+        clinics = {f.id: {(c.department, c.kind): c for c in f.clinics} for f in spec.facilities}
         doctors, slots, extra, places = [], [], [], []
         for p in self.points:
             facility = drawn[self.facilities[p.facility].spec.id]
@@ -462,7 +515,7 @@ class Network:
                 extra.append(0)
                 places.append(NO_LIMIT)
                 continue
-            clinic = clinics[facility.id][p.department]
+            clinic = clinics[facility.id][p.department, p.kind]
             doctors.append(clinic.doctors.value)
             slots.append(max(clinic.slots.value, 1) if clinic.slots else 0)
             extra.append(clinic.extra.value if clinic.extra else 0)

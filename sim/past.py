@@ -18,7 +18,10 @@ from sim.model import Case, Model
 from sim.policy import Policy
 from sim.slots import columns
 
-READ_AHEAD = {"slot_quota.held_for_referral", "imaging_quota.held_for_referral", "shared.specialists_away"}
+READ_AHEAD = {
+    "slot_quota.held_for_referral", "expert_quota.held_for_referral", "imaging_quota.held_for_referral",
+    "shared.specialists_away",
+}  # fmt: skip
 """Levers that are read before they are in force: books of sessions to come open under the rules of their own date."""
 
 Done = tuple[str, int, dict[str, pd.DataFrame]]

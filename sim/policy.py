@@ -226,7 +226,8 @@ class SlotQuota(Closed):
             expected_zh="经转诊患者预约等候天数减少,其他患者增加;号源充裕时无影响",
         ),
     ] = Fraction(0)
-    """Share of each session's slots held for formally referred patients; exact, so 1/3 of 30 slots is 10."""
+    """Share of each session's slots held for formally referred patients; exact, so 1/3 of 30 slots is 10. Of ordinary
+    clinics: expert clinics have a quota of their own (expert_quota)."""
 
     released_days_before: Annotated[
         int,
@@ -244,6 +245,30 @@ class SlotQuota(Closed):
         ),
     ] = 1
     """Whole days before the session at which unused held slots open to everybody; 0: on the day itself."""
+
+
+class ExpertQuota(Closed):
+    """Slots of the lead hospital's expert clinics passed down to family doctors."""
+
+    noun: ClassVar[str] = "lever"
+
+    held_for_referral: Annotated[
+        Share,
+        Lever(
+            m="M04",
+            title="Expert slots held for referred patients",
+            title_zh="下沉专家号源比例",
+            unit="share of slots",
+            low=0,
+            high=1,
+            room="slots",
+            through="slots of expert clinics that only formally referred patients may book until they are released",
+            expected="more referred patients see an expert, fewer others; nothing happens where slots are not scarce",
+            expected_zh="经转诊患者看上专家号的增多,其他患者减少;专家号源充裕时无影响",
+        ),
+    ] = Fraction(0)
+    """Share of each session's slots in the lead hospital's expert clinics held for formally referred patients; what is
+    left of it is released with the ordinary clinics' held slots (slot_quota.released_days_before)."""
 
 
 class ImagingQuota(Closed):
@@ -719,6 +744,9 @@ class Rules(Closed):
 
     slot_quota: SlotQuota = SlotQuota()
     """Slots of the lead hospital held for referred patients."""
+
+    expert_quota: ExpertQuota = ExpertQuota()
+    """Slots of the lead hospital's expert clinics held for referred patients."""
 
     imaging_quota: ImagingQuota = ImagingQuota()
     """Exam slots of the lead hospital's large equipment held for referred patients."""

@@ -434,7 +434,7 @@ class Ledger:
         points = self.network.points
         number = frame.pop("point").to_numpy()
         frame.insert(1, "facility", [self.network.facilities[points[p].facility].id for p in number])
-        frame.insert(2, "department", [points[p].department for p in number])
+        frame.insert(2, "department", [points[p].name for p in number])
         return frame
 
     def _by_room(self, frame: pd.DataFrame) -> pd.DataFrame:

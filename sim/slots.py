@@ -18,7 +18,7 @@ from sim.streams import Floats
 
 NOT_SERVED = -1
 
-NO_QUOTA, CLINIC_QUOTA, IMAGING_QUOTA = range(3)
+NO_QUOTA, CLINIC_QUOTA, IMAGING_QUOTA, EXPERT_QUOTA = range(4)
 """Which quota applies to a service point."""
 
 SLOT = np.dtype([(name, "i8") for name in ("open", "held", "offered", "held_at_first", "released", "handed_out")])
@@ -84,6 +84,12 @@ class Offer(NamedTuple):
     """Share of doctors, and with them of slots, who work elsewhere; (W,)."""
     held_imaging: list[Fraction]
     """Share of exam slots of large equipment held for referred patients; exact."""
+    held_expert: list[Fraction]
+    """Share of the slots of expert clinics held for referred patients; exact."""
+
+    def by_quota(self) -> tuple[list[Fraction], ...]:
+        """Shares held, in the order of the quotas from CLINIC_QUOTA on."""
+        return self.held, self.held_imaging, self.held_expert
 
 
 def columns(days_ahead: NDArray[np.int64]) -> int:
@@ -130,11 +136,11 @@ class SlotBook:
     def offer(self, half_day: int, offer: Offer) -> None:
         """Open the book of one half-day under the rules in force on its date."""
         column = half_day - self.first
-        away = offer.away[self.world] * (self.quota == CLINIC_QUOTA)
+        away = offer.away[self.world] * np.isin(self.quota, (CLINIC_QUOTA, EXPERT_QUOTA))
         size = self.hours["size"][self.pattern, half_day] * (1.0 - away)
         slots = np.rint(self.full[self.bookable] * size).astype(np.int64)
         nothing = [Fraction(0)] * len(offer.held)
-        shares = [[s.as_integer_ratio() for s in each] for each in (nothing, offer.held, offer.held_imaging)]
+        shares = [[s.as_integer_ratio() for s in each] for each in (nothing, *offer.by_quota())]
         numerator, denominator = np.array(shares, dtype=np.int64)[self.quota, self.world].T
         self.carry[(numerator != self.share[0]) | (denominator != self.share[1])] = 0
         self.share = numerator, denominator

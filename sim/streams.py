@@ -58,6 +58,7 @@ class Purpose(IntEnum):
     DOOR_LEVEL = 20
     DOOR_FACILITY = 30
     DOOR_BOOKS = 31
+    EXPERT = 32
     # of a visit
     SERVICE = 40
     EXAM = 41
@@ -81,7 +82,7 @@ class Purpose(IntEnum):
     MADE_UP = 58
     MADE_UP_TIME = 59
     # of a visit as well
-    PARTNER = 74
+    PARTNER = 75
     # of large equipment
     IMAGING = 70
     IMAGING_NO_SHOW = 71

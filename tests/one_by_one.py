@@ -234,10 +234,11 @@ class Town(Model):
         yield self.until(minute)
         if self.is_spared(who):
             return
-        plan: Plan | None = self.first_door(who, minute)
-        if self.is_online(who, plan.point):
-            self.write_row(who, plan.point, "internet", minute, minute, minute, False)
+        point = self.first_point(who, minute)
+        if self.is_online(who, point):
+            self.write_row(who, point, "internet", minute, minute, minute, False)
             return
+        plan: Plan | None = self.at_door(who, point, minute)
         while plan is not None:
             place = yield from self.come_in(who, plan)
             if place is None:  # left the area, found no door, or did not come
@@ -251,7 +252,8 @@ class Town(Model):
                 plan = self.what_next(who, visit)
             elif self.tries_again(who, visit.point):
                 yield self.until(visit.place + DAY, ARRIVALS + int(who["key"]))
-                plan = self.first_door(who, visit.place + DAY)
+                minute = visit.place + DAY
+                plan = self.at_door(who, self.first_point(who, minute), minute)
             else:
                 self.missed(who, visit.end)
                 return
@@ -290,6 +292,9 @@ class Town(Model):
             if minute > self.env.now:
                 yield self.until(minute)
             appointment = yield self.ask(who, point, minute)
+            if appointment is None and (beside := int(self.network.ordinary_point[point])) >= 0:
+                who["point"] = point = beside  # the expert is booked up: the next round asks at the ordinary clinic
+                appointment = yield self.ask(who, point, minute)
             if appointment is not None:
                 return (yield from self.keep(who, *appointment))
             plan = self.next_door(who, point, minute)
@@ -460,7 +465,7 @@ class Town(Model):
 
     # ---------------------------------------------------------------- doors
 
-    def first_door(self, who: Contact, minute: float) -> Plan:
+    def first_point(self, who: Contact, minute: float) -> int:
         """A non-resident's declared hospital, a long-term patient's usual place, or a door chosen now."""
         if who["person"] < 0 and who["origin"] >= 0:
             point = self.point_of(who, int(who["origin"]))
@@ -475,7 +480,18 @@ class Town(Model):
         if self.is_refilled_near(who, point):
             near = self.choose(who, set(GRASSROOTS_DOORS))
             point = point if near == OUTSIDE else near
-        return Plan(point, minute, self.would_book(who, point))
+        return point
+
+    def at_door(self, who: Contact, point: int, minute: float) -> Plan:
+        """Through a door: who asks for an appointment there may prefer the expert."""
+        books = self.would_book(who, point)
+        return Plan(self.asked_at(who, point) if books else point, minute, books)
+
+    def asked_at(self, who: Contact, point: int) -> int:
+        """The clinic at which one asks who is to have an appointment at an ordinary one."""
+        expert = int(self.network.expert_point[point])
+        prefers = uniform_of(who["key"], Purpose.EXPERT, 0) < self.choice.prefers_expert[WORLD]
+        return expert if expert >= 0 and prefers else point
 
     def usual_door(self, who: Contact, minute: float) -> int:
         """A long-term patient's usual place, at the grassroots for those enrolled; the others choose."""
@@ -554,8 +570,9 @@ class Town(Model):
             if who["need"] > 2 and who["seen"] > 0:
                 allowed &= set(HOSPITAL_DOORS)
             there = self.choose(who, allowed)
-            walks = there != OUTSIDE and there not in self.books
-            return Plan(there, self.env.now if walks else minute, not walks)
+            if there == OUTSIDE or there in self.books:
+                return Plan(there if there == OUTSIDE else self.asked_at(who, there), minute, True)
+            return Plan(there, self.env.now, False)
         emergency = int(self.network.emergency_point[self.facility(point)])
         if who["need"] <= 2 or emergency < 0:
             self.missed(who, self.env.now)
@@ -697,9 +714,9 @@ class Town(Model):
 
     def onward(self, who: Contact, visit: Visit, point: int, minute: float) -> Plan:
         """Within a half-day patients go only to higher layers; who goes back waits for the next window (R3)."""
-        books = self.would_book(who, point)
+        plan = self.at_door(who, point, minute)
         back = point != OUTSIDE and self.network.points[point].layer <= self.network.points[visit.point].layer
-        return Plan(point, max(minute, visit.window_end) if back and not books else minute, books)
+        return plan._replace(minute=max(minute, visit.window_end)) if back and not plan.books else plan
 
     def window_end(self, room: ServicePoint, begin: float) -> float:
         """End of the window in which a consultation begins; overtime belongs to the window of the last admission."""
@@ -787,7 +804,8 @@ class Town(Model):
         lead = int(self.network.is_lead[self.facility(point)])
         for half in range(2 * self.timetable.known_days):
             rules = self.policies[0].on(self.timetable.date(half // 2))
-            quota = rules.imaging_quota if imaging else rules.slot_quota
+            ordinary = rules.expert_quota if self.network.points[point].kind == "expert" else rules.slot_quota
+            quota = rules.imaging_quota if imaging else ordinary
             away = 0.0 if imaging else float(rules.shared.specialists_away)
             yield Fraction(quota.held_for_referral) * lead, away * lead
 

@@ -167,9 +167,10 @@ def _quotas(scenario: str) -> dict[str, pd.DataFrame]:
     slots = _rows(month=MONTHS, facility="first", department="general", offered=2700, held=held, used_held=held // 9,
                   released=held - held // 9, used_open=1700)  # fmt: skip
     exams = slots.assign(department="imaging_ct", offered=300, held=held // 9, used_held=held // 18, released=0)
+    experts = slots.assign(department="general_expert", offered=90, held=held // 30, used_held=held // 50, released=0)
     place: dict[str, Any] = {"month": MONTHS, "facility": "first", "department": "imaging_ct", "cls": "other"}
     return {
-        "slots_monthly": pd.concat([slots, exams], ignore_index=True),
+        "slots_monthly": pd.concat([slots, experts, exams], ignore_index=True),
         "imaging_monthly": _rows(**place, requests=280, booked_open=270, refused=10, no_shows=20, made=250),
         "imaging_days": _rows(**place, days=3, patients=270),
     }

@@ -19,7 +19,7 @@ import pytest
 import sim
 import towns
 from sim.citation import Figure
-from sim.model import Case
+from sim.model import Case, Model
 from sim.network import RESCUE_CENTRES
 from sim.policy import levers
 from sim.study import cases
@@ -231,6 +231,49 @@ def test_release_of_held_slots() -> None:
 
     assert unused(late) > unused(early)
     assert days_waited(*OTHERS)(late) > days_waited(*OTHERS)(early)
+
+
+@cache
+def clinic_of(department: str, kind: str, facility: str = "lead_hospital") -> int:
+    """Number of a clinic of the example among service points."""
+    net = Model(_example(), [0]).network
+    return next(
+        i
+        for i, p in enumerate(net.points)
+        if (net.facilities[p.facility].id, p.department, p.kind) == (facility, department, kind)
+    )
+
+
+def test_held_expert_slots() -> None:
+    expected = "more referred patients see an expert, fewer others; nothing happens where slots are not scarce"
+    assert EXPECTED["expert_quota.held_for_referral"] == expected
+    low, high = both(
+        "expert_quota.held_for_referral", 0.0, "1/3", {**CHANNEL, "slot_quota.released_days_before": 0}, replications=8
+    )
+    expert = clinic_of("medicine", "expert")
+
+    def seen(t: Tables, *classes: str) -> int:
+        return int((t["visits"]["point"].eq(expert) & t["visits"]["cls"].isin(classes)).sum())
+
+    used = total("slots_monthly", "used_held", department="medicine_expert")
+    assert used(high) > 20 > used(low) == 0
+    assert total("slots_monthly", "used_held")(high) == used(high), "ordinary clinics have a quota of their own"
+    assert seen(high, *REFERRED) > 1.5 * seen(low, *REFERRED) > 20
+    assert seen(high, *OTHERS) < seen(low, *OTHERS)
+
+
+def test_held_expert_slots_change_nothing_where_they_are_not_scarce() -> None:
+    def town(settings: dict[str, Any]) -> Tables:
+        facilities = towns.group_facilities()
+        facilities[0]["clinics"][-1]["slots"] = towns.said(60)
+        return towns.run(
+            towns.group_town(35, settings={"up_referral.formal_share": 0.5, **settings}, facilities=facilities)
+        )[0]
+
+    low, high = town({}), town({"expert_quota.held_for_referral": "1/4"})
+    assert high["slots_monthly"].query("department == 'general_expert'")["held"].sum() > 100
+    for name in ("waits_days", "needs_monthly"):
+        pd.testing.assert_frame_equal(low[name], high[name], check_exact=True)
 
 
 def days_to_exam(*classes: str) -> Callable[[Tables], float]:

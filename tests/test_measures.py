@@ -208,6 +208,9 @@ def test_exams_with_large_equipment_are_kept_apart(yearly: pd.DataFrame) -> None
     assert row(yearly, "imaging_exams", "lead", "used_held")["value"] == 12 * 50
     assert row(yearly, "slots_offered", "lead", HEADLINE)["value"] == 12 * 2700
     assert row(yearly, "slots_offered", "lead", "held")["value"] == 12 * 900
+    assert row(yearly, "slots_offered", "lead", "experts")["value"] == 12 * 90
+    assert row(yearly, "slots_offered", "lead", "experts_held")["value"] == 12 * 30
+    assert row(yearly, "slot_quota_used", "lead", "experts")["value"] == pytest.approx(18 / 30)
 
 
 # ----------------------------------------------------------------------------------------------------- waits and quotas

@@ -52,6 +52,18 @@ def test_a_department_without_a_clinic_goes_to_the_general_one() -> None:
     assert net.clinic_point[member, 2] == net.clinic_point[member, 0] >= 0
 
 
+def test_an_expert_clinic_stands_beside_the_ordinary_one() -> None:
+    net = place()
+    (expert,) = np.flatnonzero(net.ordinary_point >= 0)
+    ordinary = net.ordinary_point[expert]
+    assert (net.points[expert].name, net.points[ordinary].name) == ("general_expert", "general")
+    assert net.expert_point.tolist() == [expert if p == ordinary else -1 for p in range(len(net.points))]
+    assert expert not in net.clinic_point
+    assert net.points[expert].layer == net.points[ordinary].layer == 3
+    have = net.capacities(net.spec)
+    assert (have.slots[ordinary], have.slots[expert]) == (5, 2)
+
+
 def test_wards_and_emergency_departments() -> None:
     net = place()
     assert [(net.facilities[w.facility].id, w.department, w.step_down) for w in net.wards] == [
@@ -169,8 +181,7 @@ def test_a_waiting_room_has_the_places_that_are_stated_and_no_limit_elsewhere() 
 def test_a_service_point_keeps_its_number_when_others_open() -> None:
     def numbers(net: Network) -> dict[tuple[str, str], int]:
         return {
-            (net.facilities[p.facility].id, p.department): int(n)
-            for p, n in zip(net.points, net.point_number, strict=True)
+            (net.facilities[p.facility].id, p.name): int(n) for p, n in zip(net.points, net.point_number, strict=True)
         }
 
     before = numbers(place())
@@ -192,6 +203,12 @@ def test_a_service_point_keeps_its_number_when_others_open() -> None:
         (lambda f: f[0].update(clinics=[], emergency=None), "neither a clinic nor an emergency"),
         (lambda f: f[0].update(imaging=2 * towns.imaging(ct=1)["imaging"]), "two rooms"),
         (lambda f: f[0]["clinics"].append(towns.clinic(1, "imaging_ct")), "imaging_ct"),
+        (lambda f: f[0]["clinics"].append(towns.clinic(1, "surgery", slots=1)), "two ordinary clinics of surgery"),
+        (lambda f: f[0]["clinics"].append(towns.clinic(1, kind="expert", slots=1)), "two expert clinics of general"),
+        (lambda f: f[0]["clinics"].append(towns.clinic(1, "surgery", kind="expert")), "by appointment"),
+        (lambda f: f[0]["clinics"].append(towns.clinic(1, "skin", kind="expert", slots=1)), "no ordinary one"),
+        (lambda f: f[2]["clinics"].append(towns.clinic(1, kind="expert", slots=1)), "only hospitals"),
+        (lambda f: f[2]["clinics"].append(towns.clinic(1, "skin_expert")), "do not end like that"),
         (lambda f: f[2].update(level="palace"), "palace|village_station"),
         (lambda f: f[2].update(bedz=3), "bedz"),
     ],

@@ -62,6 +62,7 @@ LEVERS: dict[str, st.SearchStrategy[Any]] = {
     "first_contact.adherence": share,
     "slot_quota.held_for_referral": held,
     "slot_quota.released_days_before": st.integers(0, 3),
+    "expert_quota.held_for_referral": held,
     "imaging_quota.held_for_referral": held,
     "bed_quota.held_for_referral": held,
     "bed_quota.released_after_hours": st.sampled_from([0.0, 24.0]),
@@ -93,6 +94,7 @@ LEVERS: dict[str, st.SearchStrategy[Any]] = {
 DOORS: dict[str, st.SearchStrategy[Any]] = {
     "books": share,
     "no_show": st.sampled_from([0.0, 0.3]),
+    "prefers_expert": share,
     "doors_tried": st.integers(1, 4),
     "booking_days": st.integers(2, 9),
     "booking_patience": st.sampled_from([0.0, 1.0, 4.0]),
@@ -123,6 +125,7 @@ def facilities(draw: st.DrawFn) -> list[towns.Data]:
     member: towns.Data = {"role": "member", "group": "group"}
     office: towns.Data = {"pattern": "office"}
     appointments = {"slots": draw(some)} if draw(st.booleans()) else {}
+    expert = [clinic(1, draw(st.sampled_from(["general", "surgery"])), kind="expert", **office, slots=draw(few))]
     places: towns.Data = draw(st.sampled_from([{}, {}, {"waiting_places": 0}, {"waiting_places": 3}]))
     emergency = {"emergency": {"doctors": said(1), **{name: said(number) for name, number in places.items()}}}
     rooms = [imaging(**draw(st.dictionaries(st.sampled_from(EQUIPMENT), st.integers(1, 4)))) for _ in range(3)]
@@ -130,7 +133,7 @@ def facilities(draw: st.DrawFn) -> list[towns.Data]:
         facility("lead", "tertiary", role="lead", group="group", capability=draw(st.sampled_from([{}, {"bone": 3}])),
                  wards=[ward(draw(some))], **emergency, **rooms[0],
                  clinics=[clinic(draw(few), **office, **places, slots=draw(some), extra=draw(few) - 1),
-                          clinic(1, "surgery", **office, slots=draw(some))]),
+                          clinic(1, "surgery", **office, slots=draw(some)), *expert[: draw(st.integers(0, 1))]]),
         facility("member", "secondary", **member, **rooms[1], capability=draw(st.sampled_from([{}, {"bone": 4}])),
                  wards=[ward(draw(few)), ward(1, "rehabilitation", step_down=True)],
                  clinics=[clinic(draw(few), **office, **appointments)], **(emergency if draw(st.booleans()) else {})),

@@ -12,7 +12,16 @@ from hypothesis import strategies as st
 
 import towns
 from sim.contacts import EXTRA, HELD_SLOT, OPEN_SLOT, WALK_IN
-from sim.slots import CLINIC_QUOTA, IMAGING_QUOTA, NO_QUOTA, Offer, SlotBook, admit_walk_in, appointment
+from sim.slots import (
+    CLINIC_QUOTA,
+    EXPERT_QUOTA,
+    IMAGING_QUOTA,
+    NO_QUOTA,
+    Offer,
+    SlotBook,
+    admit_walk_in,
+    appointment,
+)
 from sim.slots import book as book_one
 from sim.timetable import Timetable, hours
 
@@ -46,7 +55,7 @@ def book(
 
 def offer(share: Fraction, away: float = 0.0) -> Offer:
     """What one replication offers."""
-    return Offer([share], np.array([away]), [Fraction(0)])
+    return Offer([share], np.array([away]), [Fraction(0)], [Fraction(0)])
 
 
 def ask(
@@ -92,15 +101,15 @@ def test_the_quota_applies_to_lead_hospitals_alone() -> None:
     assert one.slots["held"][:, 0].tolist() == [3, 0]
 
 
-def test_exam_slots_have_a_quota_of_their_own_and_no_specialist_who_is_away() -> None:
+def test_exam_and_expert_slots_have_quotas_of_their_own_and_no_exam_waits_for_a_specialist_who_is_away() -> None:
     timetable, fifth = Timetable(towns.timetable(), date(2024, 1, 1), date(2024, 12, 31)), np.array([0.2])
-    ten, none = np.full((1, 3), 10), np.zeros((1, 3), dtype=np.int64)
-    kinds = np.array([NO_QUOTA, CLINIC_QUOTA, IMAGING_QUOTA])
+    ten, none = np.full((1, 4), 10), np.zeros((1, 4), dtype=np.int64)
+    kinds = np.array([NO_QUOTA, CLINIC_QUOTA, IMAGING_QUOTA, EXPERT_QUOTA])
     one = SlotBook(hours(timetable, ["office"]), none[0], ten, none, np.array([3]), kinds)
     for half_day, exams in enumerate((Fraction(1, 4), Fraction(1, 4), Fraction(1, 5))):
-        one.offer(half_day, Offer([Fraction(1, 2)], fifth, [exams]))
-    assert one.slots["offered"][:, :3].tolist() == [[10] * 3, [8] * 3, [10] * 3]
-    assert one.slots["held"][:, :3].tolist() == [[0] * 3, [4] * 3, [2, 3, 2]]
+        one.offer(half_day, Offer([Fraction(1, 2)], fifth, [exams], [Fraction(1, 4)]))
+    assert one.slots["offered"][:, :3].tolist() == [[10] * 3, [8] * 3, [10] * 3, [8] * 3]
+    assert one.slots["held"][:, :3].tolist() == [[0] * 3, [4] * 3, [2, 3, 2], [2] * 3]
 
 
 def test_a_new_share_applies_to_sessions_from_its_date_on() -> None:
@@ -201,7 +210,12 @@ def test_specialists_who_work_elsewhere_take_their_slots_along_from_the_lead_hos
 def test_held_slots_stay_held_until_so_many_days_before(release: int) -> None:
     """In a town: nobody is referred, so others can use a held slot only after its release."""
     case = towns.group_town(
-        21, settings={"slot_quota.held_for_referral": 1.0, "slot_quota.released_days_before": release}
+        21,
+        settings={
+            "slot_quota.held_for_referral": 1.0,
+            "expert_quota.held_for_referral": 1.0,
+            "slot_quota.released_days_before": release,
+        },
     )
     tables = towns.run(case)[0]
     slots = tables["slots_monthly"].query("facility == 'lead'")

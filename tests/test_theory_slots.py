@@ -8,6 +8,7 @@ The rule of agreement stands in `agreement`.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -75,6 +76,55 @@ def days_ahead(tables: Tables, cls: str = "other") -> float:
     """Mean days to the appointment of those who get one."""
     rows = after_january(tables["waits_days"], cls)
     return float((rows["days"] * rows["patients"]).sum() / rows["patients"].sum())
+
+
+# -------------------------------------------------------------------------------------------------- the expert's book
+
+
+def expert_town(seed: int, prefers: float, slots: int, settings: dict[str, Any] | None = None) -> Case:
+    """Five weeks of one hospital whose patients all book, with an ordinary clinic and an expert one beside it."""
+    office: dict[str, Any] = {"pattern": "office"}
+    clinics = [towns.clinic(9, slots=90, **office), towns.clinic(9, kind="expert", slots=slots, **office)]
+    town = towns.clinic_town(40.0, 35, seed, doors={"books": 1.0, "prefers_expert": prefers}, settings=settings)
+    hospital = towns.facility("lead", "tertiary", role="lead", group="group", clinics=clinics)
+    return replace(town, network=towns.network([hospital], "lead"))
+
+
+def test_who_prefers_the_expert_is_a_share_of_those_who_ask_and_so_says_the_forecast() -> None:
+    shares, forecasts = [], []
+    for seed in range(12):
+        tables = towns.run(expert_town(seed, 0.3, 90))[0]
+        seen = tables["visits"].groupby("point").size()
+        shares.append(float(seen[0] / seen.sum()))  # names in order: general_expert, general
+        offered = tables["loads"].set_index("point")["offered"]
+        forecasts.append(float(offered["lead/general_expert"] / offered.sum()))
+        assert tables["bookings_monthly"]["requests"].sum() == tables["needs_monthly"]["needs"].sum() > 1000
+    assert towns.within(shares, 0.3, 0.001)
+    assert forecasts == pytest.approx([0.3] * 12)
+
+
+def test_who_finds_the_expert_booked_up_goes_to_the_ordinary_clinic_in_the_same_breath() -> None:
+    """Forty a day ask the expert, who has six slots: a request that goes on is one request, and nobody is refused."""
+    tables = towns.run(expert_town(1, 1.0, 3))[0]
+    slots = tables["slots_monthly"].set_index(["department", "month"]).loc["general_expert"].sum()
+    assert slots["offered"] - 12 <= slots["used_open"] <= slots["offered"] == 35 * 2 * 3
+    bookings = tables["bookings_monthly"].sum(numeric_only=True)
+    assert bookings["requests"] == tables["needs_monthly"]["needs"].sum()
+    assert bookings["refused"] == 0
+    offered = tables["loads"].set_index("point")
+    assert offered.loc["lead/general_expert", "load"] == pytest.approx(1.0)
+    assert offered["offered"].sum() == pytest.approx(40.0 * 365, rel=0.01)
+
+
+def test_held_expert_slots_are_the_share_and_wait_for_referred_patients_until_they_are_released() -> None:
+    """Nobody is referred here: a third of twelve slots a session stays empty until the day of the session."""
+    settings = {"expert_quota.held_for_referral": "1/3", "slot_quota.released_days_before": 0}
+    tables = towns.run(expert_town(1, 1.0, 12, settings))[0]
+    slots = tables["slots_monthly"].set_index(["department", "month"])
+    expert, ordinary = (slots.loc[name].sum() for name in ("general_expert", "general"))
+    assert expert["held"] == expert["released"] == 35 * 2 * 12 / 3
+    assert expert["used_held"] == ordinary["held"] == 0
+    assert expert["used_open"] > expert["offered"] - expert["held"] - 24, "the open ones are all taken"
 
 
 # ------------------------------------------------------------------------------------------------- one class, one book

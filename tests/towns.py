@@ -54,10 +54,12 @@ def facility(identity: str, level: str, area: str = "town", **more: Any) -> Data
     return {"id": identity, "name": identity, "name_zh": identity, "level": level, "area": area, **more}
 
 
-def clinic(doctors: int, department: str = "general", pattern: str = ALWAYS, **places: int) -> Data:
+def clinic(
+    doctors: int, department: str = "general", pattern: str = ALWAYS, kind: str = "ordinary", **places: int
+) -> Data:
     """A department's clinic; `slots` and `extra` make it bookable."""
     counts = {name: said(number) for name, number in places.items()}
-    return {"department": department, "pattern": pattern, "doctors": said(doctors), **counts}
+    return {"kind": kind, "department": department, "pattern": pattern, "doctors": said(doctors), **counts}
 
 
 def imaging(pattern: str = "office", **slots: int) -> Data:
@@ -342,7 +344,11 @@ def group_facilities() -> list[Data]:
             group="group",
             emergency={"doctors": said(2)},
             wards=[ward(9)],
-            clinics=[clinic(1, slots=5, extra=1, **office), clinic(1, "surgery", slots=2, **office)],
+            clinics=[
+                clinic(1, slots=5, extra=1, **office),
+                clinic(1, "surgery", slots=2, **office),
+                clinic(1, kind="expert", slots=2, **office),
+            ],
         ),
         facility(
             "member",
@@ -417,6 +423,7 @@ def group_town(
         "doors_tried": 3,
         "rechoice": 0.3,
         "follows_advice": 0.8,
+        "prefers_expert": 0.4,
         "contract_log_odds": 0.5,
         "per_100_yuan": 0.5,
         "yuan_per_booking_day": 10.0,
@@ -442,6 +449,7 @@ PLAN: Data = {
     "first_contact.adherence": 0.3,
     "slot_quota.held_for_referral": "1/3",
     "slot_quota.released_days_before": 1,
+    "expert_quota.held_for_referral": "1/3",
     "imaging_quota.held_for_referral": "1/3",
     "bed_quota.held_for_referral": "1/4",
     "bed_quota.released_after_hours": 24.0,
