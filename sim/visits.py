@@ -294,21 +294,27 @@ def _sent_up(place: Place, people: People, counts: Counts, who: Any, visit: np.u
     outcome = referral.up(people.worlds[int(who["world"])], visit, formal_possible, partner_possible)
     if outcome == referral.DECLINED or outcome == referral.LAPSED:
         status = DECLINED if outcome == referral.DECLINED else LAPSED
-        target = len(place.facilities) - 1 if ends_here else facility["lead"]
-        tell_referral(counts, who, target, FORMAL_CHANNEL, status)
+        tell_referral(counts, who, _asked(place, people, who, visit), FORMAL_CHANNEL, status)
     return outcome
 
 
 @kernel
 def _referred(place: Place, people: People, who: Any, visit: np.uint64, end: float) -> int:
     """The platform, after its delay, asks the receiving hospital for an appointment; the patient is on the way."""
-    world, facility = people.worlds[int(who["world"])], int(who["origin"])
-    target, member = place.facilities[facility]["lead"], _member(place, who, facility)
-    to_lead = streams.uniform_of(visit, Purpose.UP_CHOICE, 0) < world["to_lead"]
-    if member >= 0 and not to_lead:
-        target = member
+    target = _asked(place, people, who, visit)
     _send(place, people, who, target, end)
     return place.offers[target, int(who["condition"])]["point"]
+
+
+@kernel
+def _asked(place: Place, people: People, who: Any, visit: np.uint64) -> int:
+    """Whom the formal channel asks: a member able to help or the lead, which itself asks a partner outside."""
+    facility = int(who["origin"])
+    if not place.facilities[facility]["has_channel"]:
+        return len(place.facilities) - 1
+    member = _member(place, who, facility)
+    to_lead = streams.uniform_of(visit, Purpose.UP_CHOICE, 0) < people.worlds[int(who["world"])]["to_lead"]
+    return place.facilities[facility]["lead"] if member < 0 or to_lead else member
 
 
 @kernel

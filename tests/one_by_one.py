@@ -425,7 +425,7 @@ class Town(Model):
         if outcome in (referral.DECLINED, referral.LAPSED):
             self.issued += 1
             who["origin"] = facility
-            asked = self.lead_of_group(facility) if self.has_channel(facility) else self.network.outside
+            asked = self.asked(who, visit) if self.has_channel(facility) else self.network.outside
             status = DECLINED if outcome == referral.DECLINED else LAPSED
             self.tell_referral(who, asked, FORMAL_CHANNEL, status)
             who["origin"] = -1
@@ -635,14 +635,17 @@ class Town(Model):
 
     def referred(self, who: Contact, visit: Visit) -> Plan:
         """The platform asks a hospital of the group, after its delay; the patient is under way meanwhile."""
-        facility = self.facility(visit.point)
-        target = self.lead_of_group(facility)
-        prefers_lead = uniform_of(visit.key, Purpose.UP_CHOICE, 0) < self.rules_now["to_lead"]
-        if not prefers_lead and (member := self.member_hospital(who, facility)) is not None:
-            target = member
-        who["origin"], who["doors"] = facility, 0
+        target = self.asked(who, visit)
+        who["origin"], who["doors"] = self.facility(visit.point), 0
         self.issued += 1
         return self.onward(who, visit, self.point_of(who, target), self.sent(who, visit, target))
+
+    def asked(self, who: Contact, visit: Visit) -> int:
+        """The hospital of the group that the formal channel asks: a member able to help, or the lead."""
+        facility = self.facility(visit.point)
+        prefers_lead = uniform_of(visit.key, Purpose.UP_CHOICE, 0) < self.rules_now["to_lead"]
+        member = self.member_hospital(who, facility)
+        return self.lead_of_group(facility) if prefers_lead or member is None else member
 
     def sent(self, who: Contact, visit: Visit, target: int) -> float:
         """Formally referred: the class, and the minute of arrival or of the platform's answer."""
