@@ -17,7 +17,8 @@ from pydantic import Field, model_validator
 from sim import streams
 from sim.citation import Figure, Figures
 from sim.kernels import kernel, table
-from sim.network import EQUIPMENT, RESCUE_CENTRES, Equipment, Level, RescueCentre
+from sim.network import EQUIPMENT, Equipment, Level
+from sim.policy import RESCUE_CENTRES, RescueCentre
 from sim.schema import Closed, Name
 from sim.streams import Floats, Purpose
 
@@ -145,8 +146,11 @@ class CareSpec(Closed):
     """Same-visit exams at a level over those at a hospital; 0 = none."""
     exam_minutes: Figure
     """Mean turnaround of a same-visit exam, minutes."""
+    exam_minutes_at: dict[str, Figure] = Field(default_factory=dict)
+    """The same at a level over that at a hospital: more, say, where a shared centre examines the samples; what is left
+    out is 1."""
     reading_minutes: Figure | None = None
-    """The same where the group's reading centre reads it; left out = exam_minutes."""
+    """Mean turnaround where the group's reading centre reads the exam, minutes; left out = exam_minutes."""
     settled_by_reading: Figure | None = None
     """Of visits to grassroots members whose need, no bed, exceeds the place and whose exam the group has read, the
     share that needs no hospital after all; left out = 0."""
@@ -181,12 +185,18 @@ class CareSpec(Closed):
     makes_up_days: Figure
     """Mean days until then (at least 2)."""
 
+    def exam_minutes_by_level(self) -> list[float]:
+        """Mean turnaround of a same-visit exam at each level, outside included."""
+        factors = [at.value if (at := self.exam_minutes_at.get(level)) else 1.0 for level in LEVELS]
+        return [self.exam_minutes.value * factor for factor in factors]
+
     @model_validator(mode="after")
     def _complete(self) -> CareSpec:
         problems = []
-        for field in ("consultation_minutes", "exam_at", "stay_at"):
-            named = set(getattr(self, field))
-            missing, unknown = [x for x in LEVELS[:-1] if x not in named], sorted(named - set(LEVELS))
+        for field in ("consultation_minutes", "exam_at", "stay_at", "exam_minutes_at"):
+            named, whole = set(getattr(self, field)), field != "exam_minutes_at"
+            missing = [x for x in LEVELS[:-1] if whole and x not in named]
+            unknown = sorted(named - set(LEVELS))
             problems += [f"{field} lacks {', '.join(missing)}"] if missing else []
             problems += [f"{field} names {', '.join(unknown)}; welcome: {', '.join(LEVELS[:-1])}"] if unknown else []
         if problem := _triage_problem(self.triage):
@@ -232,7 +242,7 @@ class Care:
     consultation: Floats
     """Mean consultation of a condition over that of all, (W, C)."""
     exam_minutes: Floats
-    """(W,)."""
+    """(W, L)."""
     reading_minutes: Floats
     """(W,)."""
     settled_by_reading: Floats
@@ -309,7 +319,7 @@ class Care:
             imaging_report=np.array([i.value if (i := s.imaging_report_minutes) else 0.0 for s in specs]),
             minutes=np.concatenate([per_level("consultation_minutes"), single("emergency_minutes")[:, None]], axis=1),
             consultation=per_condition(lambda c: c.consultation.value if c.consultation else 1.0),
-            exam_minutes=single("exam_minutes"),
+            exam_minutes=np.array([s.exam_minutes_by_level() for s in specs]),
             reading_minutes=np.array([(s.reading_minutes or s.exam_minutes).value for s in specs]),
             settled_by_reading=np.array([x.value if (x := s.settled_by_reading) else 0.0 for s in specs]),
             repeat_exam=single("repeat_exam"),
@@ -353,13 +363,14 @@ class Care:
             ),
             table(
                 sigma=self.consultation_sigma, second_look=self.second_look, patience=self.patience,
-                patience_sigma=self.patience_sigma, exam_minutes=self.exam_minutes, repeat_exam=self.repeat_exam,
+                patience_sigma=self.patience_sigma, repeat_exam=self.repeat_exam,
                 results_valid=self.results_valid, reading_minutes=self.reading_minutes,
                 settled_by_reading=self.settled_by_reading, bed_patience=self.bed_patience,
                 makes_up=self.makes_up, makes_up_minutes=self.makes_up_minutes, imaging_report=self.imaging_report,
             ),
             self.exam, self.imaging, self.consultation[:, :, None] * self.minutes[:, None, :], self.triage,
-            self.stay_at, law, patience_law, streams.normal_table(), self.exponential, self.patience_exponential,
+            self.stay_at, self.exam_minutes, law, patience_law, streams.normal_table(),
+            self.exponential, self.patience_exponential,
         )  # fmt: skip
 
 
@@ -375,9 +386,8 @@ class CareTables(NamedTuple):
     """Rows of admission, follow_up, follow_up_minutes, stay_minutes, stay_sigma (spread of the logarithm), step_down,
     recovery, beyond_1, beyond_2, beyond_3, exacerbates_to, exacerbation, exacerbation_minutes, exam_asked; (W, C)."""
     worlds: NDArray[Any]
-    """Rows of sigma (spread of consultations), second_look, patience, patience_sigma, exam_minutes, repeat_exam,
-    results_valid, reading_minutes, settled_by_reading, bed_patience, makes_up, makes_up_minutes, imaging_report;
-    (W,)."""
+    """Rows of sigma (spread of consultations), second_look, patience, patience_sigma, repeat_exam, results_valid,
+    reading_minutes, settled_by_reading, bed_patience, makes_up, makes_up_minutes, imaging_report; (W,)."""
     exam: Floats
     """(W, C, L)."""
     imaging: Floats
@@ -387,6 +397,8 @@ class CareTables(NamedTuple):
     triage: Floats
     """(W, C, 4)."""
     stay_at: Floats
+    """(W, L)."""
+    exam_minutes: Floats
     """(W, L)."""
     law: Floats
     """Quantiles of consultations, (streams.TABLE,): of the exponential law, or of the normal law of their logarithm."""
@@ -530,9 +542,10 @@ def equipment(tables: CareTables, visit: np.uint64, who: Any) -> int:
 @kernel
 def exam_turnaround(tables: CareTables, visit: np.uint64, who: Any, level: int) -> float:
     """Minutes until the results of a same-visit exam are there."""
-    quantile, world = tables.normal[streams.cell_of(visit, Purpose.TURNAROUND, 0)], tables.worlds[int(who["world"])]
-    remote = is_read_remotely(tables, visit, who, level)
-    minutes = world["reading_minutes"] if remote else world["exam_minutes"]
+    quantile, world = tables.normal[streams.cell_of(visit, Purpose.TURNAROUND, 0)], int(who["world"])
+    minutes = tables.exam_minutes[world, level]
+    if is_read_remotely(tables, visit, who, level):
+        minutes = tables.worlds[world]["reading_minutes"]
     return streams.lognormal_of(quantile, HALF_CV) * minutes
 
 

@@ -33,8 +33,8 @@ from sim.demand import CHUNK, Demand, DemandSpec, expected_rates, join_panels, s
 from sim.doors import People, Place
 from sim.journey import Journey
 from sim.loads import Forecast
-from sim.network import EMERGENCY_LAYER, RESCUE_CENTRES, Level, Network, NetworkSpec
-from sim.policy import Policy, Rules
+from sim.network import EMERGENCY_LAYER, Level, Network, NetworkSpec
+from sim.policy import RESCUE_CENTRES, Policy, Rules
 from sim.population import AGES, Population, PopulationSpec
 from sim.records import LEG, Ledger, Legs
 from sim.referral import ReferralSpec, UpRules

@@ -51,12 +51,6 @@ IMAGING = tuple(f"imaging_{kind}" for kind in EQUIPMENT)
 """The department names of rooms with large equipment, by kind."""
 
 
-RescueCentre = Literal["chest_pain", "stroke", "trauma", "maternal", "newborn"]
-
-RESCUE_CENTRES: tuple[RescueCentre, ...] = ("chest_pain", "stroke", "trauma", "maternal", "newborn")
-"""The five rescue centres (五大救治中心); the last is for children and newborns."""
-
-
 class AreaSpec(Closed):
     """A town, township or street: where residents live."""
 

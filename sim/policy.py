@@ -19,8 +19,12 @@ from typing import Annotated, Any, ClassVar, Literal, cast, get_args, get_type_h
 from pydantic import AfterValidator, Field, create_model
 
 from sim.citation import Cited, Dated, is_numeric, numbers
-from sim.network import RESCUE_CENTRES, RescueCentre
 from sim.schema import Chance, Closed, InputError, Name, Problem, Share, did_you_mean, documented, refuse
+
+RescueCentre = Literal["chest_pain", "stroke", "trauma", "maternal", "newborn"]
+
+RESCUE_CENTRES: tuple[RescueCentre, ...] = ("chest_pain", "stroke", "trauma", "maternal", "newborn")
+"""The five rescue centres (五大救治中心); the last is for children and newborns."""
 
 
 @dataclass(frozen=True, kw_only=True)

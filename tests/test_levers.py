@@ -20,8 +20,7 @@ import sim
 import towns
 from sim.citation import Figure
 from sim.model import Case, Model
-from sim.network import RESCUE_CENTRES
-from sim.policy import levers
+from sim.policy import RESCUE_CENTRES, levers
 from sim.study import cases
 from sim.timetable import DAY
 

@@ -105,6 +105,7 @@ DOORS: dict[str, st.SearchStrategy[Any]] = {
 CARE: dict[str, st.SearchStrategy[Any]] = {
     "exam_minutes": st.sampled_from([30.0, 120.0]),
     "reading_minutes": st.sampled_from([20.0, 200.0]),
+    "exam_minutes_at": st.sampled_from([{}, {"centre": said(2.0), "tertiary": said(0.5)}]),
     "settled_by_reading": share,
     "results_valid_days": st.sampled_from([0.0, 1.0, 5.0, 1000.0]),
     "imaging_report_minutes": st.sampled_from([0.0, 200.0]),
