@@ -175,7 +175,7 @@ def test_an_exam_may_take_longer_where_a_shared_centre_makes_it() -> None:
     made = exams(own, patient(PLAIN), Level.centre) == care.MADE
     assert turnarounds(shared, Level.centre)[made] == pytest.approx(1.5 * turnarounds(own, Level.centre)[made])
     assert (turnarounds(shared, Level.secondary) == turnarounds(own, Level.secondary)).all()
-    with pytest.raises(InputError, match=r"exam_minutes_at names center; welcome: village_station"):
+    with pytest.raises(ValueError, match=r"exam_minutes_at names center; welcome: village_station"):
         figures(exam_minutes_at={"center": towns.said(1.5)})
 
 
