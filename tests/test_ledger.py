@@ -24,7 +24,7 @@ NO_EXAMS = {"exam_at": {level: towns.said(0.0) for level in LEVELS[:-1]}}
 @cache
 def group() -> tuple[Case, dict[str, pd.DataFrame]]:
     """A quarter of the group town with all levers pulled."""
-    case = towns.group_town(DAYS, settings=towns.PLAN, **NO_EXAMS)
+    case = towns.group_town(DAYS, settings=towns.PLAN, doors={"booking_patience": 1.0}, **NO_EXAMS)
     return case, towns.run(case)[0]
 
 
