@@ -322,7 +322,7 @@ def test_held_exam_slots_change_nothing_where_they_are_not_scarce() -> None:
 def test_held_beds() -> None:
     expected = "referred patients wait less for a bed, others more; occupancy falls where beds are scarce"
     assert EXPECTED["bed_quota.held_for_referral"] == expected
-    low, high = both("bed_quota.held_for_referral", 0.0, "1/2", CHANNEL)
+    low, high = both("bed_quota.held_for_referral", 0.0, "1/2", CHANNEL, replications=8)
     assert total("beds_monthly", "used_held")(high) > 10
     assert hours_to_bed(*REFERRED)(high) < hours_to_bed(*REFERRED)(low)
     assert hours_to_bed(*OTHERS)(high) > hours_to_bed(*OTHERS)(low)
@@ -346,7 +346,7 @@ def test_priority() -> None:
         EXPECTED["priority.referred_contracted"]
         == "referred contracted residents wait less, everybody else slightly more"
     )
-    low, high = both("priority.referred_contracted", False, True, CHANNEL)
+    low, high = both("priority.referred_contracted", False, True, CHANNEL, replications=6)
     first = "referred_contracted"
     assert days_waited(first)(high) < days_waited(first)(low)
     assert days_waited(*OTHERS)(high) > days_waited(*OTHERS)(low)
