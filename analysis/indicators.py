@@ -187,12 +187,16 @@ def _scoped(rows: Frame, scope: str, ledger: Ledger) -> Frame:
     return rows.assign(scope=in_each(rows, scope)).astype({"scope": ledger.scopes})
 
 
-def _slots(ledger: Ledger, values: list[str], of: Literal["clinics", "experts", "imaging"]) -> Frame:
-    """Slots by scope: those of ordinary clinics, of expert clinics, or of large equipment."""
+def _slots(ledger: Ledger, values: list[str], of: Literal["clinics", "experts", "joint", "imaging"]) -> Frame:
+    """Slots by scope: those of ordinary clinics, of expert clinics, of joint clinics, or of large equipment."""
     slots = ledger.at_places("slots_monthly", values, ["department"])
     name = slots["department"].astype(str).str
-    imaging, expert = name.startswith("imaging_"), name.endswith("_expert")
-    return slots[{"clinics": ~(imaging | expert), "experts": expert, "imaging": imaging}[of]]
+    kinds = {
+        "imaging": name.startswith("imaging_"),
+        "experts": name.endswith("_expert"),
+        "joint": name.endswith("_joint"),
+    }
+    return slots[kinds[of] if of in kinds else ~(kinds["imaging"] | kinds["experts"] | kinds["joint"])]
 
 
 def _counted_visits(ledger: Ledger) -> Frame:
@@ -653,8 +657,8 @@ def repeat_exam_share(ledger: Ledger) -> Frame:
     unit=Text("visits", "人次"),
     formula=Text(
         "visits to grassroots members whose need, beyond the place, was settled there: a specialist of the group "
-        "helped, or an exam that the group read was all that was missing",
-        "超出基层成员单位诊疗能力、经集团专家协助或上级诊断就地解决的诊疗人次",
+        "helped, or an exam that the group read was all that was missing; and visits to joint clinics",
+        "超出基层成员单位诊疗能力、经集团专家协助或上级诊断就地解决的诊疗人次，以及联合门诊诊疗人次",
     ),
     source="convention: remote consultations, seconded specialists, joint clinics and exams read remotely together; "
     "what the latter settle is an assumption (settled_by_reading)",
@@ -663,13 +667,14 @@ def repeat_exam_share(ledger: Ledger) -> Frame:
     kind="count",
     variants=(
         Variant("remote", Text("by remote consultation", "远程会诊"), kind="count"),
-        Variant("specialist", Text("by a specialist on the spot", "下派专家、联合门诊"), kind="count"),
+        Variant("specialist", Text("by a specialist on the spot", "下派专家"), kind="count"),
+        Variant("joint", Text("at a joint clinic", "联合门诊"), kind="count"),
         Variant("by_reading", Text("by an exam read remotely (assumption)", "上级诊断（假设）"), kind="count"),
     ),
 )
 def settled_below(ledger: Ledger) -> Frame:
     """By whose help."""
-    ways = ["remote", "specialist", "by_reading"]
+    ways = ["remote", "specialist", "joint", "by_reading"]
     rows = ledger.at_places("helped_monthly", ways)
     rows["all"] = rows[ways].sum(axis=1)
     return pd.concat([tally(rows, STANDARD, "all"), *(tally(rows, way, way) for way in ways)])
@@ -855,8 +860,8 @@ def referrals_down(ledger: Ledger) -> Frame:
     name=Text("Slots offered", "号源总量"),
     unit=Text("slots", "个"),
     formula=Text(
-        "appointment slots of the sessions held; expert clinics are counted apart",
-        "开诊单元提供的预约号源数；专家号源另计",
+        "appointment slots of the sessions held; expert and joint clinics are counted apart",
+        "开诊单元提供的预约号源数；专家号源、联合门诊号源另计",
     ),
     source="zhongwei-2023-67 四(三)1",
     scope="lead",
@@ -867,6 +872,7 @@ def referrals_down(ledger: Ledger) -> Frame:
         Variant("released", Text("held, then released", "预留后释放"), kind="count"),
         Variant("experts", Text("of expert clinics", "专家号源"), kind="count"),
         Variant("experts_held", Text("of expert clinics, held for referral", "预留给转诊的专家号源"), kind="count"),
+        Variant("joint", Text("of joint clinics", "联合门诊号源"), kind="count"),
     ),
 )
 def slots_offered(ledger: Ledger) -> Frame:
@@ -874,8 +880,9 @@ def slots_offered(ledger: Ledger) -> Frame:
     columns = ["offered", "held", "released"]
     slots, experts = (_slots(ledger, columns, of) for of in ("clinics", "experts"))
     kinds = [tally(slots, column, column) for column in ("held", "released")]
-    of_experts = [tally(experts, "experts", "offered"), tally(experts, "experts_held", "held")]
-    return pd.concat([tally(slots, STANDARD, "offered"), *kinds, *of_experts])
+    apart = [tally(experts, "experts", "offered"), tally(experts, "experts_held", "held")]
+    apart.append(tally(_slots(ledger, columns, "joint"), "joint", "offered"))
+    return pd.concat([tally(slots, STANDARD, "offered"), *kinds, *apart])
 
 
 @indicator(

@@ -40,14 +40,15 @@ class Place(NamedTuple):
     points: NDArray[Any]
     """Rows of facility, layer, bookable, number, pattern, level, emergency, reading (a grassroots member of a group,
     whose exams the group may read), expert (the expert clinic beside an ordinary one, -1 = none) and ordinary (the
-    clinic beside an expert one, -1 = it is none itself); (P,)."""
+    clinic beside an expert one, -1 = it is none itself) and staffed_by (the facility whose doctors see patients there:
+    the lead hospital at joint clinics); (P,)."""
     facilities: NDArray[Any]
     """Rows of level, in_group, has_channel (a formal channel leads up), lead (of the group, -1 = none), nearest_lead
     (the same, or the nearest group's), facility_class and minutes_row (of records); (F + 1,)."""
     offers: NDArray[Any]
     """What a facility has for a condition: capability (level of care), ward, point (the service point that takes it),
-    member and specialist (the nearest hospital of the group, not its lead, able to give secondary and tertiary care),
-    -1 = none; (F + 1, C)."""
+    member and specialist (the nearest hospital of the group, not its lead, able to give secondary and tertiary care)
+    and joint (the service point that is the joint clinic for its patients), -1 = none; (F + 1, C)."""
     emergency_point: NDArray[np.int64]
     """Emergency department of each facility, -1 = none; the last: of no facility; (F + 1,)."""
     imaging_room: NDArray[np.int64]
@@ -75,7 +76,7 @@ class Place(NamedTuple):
                 number=net.point_number, pattern=net.point_pattern, level=net.level[net.point_facility],
                 emergency=net.point_layer >= EMERGENCY_LAYER,
                 reading=(channel & (net.level < Level.secondary))[net.point_facility],
-                expert=net.expert_point, ordinary=net.ordinary_point,
+                expert=net.expert_point, ordinary=net.ordinary_point, staffed_by=net.staffed_by,
             ),
             table(
                 level=net.level, in_group=net.group >= 0, has_channel=channel, lead=leads[net.group],
@@ -86,6 +87,7 @@ class Place(NamedTuple):
                 capability=net.capability, ward=net.ward_at[:, department],
                 point=np.where(urgent, emergency[:, None], clinic),
                 member=_members(net, department, 3), specialist=_members(net, department, 4),
+                joint=_joint_clinics(net, choice),
             ),
             emergency, net.imaging_room, net.imaging_point, travel, net.lead_of_grid,
         )  # fmt: skip
@@ -106,6 +108,14 @@ def _members(net: Network, department: NDArray[np.int64], care: int) -> NDArray[
         for h in sorted(serving, key=lambda h: (net.km(f, h), h), reverse=True):
             found[f, able[h]] = h
     return found
+
+
+def _joint_clinics(net: Network, choice: Choice) -> NDArray[np.int64]:
+    """The joint clinic for (facility, condition), -1 = none; it is no place for emergencies."""
+    found = np.full(net.capability.shape, -1, dtype=np.int64)
+    for f in np.flatnonzero(net.group >= 0).tolist():
+        found[f] = [net.joint_clinic(f, d) for d in choice.department.tolist()]
+    return np.where(choice.is_emergency, -1, found)
 
 
 class People(NamedTuple):

@@ -98,6 +98,8 @@ class Forecast:
         rows = []
         for i, point in enumerate(net.points):
             facility = net.facilities[point.facility]
+            if point.kind == "joint":  # none is held in the base year
+                continue
             emergency = point.layer >= EMERGENCY_LAYER
             clinics = net.clinic_point[point.facility, self.choice.department]
             lookup = net.emergency_point[point.facility] if emergency else clinics

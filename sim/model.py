@@ -49,6 +49,7 @@ LEVERS: dict[str, Callable[[Rules], Any]] = {
     "priority": lambda r: r.priority.referred_contracted,
     "remote_consultation": lambda r: float(r.shared.remote_consultation),
     "specialist_settles": lambda r: float(r.shared.specialist_settles),
+    "joint_clinics": lambda r: float(r.shared.joint_clinics),
     "sent_down": lambda r: float(r.chronic.sent_down),
     "long_prescription": lambda r: float(r.chronic.long_prescription),
     "refill_at_grassroots": lambda r: float(r.chronic.refill_at_grassroots),
@@ -60,6 +61,9 @@ LEVERS: dict[str, Callable[[Rules], Any]] = {
     "rescue_centres": lambda r: sum(1 << RESCUE_CENTRES.index(kind) for kind in r.emergency.rescue_centres),
 }
 """Levers that act on the way of a patient, by the name under which kernels read them for each replication."""
+
+MOST_LENT = 0.95
+"""Share of an ordinary clinic's doctors who can be at joint clinics: somebody stays."""
 
 STEP_DOWN_WARDS = 3
 """Wards a patient who steps down may be offered, nearest first."""
@@ -182,7 +186,7 @@ class Model:
         yield from (self.case, self.network, self.timetable, self.population, self.conditions, self.care)
         yield from (self.care_tables, self.capacities, self.demands, self.forecasts, self.expected_needs)
         yield from (self.demand_specs, self.referral_specs, self.population_specs, self.choice_specs)
-        yield from (self.step_down_wards, self.other_wards, self.policies, self.replications)
+        yield from (self.step_down_wards, self.other_wards, self.policies, self.replications, self.lent)
         yield from (town.place, *town.place, town.people.residents, town.hours, self.choice.gumbel)
 
     def _build_choice(self) -> None:
@@ -226,6 +230,8 @@ class Model:
         quota = np.where(net.is_lead[net.point_facility], CLINIC_QUOTA, NO_QUOTA)
         quota[net.imaging_point] *= IMAGING_QUOTA
         quota[net.ordinary_point >= 0] *= EXPERT_QUOTA
+        self.lent = self._lent()
+        """Share of the work of each clinic that all joint clinics together take along, (W, P)."""
         self.lead_clinics = np.isin(quota, (CLINIC_QUOTA, EXPERT_QUOTA)) & (net.point_layer < EMERGENCY_LAYER)
         ahead = self.choice.days_ahead
         book = SlotBook(opening, net.point_pattern, each("slots"), each("extra"), ahead, quota)
@@ -239,6 +245,15 @@ class Model:
         self.journey.offer = self._offer
         self.journey.ask_for_bed = self._ask_for_bed
         self.journey.stay_outside = self._stay_outside
+
+    def _lent(self) -> NDArray[np.float64]:
+        minutes = np.array([self.timetable.weekly_minutes(p.pattern) for p in self.network.points])
+        work = np.array([c.doctors * minutes for c in self.capacities])
+        joint = np.flatnonzero(self.network.lends_to >= 0)
+        lent = np.zeros_like(work)
+        for p in joint:
+            lent[:, self.network.lends_to[p]] += work[:, p]
+        return lent / np.where(work > 0, work, 1.0)
 
     def _build_hospitals(self) -> None:
         self.env = Clock()
@@ -299,13 +314,12 @@ class Model:
         ]
         gated = [np.isin(self.conditions, r.first_contact.gate) for r in rules]
         self._put_halls(each(lambda r: float(r.tcm.halls)))
-        away = each(lambda r: float(r.shared.specialists_away))
         self.journey.put_in_force(
             {name: each(read) for name, read in LEVERS.items()} | vars(up),
             np.array([np.append(c, False) for c in contracted]),
             np.array(gated),
             each(lambda r: r.slot_quota.released_days_before).astype(np.int64),
-            staff(np.array([c.doctors for c in self.capacities]), away, self.lead_clinics),
+            staff(np.array([c.doctors for c in self.capacities]), self._doctors_here(rules)),
         )
         for w, hospital in enumerate(self.hospitals):
             hospital.release_after = float(rules[w].bed_quota.released_after_hours) * 60.0
@@ -334,9 +348,16 @@ class Model:
             held = [Fraction(r.slot_quota.held_for_referral) for r in rules]
             exams = [Fraction(r.imaging_quota.held_for_referral) for r in rules]
             experts = [Fraction(r.expert_quota.held_for_referral) for r in rules]
-            away = np.array([float(r.shared.specialists_away) for r in rules])
-            self._offers[period] = Offer(held, away, exams, experts)
+            self._offers[period] = Offer(held, self._doctors_here(rules), exams, experts)
         return self._offers[period]
+
+    def _doctors_here(self, rules: list[Rules]) -> NDArray[np.float64]:
+        """Share of doctors at each service point: a lead hospital's clinics go without those who work elsewhere and,
+        the ordinary ones, without those who hold joint clinics (M10, M15); (W, P)."""
+        away = np.array([[float(r.shared.specialists_away)] for r in rules]) * self.lead_clinics
+        held = np.array([[float(r.shared.joint_clinics)] for r in rules])
+        gone = np.minimum(away + held * self.lent, np.maximum(away, MOST_LENT))
+        return np.where(self.network.lends_to >= 0, held, 1.0 - gone)
 
     # ---------------------------------------------------------------- time
 

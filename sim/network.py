@@ -7,7 +7,7 @@ may be none). A service point is one department's clinic at one facility, or its
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Annotated, Literal
@@ -73,14 +73,18 @@ class GroupSpec(Closed):
     """Facility id of the lead hospital (牵头医院)."""
 
 
-ClinicKind = Literal["ordinary", "expert"]
+ClinicKind = Literal["ordinary", "expert", "joint"]
 
 
 class ClinicSpec(Closed):
     """A department's clinic."""
 
     kind: ClinicKind = "ordinary"
-    """An `expert` clinic stands beside the hospital's ordinary one of the same department; both need slots."""
+    """An `expert` clinic stands beside the hospital's ordinary one of the same department; both need slots.
+
+    A `joint` clinic is held at a centre or sub-centre of a group by specialists of its lead hospital, whose ordinary
+    clinic that takes the department goes without them meanwhile.
+    """
     department: Name
     """The department; `general` takes what no other department of the facility takes."""
     pattern: Name
@@ -154,6 +158,10 @@ class FacilitySpec(Closed):
     to the nearest."""
     wards: list[WardSpec] = Field(default_factory=list)
 
+    def joint_clinics(self) -> list[ClinicSpec]:
+        """Clinics held here by specialists of the lead hospital."""
+        return [c for c in self.clinics if c.kind == "joint"]
+
     def ids(self) -> list[str]:
         """The ids of the facilities that this one stands for."""
         return [self.id] if self.count == 1 else [f"{self.id}-{i:03d}" for i in range(1, self.count + 1)]
@@ -185,7 +193,9 @@ class FacilitySpec(Closed):
             if found.count((d, kind)) > 1
         ]
         problems += [
-            f"a department {d}; names of departments do not end like that" for d, _ in found if d.endswith("_expert")
+            f"a department {d}; names of departments do not end like that"
+            for d, _ in found
+            if d.endswith(("_expert", "_joint"))
         ]
         booked = {c.department for c in self.clinics if c.kind == "ordinary" and c.slots is not None}
         experts = [c for c in self.clinics if c.kind == "expert"]
@@ -198,6 +208,11 @@ class FacilitySpec(Closed):
                 )
             elif c.department not in booked:
                 problems.append(f"an expert clinic of {c.department} and no ordinary one with slots beside it")
+        for c in self.joint_clinics():
+            if self.level not in ("centre", "sub_centre") or self.role != "member":
+                problems.append(f"a joint clinic of {c.department}; only centres and sub-centres of a group have them")
+            elif c.slots is None:
+                problems.append(f"a joint clinic of {c.department} without slots; its patients come by appointment")
         if problems:
             raise ValueError(f"facility {self.id} has {'; '.join(problems)}")
         return self
@@ -241,7 +256,7 @@ class NetworkSpec(Closed):
                 problems.append(f"facility {f.id} belongs to the group {f.group}, {groups}")
             strange = [g for g in f.also_serves if g not in self.groups]
             problems += [f"facility {f.id} also serves the group {g}, {_unknown(g, self.groups)}" for g in strange]
-        problems += self._grid_problems()
+        problems += [*self._grid_problems(), *self._joint_problems()]
         for name, group in self.groups.items():
             leads = [f.id for f in self.facilities if f.group == name and f.role == "lead"]
             if leads != [group.lead]:
@@ -252,6 +267,20 @@ class NetworkSpec(Closed):
         if problems:
             raise ValueError("; ".join(problems))
         return self
+
+    def _joint_problems(self) -> Iterator[str]:
+        """The specialists of a joint clinic come from an ordinary clinic of the lead hospital."""
+        taken = {f.group: {c.department for c in f.clinics if c.kind == "ordinary"} for f in self._leads()}
+        for f in self.facilities:
+            for c in f.joint_clinics():
+                if f.group in taken and not taken[f.group] & {c.department, GENERAL}:
+                    yield (
+                        f"facility {f.id} has a joint clinic of {c.department}, and its lead hospital no ordinary "
+                        f"clinic that takes {c.department}"
+                    )
+
+    def _leads(self) -> list[FacilitySpec]:
+        return [f for f in self.facilities if f.role == "lead"]
 
     def _grid_problems(self) -> list[str]:
         """Grids cover all residents: of several groups, every area names one that exists."""
@@ -319,7 +348,7 @@ class Point:
 
     @property
     def name(self) -> str:
-        """`department`, or `department_expert` for an expert clinic."""
+        """`department`; `department_expert` for an expert clinic, `department_joint` for a joint one."""
         return self.department if self.kind == "ordinary" else f"{self.department}_{self.kind}"
 
     @property
@@ -381,6 +410,10 @@ class Network:
         """Expert clinic beside each ordinary one, by service point; -1 = none."""
         self.ordinary_point = self._beside("expert", "ordinary")
         """Ordinary clinic beside each expert one, by service point; -1 = it is none itself."""
+        self.lends_to = self._lends_to()
+        """Ordinary clinic of the lead hospital whose doctors hold a joint clinic, by service point; -1 = it is none."""
+        self.staffed_by = np.where(self.lends_to >= 0, self.point_facility[self.lends_to], self.point_facility)
+        """Facility whose doctors see patients at each service point."""
         emergency = {p.facility: i for i, p in reversed(list(enumerate(self.points))) if p.department == EMERGENCY}
         self.emergency_point = np.array([emergency.get(f, -1) for f in range(self.outside)], dtype=np.int64)
         """Emergency department of each facility, -1 = none."""
@@ -465,6 +498,32 @@ class Network:
         return np.array(
             [there.get((p.facility, p.department), -1) if p.kind == kind else -1 for p in self.points], dtype=np.int64
         )
+
+    def _lends_to(self) -> NDArray[np.int64]:
+        return np.array(
+            [self.clinic_point[self._lead_at(p), self.departments.index(p.department)] if p.kind == "joint" else -1
+             for p in self.points], dtype=np.int64,
+        )  # fmt: skip
+
+    def _lead_at(self, point: Point) -> int:
+        return int(self.lead_of_group[self.group[point.facility]])
+
+    def joint_clinic(self, facility: int, department: int) -> int:
+        """The joint clinic for patients of a facility: its own, else the nearest one of the group; -1 = none.
+
+        It takes what its department says; one that the lead hospital's general clinic holds takes what that takes.
+        """
+        found = [p for p in np.flatnonzero(self.lends_to >= 0).tolist() if self._takes(p, facility, department)]
+        where = self.point_facility
+        return min(found, key=lambda p: (where[p] != facility, self.km(facility, int(where[p])), p), default=-1)
+
+    def _takes(self, joint: int, facility: int, department: int) -> bool:
+        point, group = self.points[joint], self.group[facility]
+        if group < 0 or self.group[point.facility] != group:
+            return False
+        by_name = point.department == self.departments[department]
+        general = self.clinic_point[self._lead_at(point), department] == self.lends_to[joint]
+        return by_name or (point.department == GENERAL and bool(general))
 
     def _imaging_rooms(self) -> NDArray[np.int64]:
         """Of each facility: its own room, else that of the lead hospital of its group, else the nearest (M13)."""

@@ -476,7 +476,8 @@ class Shared(Closed):
             expected_zh="上转人次和医院诊疗量下降,基层诊疗量占比上升",
         ),
     ] = 0.0
-    """The same by specialists who sit in joint clinics or are seconded; their time is `specialists_away`."""
+    """The same by specialists who are seconded, or sit in joint clinics that the network does not name; their time is
+    `specialists_away`."""
 
     specialists_away: Annotated[
         Share,
@@ -494,7 +495,28 @@ class Shared(Closed):
         ),
     ] = Fraction(0)
     """Share of the outpatient doctors of a lead hospital who work elsewhere: its clinics have so many doctors and slots
-    less."""
+    less. Those who hold the joint clinics of the network (`joint_clinics`) come on top."""
+
+    joint_clinics: Annotated[
+        Share,
+        Lever(
+            m="M10",
+            title="Joint clinics held",
+            title_zh="联合门诊开设率",
+            unit="share of planned slots",
+            low=0,
+            high=1,
+            room="slots",
+            through="slots of joint clinics at grassroots members, and doctors and slots that the lead hospital goes "
+            "without for them",
+            expected="visits for specialist care move from hospitals to the grassroots, whose share rises; waits at "
+            "the lead hospital's clinics of that department lengthen where they are scarce",
+            expected_zh="专科诊疗由医院转向基层,基层诊疗量占比上升;牵头医院该科室号源紧张时候诊延长",
+        ),
+    ] = Fraction(0)
+    """Share of the slots of the network's joint clinics that is offered, session by session in whole slots (rounded,
+    halves to even), to residents whose need, no bed, exceeds a grassroots member of the group. The ordinary clinic of
+    the lead hospital whose doctors hold them goes without their time, at most 95 per cent of its own."""
 
 
 class Chronic(Closed):

@@ -267,7 +267,8 @@ class Ledger:
         self.needs = Tally(needs, world=w, month=m, condition=len(conditions), resident=2)
         exams = ["made", "repeated", "recognised", "trusted", "read_remotely"]
         self.exams = Tally(exams, world=w, month=m, facility=f)
-        self.helped = Tally(["remote", "specialist", "by_reading", "handed_down"], world=w, month=m, facility=f)
+        helped = ["remote", "specialist", "by_reading", "joint", "handed_down"]
+        self.helped = Tally(helped, world=w, month=m, facility=f)
         stays = ["discharges", "nights", "minutes", "stepped_down", "episodes", "episode_nights"]
         self.stays = Tally(stays, world=w, month=m, ward=len(network.wards) + 1, resident=2, entry=5)
         inpatient = self._with_beds()

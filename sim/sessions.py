@@ -236,13 +236,12 @@ def _leave_waiting(patients: Any, first: int, until: float) -> None:
 # ----------------------------------------------------------------------------------------------------------- one window
 
 
-def staff(doctors: NDArray[np.int64], away: Floats, where: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """Doctors of full sessions when a share of those of some service points works elsewhere; one of them stays.
+def staff(doctors: NDArray[np.int64], here: Floats) -> NDArray[np.int64]:
+    """Doctors of full sessions when only a share of those of a service point is there; one of them always is.
 
-    `doctors`: (replications, points); `away`: (replications,); `where`: (points,).
+    Both of shape (replications, points).
     """
-    here = np.rint(doctors * (1.0 - away[:, None] * where))
-    return np.maximum(here, np.minimum(doctors, 1)).astype(np.int64)
+    return np.maximum(np.rint(doctors * here), np.minimum(doctors, 1)).astype(np.int64)
 
 
 @kernel

@@ -80,8 +80,9 @@ class Offer(NamedTuple):
 
     held: list[Fraction]
     """Share of slots held for referred patients; exact."""
-    away: Floats
-    """Share of doctors, and with them of slots, who work elsewhere; (W,)."""
+    here: Floats
+    """Share of doctors, and with them of slots, who are at a service point: less than 1 where some work elsewhere and
+    where a clinic is held in part only; (W, P)."""
     held_imaging: list[Fraction]
     """Share of exam slots of large equipment held for referred patients; exact."""
     held_expert: list[Fraction]
@@ -136,8 +137,7 @@ class SlotBook:
     def offer(self, half_day: int, offer: Offer) -> None:
         """Open the book of one half-day under the rules in force on its date."""
         column = half_day - self.first
-        away = offer.away[self.world] * np.isin(self.quota, (CLINIC_QUOTA, EXPERT_QUOTA))
-        size = self.hours["size"][self.pattern, half_day] * (1.0 - away)
+        size = self.hours["size"][self.pattern, half_day] * offer.here.ravel()[self.bookable]
         slots = np.rint(self.full[self.bookable] * size).astype(np.int64)
         nothing = [Fraction(0)] * len(offer.held)
         shares = [[s.as_integer_ratio() for s in each] for each in (nothing, *offer.by_quota())]

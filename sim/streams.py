@@ -83,6 +83,7 @@ class Purpose(IntEnum):
     MADE_UP_TIME = 59
     # of a visit as well
     PARTNER = 75
+    JOINT = 76
     # of large equipment
     IMAGING = 70
     IMAGING_NO_SHOW = 71

@@ -11,7 +11,7 @@ import datetime
 import math
 from dataclasses import dataclass, fields
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 import holidays
 import numpy as np
@@ -25,6 +25,10 @@ from sim.schema import Closed, Name
 DAY = 1440.0
 HALF_DAY = 720.0
 ROUND_THE_CLOCK = "round_the_clock"
+
+Weekday = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
+
+WEEKDAYS: tuple[Weekday, ...] = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 
 
 class SessionHours(Closed):
@@ -54,12 +58,23 @@ class Pattern(Closed):
 
     sessions: list[Name]
     """Names of the sessions held on an open day."""
+    days: list[Weekday] | None = Field(default=None, min_length=1)
+    """The only days of the week on which it is open; left out = every day whose size is not 0."""
     workday: float = Field(ge=0, le=1)
     """Size on Monday to Friday, holidays apart; 1 = full."""
     weekend: float = Field(ge=0, le=1)
     """Size on Saturday and Sunday; 0 = closed."""
     holiday: float = Field(ge=0, le=1)
     """Size on a public holiday; 0 = closed."""
+
+    def week(self) -> NDArray[np.float64]:
+        """Size on each day of a week without holidays, Monday first."""
+        by_day = np.array([self.weekend if day in WEEKDAYS[5:] else self.workday for day in WEEKDAYS])
+        return by_day * self.held_on()
+
+    def held_on(self) -> NDArray[np.bool_]:
+        """Whether it may be open on each day of the week."""
+        return np.array([self.days is None or day in self.days for day in WEEKDAYS])
 
 
 class Profile(Closed):
@@ -223,7 +238,7 @@ class Timetable:
         if pattern == ROUND_THE_CLOCK:
             return Opening(np.ones(half_days), start, start + HALF_DAY, np.arange(half_days))
         rule = self.spec.patterns[pattern]
-        by_day = np.where(self.is_holiday, rule.holiday, np.where(self.weekday >= 5, rule.weekend, rule.workday))
+        by_day = np.where(self.is_holiday, rule.holiday * rule.held_on()[self.weekday], rule.week()[self.weekday])
         size, opens, closes = np.zeros(half_days), start.copy(), start.copy()
         for name in rule.sessions:
             first, last = self.spec.sessions[name].minutes
@@ -232,6 +247,14 @@ class Timetable:
             opens[here] = (here // 2) * DAY + first
             closes[here] = (here // 2) * DAY + last
         return Opening(size, opens, closes, _following(size > 0))
+
+    def weekly_minutes(self, pattern: str) -> float:
+        """Minutes of full sessions that a pattern comes to in a week without holidays."""
+        if pattern == ROUND_THE_CLOCK:
+            return 7 * DAY
+        rule = self.spec.patterns[pattern]
+        minutes = (self.spec.sessions[name].minutes for name in rule.sessions)
+        return float(rule.week().sum()) * sum(closes - opens for opens, closes in minutes)
 
     def weights(self, profile: Profile, first_day: int, days: int) -> NDArray[np.float64]:
         """Relative intensity of needs, shape (days, 24); the mean over a factor-free week is 1 a day (1/24 an hour)."""

@@ -145,7 +145,9 @@ def _seen(town: Town, who: Any, point: Any, patient: Any, window_end: float) -> 
         return ask(who, window_end)
     who["stage"], who["origin"] = 0, -1
     who["seen"] = int(who["seen"]) + (1 << (4 * level))
-    if able(place.offers, who, point["facility"]):
+    if able(place.offers, who, point["staffed_by"]):
+        if point["staffed_by"] != point["facility"]:
+            town.counts.helped[int(who["world"]), month_of(town.counts, who["time"]), point["facility"]]["joint"] += 1
         if who["admit"] == 1:
             who["time"] = end
             return BED
@@ -153,9 +155,19 @@ def _seen(town: Town, who: Any, point: Any, patient: Any, window_end: float) -> 
             return HOME
         _hand_down(town, who, point)
         return _asked_back(town.rooms.care.conditions, town.hours, who, point, visit, end, window_end)
-    if _is_settled(town, who, point, visit):
-        return _asked_back(town.rooms.care.conditions, town.hours, who, point, visit, end, window_end)
-    who["origin"] = point["facility"]
+    if _may_be_helped(who, point):
+        if _is_settled(town, who, point, visit):
+            return _asked_back(town.rooms.care.conditions, town.hours, who, point, visit, end, window_end)
+        joint = _joint_clinic(town, who, point, visit)
+        if joint >= 0:
+            return _to_joint_clinic(town, who, point, joint, end, window_end)
+    return _goes_on(town, who, point, visit, end, window_end)
+
+
+@kernel
+def _goes_on(town: Town, who: Any, point: Any, visit: np.uint64, end: float, window_end: float) -> int:
+    """A need beyond the place that nobody has settled there: up, out of the area, or home."""
+    place, who["origin"] = town.place, point["facility"]
     if point["emergency"]:
         to = _transferred(place, town.people, who, end)
     else:
@@ -225,10 +237,14 @@ def _hand_down(town: Town, who: Any, point: Any) -> None:
 
 
 @kernel
+def _may_be_helped(who: Any, point: Any) -> bool:
+    """The group may help residents at its grassroots members, unless a bed is needed."""
+    return point["reading"] and not point["emergency"] and who["person"] >= 0 and who["admit"] == 0
+
+
+@kernel
 def _is_settled(town: Town, who: Any, point: Any, visit: np.uint64) -> bool:
-    """A need beyond a grassroots member, no bed, that an exam read by the group or a specialist settles there."""
-    if not point["reading"] or point["emergency"] or who["person"] < 0 or who["admit"] == 1:
-        return False
+    """A need that may be settled at a grassroots member is, by an exam that the group has read or by a specialist."""
     world = int(who["world"])
     here = town.counts.helped[world, month_of(town.counts, who["time"]), point["facility"]]
     if _is_settled_by_reading(town, who, point, visit):
@@ -249,6 +265,28 @@ def _is_settled_by_reading(town: Town, who: Any, point: Any, visit: np.uint64) -
     made = care.is_made(sessions.exam_of(tables, point, town.people.worlds[world], who, visit))
     read = made and care.is_read_remotely(tables, visit, who, point["level"])
     return read and care.settled_by_reading(tables, visit, world)
+
+
+@kernel
+def _joint_clinic(town: Town, who: Any, point: Any, visit: np.uint64) -> int:
+    """The joint clinic to which a patient goes who may be helped and whom nobody has helped yet (M10), -1 = none.
+
+    Joint clinics are held, one takes the condition, its doctors give such care, and the patient follows the advice.
+    """
+    rules, offers = town.people.worlds[int(who["world"])], town.place.offers
+    joint = offers[point["facility"], int(who["condition"])]["joint"]
+    if rules["joint_clinics"] <= 0.0 or joint < 0 or not able(offers, who, town.place.points[joint]["staffed_by"]):
+        return -1
+    return joint if streams.uniform_of(visit, Purpose.JOINT, 0) < rules["follows_advice"] else -1
+
+
+@kernel
+def _to_joint_clinic(town: Town, who: Any, point: Any, joint: int, end: float, window_end: float) -> int:
+    """An appointment there is asked for as soon as the patient could be there."""
+    there = town.place.points[joint]["facility"]
+    who["doors"], who["point"] = 0, int(who["world"]) * len(town.place.points) + joint
+    who["time"] = end if there == point["facility"] else end + minutes_to(town.place, town.people, who, there)
+    return ask(who, window_end)
 
 
 @kernel

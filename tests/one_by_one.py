@@ -407,12 +407,14 @@ class Town(Model):
         facility = self.facility(visit.point)
         who["seen"] = int(who["seen"]) + (1 << 4 * self.level(visit.point))
         who["origin"] = -1
-        if self.able(who, facility):
+        if self.able(who, self.whose_doctors(visit.point)):
             return self.treated(who, visit)
         if self.is_emergency(visit.point):
             return self.transferred(who, visit)
         if self.may_be_settled(who, visit) and self.is_settled(who, visit):
             return self.asked_back(who, visit)
+        if (joint := self.joint_clinic(who, visit)) is not None:
+            return self.to_joint_clinic(who, visit, joint)
         sendable = who["person"] >= 0
         outcome = referral.up(
             self.rules_now, visit.key, self.has_channel(facility) and sendable,
@@ -447,6 +449,44 @@ class Town(Model):
         if read and settled_by_reading(self.figures, visit.key, WORLD):
             return True
         return referral.settled(self.rules_now, visit.key) != referral.NOBODY
+
+    def joint_clinic(self, who: Contact, visit: Visit) -> int | None:
+        """The joint clinic that the patient goes to: where the need is met by its doctors, and the advice followed."""
+        net, here = self.network, self.facility(visit.point)
+        urgent = self.choice.is_emergency[who["condition"]]
+        if not self.rules_now["joint_clinics"] or urgent or not self.may_be_settled(who, visit):
+            return None
+        takes = [p for p in self.joint_clinics() if self.takes(p, here, self.department(who))]
+        near = sorted(takes, key=lambda p: (self.facility(p) != here, net.km(here, self.facility(p))))
+        if not near or not self.able(who, self.whose_doctors(near[0])):
+            return None
+        advised = uniform_of(visit.key, Purpose.JOINT, 0) < self.rules_now["follows_advice"]
+        return near[0] if advised else None
+
+    def to_joint_clinic(self, who: Contact, visit: Visit, point: int) -> Plan:
+        """By appointment, as soon as the patient can be there."""
+        there = self.facility(point)
+        way = 0.0 if there == self.facility(visit.point) else self.travel(who, there)
+        who["doors"] = 0
+        return Plan(point, visit.end + way, True)
+
+    def joint_clinics(self) -> list[int]:
+        """Clinics below at which doctors of lead hospitals see patients."""
+        return [p for p, point in enumerate(self.network.points) if point.kind == "joint"]
+
+    def takes(self, joint: int, facility: int, department: int) -> bool:
+        """Whether a joint clinic is for a department's patients of a facility."""
+        net, wanted = self.network, self.network.points[joint].department
+        if net.group[self.facility(joint)] != net.group[facility]:
+            return False
+        lead, general = self.lead_of_group(facility), wanted == "general"
+        at_lead = {p.department for p in net.points if p.facility == lead and p.kind == "ordinary"}
+        return net.departments[department] == wanted or (general and net.departments[department] not in at_lead)
+
+    def whose_doctors(self, point: int) -> int:
+        """The facility whose doctors see patients at a service point."""
+        joint = self.network.points[point].kind == "joint"
+        return self.lead_of_group(self.facility(point)) if joint else self.facility(point)
 
     def is_spared(self, who: Contact) -> bool:
         """A follow-up that a long prescription makes unnecessary."""
@@ -790,11 +830,11 @@ class Town(Model):
     def _book(self, point: int) -> list[Session]:
         """All sessions of a clinic; held slots are share x slots, the rounding error carried on (R7)."""
         share, owed, book = Fraction(0), Fraction(0), []
-        for half, (in_force, away) in enumerate(self._offers_by_half_day(point)):
+        for half, (in_force, here) in enumerate(self._offers_by_half_day(point)):
             if in_force != share:
                 share, owed = in_force, Fraction(0)
             size = self.hours["size"][self.pattern(point), half]
-            slots = round(self.has.slots[point] * (size * (1.0 - away)))
+            slots = round(self.has.slots[point] * (size * here))
             owed += share * slots
             held = math.floor(owed)
             owed -= held
@@ -802,15 +842,14 @@ class Town(Model):
         return book
 
     def _offers_by_half_day(self, point: int) -> Iterator[tuple[Fraction, float]]:
-        """Share of slots held, and of specialists who work elsewhere: of lead hospitals alone."""
+        """Share of slots held, of lead hospitals alone, and of doctors who are here."""
         imaging = self.is_imaging(point)
         lead = int(self.network.is_lead[self.facility(point)])
         for half in range(2 * self.timetable.known_days):
             rules = self.policies[0].on(self.timetable.date(half // 2))
             ordinary = rules.expert_quota if self.network.points[point].kind == "expert" else rules.slot_quota
             quota = rules.imaging_quota if imaging else ordinary
-            away = 0.0 if imaging else float(rules.shared.specialists_away)
-            yield Fraction(quota.held_for_referral) * lead, away * lead
+            yield Fraction(quota.held_for_referral) * lead, self._share_here(point, rules.shared)
 
     # ---------------------------------------------------------------- time
 
@@ -863,10 +902,34 @@ class Town(Model):
 
     def doctors_here(self, number: int) -> int:
         """Doctors of a full session, without those of a lead hospital's clinic who work elsewhere; one stays."""
-        full, rules = int(self.has.doctors[number]), self.rules[WORLD].shared
-        clinic = self.network.is_lead[self.facility(number)] and not self.is_emergency(number)
-        away = float(rules.specialists_away) if clinic else 0.0
-        return max(round(full * (1.0 - away)), min(full, 1))
+        full = int(self.has.doctors[number])
+        return max(round(full * self._share_here(number, self.rules[WORLD].shared)), min(full, 1))
+
+    def _share_here(self, point: int, rules: Any) -> float:
+        """Of a clinic's doctors, those not at work elsewhere; of a joint clinic's, those for whose slots it is held."""
+        held = float(rules.joint_clinics)
+        if self.network.points[point].kind == "joint":
+            return held
+        if not self.network.is_lead[self.facility(point)] or self.is_emergency(point) or self.is_imaging(point):
+            return 1.0
+        away = float(rules.specialists_away)
+        return 1.0 - max(min(away + held * self._lent_by(point), 0.95), away)
+
+    def _lent_by(self, point: int) -> float:
+        """Doctors' time that all joint clinics together would take, over that of the lead hospital's clinic."""
+        clinic = self.network.points[point]
+        if clinic.kind != "ordinary":
+            return 0.0
+        lent, names = 0.0, {p.department for p in self.network.points if p.facility == clinic.facility}
+        for p in self.joint_clinics():
+            wanted = self.network.points[p].department
+            name = wanted if wanted in names else "general"
+            if self.lead_of_group(self.facility(p)) == clinic.facility and name == clinic.department:
+                lent += self._weekly_work(p)
+        return lent / self._weekly_work(point)
+
+    def _weekly_work(self, point: int) -> float:
+        return int(self.has.doctors[point]) * self.timetable.weekly_minutes(self.network.points[point].pattern)
 
     # ---------------------------------------------------------------- what is known
 

@@ -72,7 +72,9 @@ def replication_tables(scenario: str, replication: int) -> dict[str, pd.DataFram
             **needs, unmet=80 if scenario == "before" else 72, follow_ups=3000, missed=150, exacerbations=6
         ),
         "exams_monthly": _exams(),
-        "helped_monthly": _rows(month=MONTHS, facility="centre-a", remote=4, specialist=6, by_reading=3, handed_down=0),
+        "helped_monthly": _rows(
+            month=MONTHS, facility="centre-a", remote=4, specialist=6, by_reading=3, joint=2, handed_down=0
+        ),
         "referrals_monthly": _referrals(scenario),
         "loads": _loads(scenario),
         "backlog": backlog,
@@ -168,9 +170,10 @@ def _quotas(scenario: str) -> dict[str, pd.DataFrame]:
                   released=held - held // 9, used_open=1700)  # fmt: skip
     exams = slots.assign(department="imaging_ct", offered=300, held=held // 9, used_held=held // 18, released=0)
     experts = slots.assign(department="general_expert", offered=90, held=held // 30, used_held=held // 50, released=0)
+    joint = slots.assign(facility="centre-a", department="general_joint", offered=40, held=0, used_held=0, released=0)
     place: dict[str, Any] = {"month": MONTHS, "facility": "first", "department": "imaging_ct", "cls": "other"}
     return {
-        "slots_monthly": pd.concat([slots, experts, exams], ignore_index=True),
+        "slots_monthly": pd.concat([slots, experts, joint, exams], ignore_index=True),
         "imaging_monthly": _rows(**place, requests=280, booked_open=270, refused=10, no_shows=20, made=250),
         "imaging_days": _rows(**place, days=3, patients=270),
     }

@@ -501,6 +501,26 @@ def test_specialists_away() -> None:
     assert days_waited("other")(high) > days_waited("other")(low)
 
 
+def test_joint_clinics() -> None:
+    assert EXPECTED["shared.joint_clinics"] == (
+        "visits for specialist care move from hospitals to the grassroots, whose share rises; waits at the lead "
+        "hospital's clinics of that department lengthen where they are scarce"
+    )
+    low, high = both("shared.joint_clinics", 0, 1, CHANNEL)
+    slots = {
+        name: total("slots_monthly", "offered", department=name, facility=place)
+        for name, place in (("medicine", "lead_hospital"), ("medicine_joint", "valley_centre"))
+    }
+    seen = total("helped_monthly", "joint")
+    assert seen(low) == slots["medicine_joint"](low) == 0
+    assert 50 < seen(high) <= slots["medicine_joint"](high)
+    assert slots["medicine"](high) < slots["medicine"](low)
+    assert hospital_visits(high) < hospital_visits(low)
+    assert formal("completed")(high) < formal("completed")(low)
+    assert grassroots_share(high) > grassroots_share(low) + 0.005
+    assert days_waited("other")(high) > days_waited("other")(low) + 0.2
+
+
 # ------------------------------------------------------------------------------------------------- long-term patients
 
 

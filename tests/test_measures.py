@@ -190,9 +190,10 @@ def test_exams_and_help_from_above(yearly: pd.DataFrame) -> None:
     assert (repeated["numerator"], repeated["denominator"]) == (12 * 20, 12 * (20 + 10 + 30))
     assert row(yearly, "repeat_exam_share", "first", "recognised")["value"] == pytest.approx(10 / 60)
     assert row(yearly, "repeat_exam_share", "area", "per_1000_exams")["value"] == pytest.approx(1000 * 20 / 500)
-    assert row(yearly, "settled_below", "area", HEADLINE)["value"] == 12 * (4 + 6 + 3)
+    assert row(yearly, "settled_below", "area", HEADLINE)["value"] == 12 * (4 + 6 + 3 + 2)
     assert row(yearly, "settled_below", "centre", "remote")["value"] == 12 * 4
     assert row(yearly, "settled_below", "centre", "by_reading")["value"] == 12 * 3
+    assert row(yearly, "settled_below", "centre", "joint")["value"] == 12 * 2
     assert row(yearly, "remote_reading_share", "centre", STANDARD)["value"] == pytest.approx(40 / 100)
     assert row(yearly, "remote_reading_share", "area", HEADLINE)["value"] == pytest.approx(40 / 500)
     assert row(yearly, "remote_reading_share", "first", "number")["value"] == 0
@@ -209,6 +210,7 @@ def test_exams_with_large_equipment_are_kept_apart(yearly: pd.DataFrame) -> None
     assert row(yearly, "slots_offered", "lead", HEADLINE)["value"] == 12 * 2700
     assert row(yearly, "slots_offered", "lead", "held")["value"] == 12 * 900
     assert row(yearly, "slots_offered", "lead", "experts")["value"] == 12 * 90
+    assert row(yearly, "slots_offered", "centre", "joint")["value"] == 12 * 40
     assert row(yearly, "slots_offered", "lead", "experts_held")["value"] == 12 * 30
     assert row(yearly, "slot_quota_used", "lead", "experts")["value"] == pytest.approx(18 / 30)
 

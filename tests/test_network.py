@@ -178,6 +178,44 @@ def test_a_waiting_room_has_the_places_that_are_stated_and_no_limit_elsewhere() 
     assert places == {"general": NO_LIMIT, "surgery": 0, EMERGENCY: 7}
 
 
+def joint(department: str = "general", **more: Any) -> dict[str, Any]:
+    """A joint clinic."""
+    return towns.clinic(1, department, kind="joint", slots=2, **more)
+
+
+def test_a_joint_clinic_is_staffed_by_the_lead_hospital() -> None:
+    net = place()
+    (here,) = np.flatnonzero(net.lends_to >= 0)
+    ids = [f.id for f in net.facilities]
+    assert (net.points[here].name, ids[net.point_facility[here]]) == ("general_joint", "centre")
+    assert (net.points[net.lends_to[here]].name, ids[net.staffed_by[here]]) == ("general", "lead")
+    others = np.arange(len(net.points)) != here
+    assert (net.staffed_by[others] == net.point_facility[others]).all()
+    assert here not in net.clinic_point
+    assert net.points[here].layer == 1
+
+
+def test_a_joint_clinic_takes_its_department_and_a_general_one_what_the_lead_has_no_clinic_for() -> None:
+    net, centre = place(), place().facility_index("centre")
+    taken = {d: net.joint_clinic(centre, i) >= 0 for i, d in enumerate(net.departments)}
+    assert taken == {d: d != "surgery" for d in net.departments}, "the lead hospital has a clinic of surgery"
+
+
+def test_the_joint_clinic_of_the_place_itself_and_else_the_nearest_of_the_group() -> None:
+    facilities = towns.group_facilities()
+    facilities[3]["clinics"].append(joint())
+    facilities.append(towns.facility("private", "clinic", clinics=[towns.clinic(1)]))
+    net = place(facilities)
+    general = net.departments.index("general")
+    nearest = {
+        f.id: net.facilities[net.point_facility[p]].id if (p := net.joint_clinic(i, general)) >= 0 else None
+        for i, f in enumerate(net.facilities)
+    }
+    assert nearest["centre"] == nearest["station"] == "centre"
+    assert nearest["valley-centre"] == nearest["village-001"] == "valley-centre"
+    assert nearest["private"] is None
+
+
 def test_a_service_point_keeps_its_number_when_others_open() -> None:
     def numbers(net: Network) -> dict[tuple[str, str], int]:
         return {
@@ -209,6 +247,16 @@ def test_a_service_point_keeps_its_number_when_others_open() -> None:
         (lambda f: f[0]["clinics"].append(towns.clinic(1, "skin", kind="expert", slots=1)), "no ordinary one"),
         (lambda f: f[2]["clinics"].append(towns.clinic(1, kind="expert", slots=1)), "only hospitals"),
         (lambda f: f[2]["clinics"].append(towns.clinic(1, "skin_expert")), "do not end like that"),
+        (lambda f: f[2]["clinics"].append(towns.clinic(1, "skin_joint")), "do not end like that"),
+        (lambda f: f[2]["clinics"].append(joint()), "two joint clinics of general"),
+        (lambda f: f[1]["clinics"].append(joint()), "only centres and sub-centres of a group"),
+        (lambda f: f[4]["clinics"].append(joint()), "only centres and sub-centres of a group"),
+        (lambda f: f[2].update(role="none", group=None), "only centres and sub-centres of a group"),
+        (lambda f: f[3]["clinics"].append(towns.clinic(1, kind="joint")), "joint clinic of general without slots"),
+        (
+            lambda f: (f[0]["clinics"].pop(0), f[0]["clinics"].pop(), f[3]["clinics"].append(joint("skin"))),
+            "facility valley-centre has a joint clinic of skin, and its lead hospital no ordinary clinic",
+        ),
         (lambda f: f[2].update(level="palace"), "palace|village_station"),
         (lambda f: f[2].update(bedz=3), "bedz"),
     ],

@@ -79,6 +79,7 @@ LEVERS: dict[str, st.SearchStrategy[Any]] = {
     "shared.remote_consultation": share,
     "shared.specialist_settles": share,
     "shared.specialists_away": st.sampled_from([0.0, 0.4, 1.0]),
+    "shared.joint_clinics": st.sampled_from([0.0, "1/3", 0.5, 1.0]),
     "chronic.sent_down": share,
     "chronic.long_prescription": share,
     "chronic.refill_at_grassroots": share,
@@ -127,6 +128,10 @@ def facilities(draw: st.DrawFn) -> list[towns.Data]:
     office: towns.Data = {"pattern": "office"}
     appointments = {"slots": draw(some)} if draw(st.booleans()) else {}
     expert = [clinic(1, draw(st.sampled_from(["general", "surgery"])), kind="expert", **office, slots=draw(few))]
+    joint = [
+        clinic(draw(few), name, draw(st.sampled_from(["joint", "office"])), "joint", slots=draw(some))
+        for name in draw(st.sampled_from([[], ["general"], ["surgery"], ["general", "surgery"]]))
+    ]
     places: towns.Data = draw(st.sampled_from([{}, {}, {"waiting_places": 0}, {"waiting_places": 3}]))
     emergency = {"emergency": {"doctors": said(1), **{name: said(number) for name, number in places.items()}}}
     rooms = [imaging(**draw(st.dictionaries(st.sampled_from(EQUIPMENT), st.integers(1, 4)))) for _ in range(3)]
@@ -138,8 +143,8 @@ def facilities(draw: st.DrawFn) -> list[towns.Data]:
         facility("member", "secondary", **member, **rooms[1], capability=draw(st.sampled_from([{}, {"bone": 4}])),
                  wards=[ward(draw(few)), ward(1, "rehabilitation", step_down=True)],
                  clinics=[clinic(draw(few), **office, **appointments)], **(emergency if draw(st.booleans()) else {})),
-        facility("centre", "centre", **member, clinics=[clinic(draw(few), **office, **places)]),
-        facility("valley-centre", "centre", "valley", **member, clinics=[clinic(1, **office)],
+        facility("centre", "centre", **member, clinics=[clinic(draw(few), **office, **places), *joint]),
+        facility("valley-centre", "centre", "valley", **member, clinics=[clinic(1, **office), *joint[:1]],
                  wards=[ward(1, "rehabilitation", step_down=True)]),
         facility("station", "village_station", **member, clinics=[clinic(1, **office)]),
     ]  # fmt: skip
@@ -220,7 +225,7 @@ def test_a_town_in_which_all_levers_are_pulled() -> None:
     town = towns.group_town(42, settings=ALL_LEVERS, facilities=facilities, **figures)
     assert_same(town)
     tables = towns.run(town)[0]
-    assert tables["helped_monthly"][["remote", "specialist", "by_reading", "handed_down"]].sum().gt(0).all()
+    assert tables["helped_monthly"][["remote", "specialist", "by_reading", "joint", "handed_down"]].sum().gt(0).all()
     assert tables["exams_monthly"][["made", "repeated", "recognised", "trusted", "read_remotely"]].sum().gt(0).all()
     assert tables["needs_monthly"]["spared"].sum() > 0
     assert tables["imaging_monthly"].drop(columns=["month", "facility", "department", "cls"]).sum().gt(0).all()

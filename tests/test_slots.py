@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date
 from fractions import Fraction
 
@@ -53,9 +54,9 @@ def book(
     return one
 
 
-def offer(share: Fraction, away: float = 0.0) -> Offer:
-    """What one replication offers."""
-    return Offer([share], np.array([away]), [Fraction(0)], [Fraction(0)])
+def offer(share: Fraction, away: Sequence[float] = (0.0,) * 9) -> Offer:
+    """What one replication offers, at as many clinics as there may be."""
+    return Offer([share], 1.0 - np.array([away]), [Fraction(0)], [Fraction(0)])
 
 
 def ask(
@@ -102,12 +103,15 @@ def test_the_quota_applies_to_lead_hospitals_alone() -> None:
 
 
 def test_exam_and_expert_slots_have_quotas_of_their_own_and_no_exam_waits_for_a_specialist_who_is_away() -> None:
-    timetable, fifth = Timetable(towns.timetable(), date(2024, 1, 1), date(2024, 12, 31)), np.array([0.2])
+    timetable, here = (
+        Timetable(towns.timetable(), date(2024, 1, 1), date(2024, 12, 31)),
+        np.array([[1.0, 0.8, 1.0, 0.8]]),
+    )
     ten, none = np.full((1, 4), 10), np.zeros((1, 4), dtype=np.int64)
     kinds = np.array([NO_QUOTA, CLINIC_QUOTA, IMAGING_QUOTA, EXPERT_QUOTA])
     one = SlotBook(hours(timetable, ["office"]), none[0], ten, none, np.array([3]), kinds)
     for half_day, exams in enumerate((Fraction(1, 4), Fraction(1, 4), Fraction(1, 5))):
-        one.offer(half_day, Offer([Fraction(1, 2)], fifth, [exams], [Fraction(1, 4)]))
+        one.offer(half_day, Offer([Fraction(1, 2)], here, [exams], [Fraction(1, 4)]))
     assert one.slots["offered"][:, :3].tolist() == [[10] * 3, [8] * 3, [10] * 3, [8] * 3]
     assert one.slots["held"][:, :3].tolist() == [[0] * 3, [4] * 3, [2, 3, 2], [2] * 3]
 
@@ -198,10 +202,10 @@ def test_half_a_session_has_half_the_slots() -> None:
     assert one.slots["offered"][0, :6].tolist() == [4, 4, 4, 4, 9, 9]
 
 
-def test_specialists_who_work_elsewhere_take_their_slots_along_from_the_lead_hospital_alone() -> None:
+def test_specialists_who_work_elsewhere_take_their_slots_along() -> None:
     one = book([30, 30], lead=[True, False])
     one.first += 1
-    one.offer(one.first + one.columns - 1, offer(Fraction(1, 3), away=0.1))
+    one.offer(one.first + one.columns - 1, offer(Fraction(1, 3), away=[0.1, 0.0]))
     assert one.slots["offered"][:, -1].tolist() == [27, 30]
     assert one.slots["held"][:, -1].tolist() == [9, 0]
 

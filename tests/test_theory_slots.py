@@ -19,7 +19,8 @@ from scipy.stats import poisson
 import towns
 from agreement import Tables, agrees, disagreements, means
 from chains import Floats, generator, stationary, uniformised
-from sim.model import Case
+from sim.model import Case, Model
+from sim.timetable import DAY
 
 MORNINGS, AFTERNOONS, BOTH = ("morning",), (12, 22), ("morning", "afternoon")
 WARM = 31
@@ -125,6 +126,85 @@ def test_held_expert_slots_are_the_share_and_wait_for_referred_patients_until_th
     assert expert["held"] == expert["released"] == 35 * 2 * 12 / 3
     assert expert["used_held"] == ordinary["held"] == 0
     assert expert["used_open"] > expert["offered"] - expert["held"] - 24, "the open ones are all taken"
+
+
+# ---------------------------------------------------------------------------------------------------- the joint clinic
+
+
+def joint_town(
+    seed: int, share: Any, slots: int = 5, advice: float = 1.0, settings: dict[str, Any] | None = None, **ill: Any
+) -> Case:
+    """Five weeks of a centre whose patients all need a hospital's care, with a joint clinic on two mornings a week.
+
+    Service points by name: the joint clinic 0, the centre's own 1, the expert's 2, the lead hospital's ordinary one 3.
+    """
+    office: dict[str, Any] = {"pattern": "office"}
+    lead = [towns.clinic(5, slots=10, **office), towns.clinic(1, kind="expert", slots=10, **office)]
+    below = [towns.clinic(9, **office), towns.clinic(5, pattern="joint", kind="joint", slots=slots)]
+    places = [
+        towns.facility("lead", "tertiary", role="lead", group="group", clinics=lead),
+        towns.facility("centre", "centre", role="member", group="group", clinics=below),
+    ]
+    return towns.case(
+        35,
+        seed,
+        {"shared.joint_clinics": share} | (settings or {}),
+        network=towns.network(places, "lead"),
+        population=towns.population({"town": 1000}),
+        timetable=towns.timetable(weekend=0.0, sessions=("morning",)),
+        demand=towns.demand({"illness": 20.0}, 1000),
+        choice=towns.choice({"centre": 1.0}, follows_advice=advice),
+        care=towns.care({"illness": towns.condition(beyond=(1.0, 1.0, 0.0), **ill)}),
+    )
+
+
+def offered(tables: Tables) -> dict[str, int]:
+    """Slots of five weeks, by clinic."""
+    return tables["slots_monthly"].groupby("department")["offered"].sum().to_dict()
+
+
+@pytest.mark.parametrize(("share", "slots"), [(0, 0), ("1/2", 2), (0.7, 4), (1, 5)])
+def test_a_joint_clinic_sees_as_many_as_it_has_slots_and_offers_them_in_whole_slots(share: Any, slots: int) -> None:
+    """Twenty a day would come; 2.5 slots are 2 and 3.5 are 4: halves go to even, and nothing is carried on."""
+    tables = towns.run(joint_town(1, share))[0]
+    seen, helped = tables["visits"]["point"].eq(0), tables["helped_monthly"]["joint"].sum()
+    assert offered(tables).get("general_joint", 0) == 10 * slots
+    assert 10 * slots - slots <= seen.sum() == helped <= 10 * slots
+    assert set(tables["visits"].loc[seen, "entry"]) <= {"open_slot"}
+    assert not tables["loads"]["point"].str.endswith("joint").any()
+
+
+@pytest.mark.parametrize(("share", "away", "here"), [(0, 0, 10), (1, 0, 6), ("1/2", 0, 8), (1, "1/5", 4), (1, 1, 0)])
+def test_the_lead_hospital_goes_without_the_time_of_those_who_hold_joint_clinics(
+    share: Any, away: Any, here: int
+) -> None:
+    """Five doctors on two mornings of five: two fifths of the ordinary clinic's time, nothing of the expert's."""
+    case = joint_town(1, share, settings={"shared.specialists_away": away})
+    slots = offered(towns.run(case)[0])
+    assert slots["general"] == here * 25 if here else "general" not in slots
+    assert slots.get("general_expert", 0) == {0: 10, "1/5": 8, 1: 0}[away] * 25
+    model = Model(case, [0])
+    model.run(1, lambda days: None)
+    joint = {0: 1, "1/2": 2, 1: 5}[share]
+    assert model.journey.town.rooms.doctors.tolist() == [joint, 9, 1, max(here // 2, 1)], "one of them stays"
+
+
+def test_who_is_sent_to_a_joint_clinic_is_a_share_of_those_beyond_the_centre() -> None:
+    shares = []
+    for seed in range(12):
+        tables = towns.run(joint_town(seed, 1, slots=99, advice=0.3))[0]
+        requests = tables["bookings_monthly"].query("facility == 'centre'")["requests"].sum()
+        shares.append(float(requests / tables["visits"]["point"].eq(1).sum()))
+    assert towns.within(shares, 0.3, 0.001)
+
+
+def test_who_is_asked_back_by_a_joint_clinic_comes_back_to_it() -> None:
+    tables = towns.run(joint_town(1, 1, slots=99, follow_up=0.5))[0]
+    seen = tables["visits"].query("point == 0").groupby("episode")["time"].agg(["min", "size"])
+    early = seen[seen["min"] < 17 * DAY]  # the others may be asked back too late to be seen again
+    assert len(early) > 200
+    assert early["size"].gt(1).mean() == pytest.approx(0.5, abs=0.1)
+    assert tables["visits"]["point"].isin([0, 1]).all(), "nobody goes to the hospital"
 
 
 # ------------------------------------------------------------------------------------------------- one class, one book

@@ -85,6 +85,31 @@ def test_session_hours_and_sizes(china: TimetableSpec) -> None:
     assert (hospital.opens[2 * by_day[2] + 1] - tuesday, hospital.closes[2 * by_day[2] + 1] - tuesday) == (840, 1050)
 
 
+def test_a_clinic_on_two_mornings_a_week(china: TimetableSpec) -> None:
+    run = of(china, date(2024, 4, 29), date(2024, 5, 12))  # Monday; 1 to 5 May are holidays
+    joint = run.opening("joint")
+    assert np.flatnonzero(joint.size[: 2 * run.days]).tolist() == [2, 2 * 8, 2 * 11]
+    assert run.weekly_minutes("joint") == 2 * 240
+    assert run.weekly_minutes("hospital") == (240 + 210) * (5 + 2 * 0.5)
+    assert run.weekly_minutes("round_the_clock") == 7 * 24 * 60
+
+
+def test_the_days_of_a_pattern_mask_holidays_too() -> None:
+    spec = towns.timetable(holidays="CN", weekend=0.5).model_dump(mode="python")
+    spec["patterns"]["odd"] = spec["patterns"]["office"] | {"days": ["monday", "sunday"], "holiday": 0.2}
+    run = of(TimetableSpec.model_validate(spec), date(2024, 1, 1), date(2024, 1, 7))
+    assert run.opening("odd").size[:14:2].tolist() == [0.2, 0, 0, 0, 0, 0, 0.5]
+    assert run.weekly_minutes("odd") == 1.5 * (240 + 210)
+
+
+@pytest.mark.parametrize("days", [[], ["someday"]])
+def test_days_are_named_and_at_least_one(days: list[str]) -> None:
+    spec = towns.timetable().model_dump(mode="python")
+    spec["patterns"]["office"]["days"] = days
+    with pytest.raises((ValueError, InputError), match="days"):
+        TimetableSpec.model_validate(spec)
+
+
 def test_the_next_opening_skips_closed_days() -> None:
     run = of(towns.timetable(weekend=0.0), date(2024, 1, 1), date(2024, 1, 31))
     office = run.opening("office")

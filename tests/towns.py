@@ -125,7 +125,8 @@ def timetable(
     sessions: tuple[str, ...] = ("morning", "afternoon"),
     needs: tuple[int, int] = (0, 24),
 ) -> TimetableSpec:
-    """No seasons, no weekly pattern, needs at any hour (or from one to another); a pattern `office` with `sessions`."""
+    """No seasons, no weekly pattern, needs at any hour (or from one to another); patterns `office` with `sessions` and
+    `joint` with the first of them on two days."""
     hours = [float(needs[0] <= hour < needs[1]) for hour in range(24)]
     return TimetableSpec.model_validate(
         {
@@ -136,7 +137,14 @@ def timetable(
                 "afternoon": {"opens": "14:00", "closes": "17:30"},
             },
             "patterns": {
-                "office": {"sessions": list(sessions), "workday": 1.0, "weekend": weekend, "holiday": weekend}
+                "office": {"sessions": list(sessions), "workday": 1.0, "weekend": weekend, "holiday": weekend},
+                "joint": {
+                    "sessions": list(sessions)[:1],
+                    "days": ["tuesday", "friday"],
+                    "workday": 1.0,
+                    "weekend": 0.0,
+                    "holiday": weekend,
+                },
             },
             "month": said([1.0] * 12),
             "growth": said(0.0),
@@ -328,6 +336,9 @@ def clinic_town(
     )
 
 
+JOINT = clinic(1, pattern="joint", kind="joint", slots=5)
+"""Two half-days a week of a joint clinic."""
+
 AREAS = {"town": (0.0, 0.0), "valley": (8.0, 3.0)}
 RESIDENTS = {"town": 1200, "valley": 800}
 
@@ -358,7 +369,7 @@ def group_facilities() -> list[Data]:
             clinics=[clinic(1, slots=9, extra=1, **office)],
             wards=[ward(6), ward(3, "rehabilitation", step_down=True)],
         ),
-        facility("centre", "centre", **member, clinics=[clinic(1, **office)]),
+        facility("centre", "centre", **member, clinics=[clinic(1, **office), JOINT]),
         facility(
             "valley-centre",
             "centre",
@@ -470,6 +481,7 @@ ALL_LEVERS: Data = PLAN | {
     "shared.remote_consultation": 0.2,
     "shared.specialist_settles": 0.1,
     "shared.specialists_away": "1/5",
+    "shared.joint_clinics": "1/2",
     "chronic.sent_down": 0.5,
     "chronic.long_prescription": 0.3,
     "chronic.refill_at_grassroots": 0.4,
