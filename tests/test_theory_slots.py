@@ -139,7 +139,7 @@ def joint_town(
     Service points by name: the joint clinic 0, the centre's own 1, the expert's 2, the lead hospital's ordinary one 3.
     """
     office: dict[str, Any] = {"pattern": "office"}
-    lead = [towns.clinic(5, slots=10, **office), towns.clinic(1, kind="expert", slots=10, **office)]
+    lead = [towns.clinic(5, slots=20, **office), towns.clinic(1, kind="expert", slots=20, **office)]
     below = [towns.clinic(9, **office), towns.clinic(5, pattern="joint", kind="joint", slots=slots)]
     places = [
         towns.facility("lead", "tertiary", role="lead", group="group", clinics=lead),
@@ -174,19 +174,24 @@ def test_a_joint_clinic_sees_as_many_as_it_has_slots_and_offers_them_in_whole_sl
     assert not tables["loads"]["point"].str.endswith("joint").any()
 
 
-@pytest.mark.parametrize(("share", "away", "here"), [(0, 0, 10), (1, 0, 6), ("1/2", 0, 8), (1, "1/5", 4), (1, 1, 0)])
+@pytest.mark.parametrize(
+    ("share", "away", "here"), [(0, 0, 20), (1, 0, 12), ("1/2", 0, 16), (1, "1/5", 8), (1, "4/5", 1), (1, 1, 0)]
+)
 def test_the_lead_hospital_goes_without_the_time_of_those_who_hold_joint_clinics(
     share: Any, away: Any, here: int
 ) -> None:
-    """Five doctors on two mornings of five: two fifths of the ordinary clinic's time, nothing of the expert's."""
+    """Five doctors on two mornings of five: two fifths of the ordinary clinic's time, nothing of the expert's.
+
+    With four fifths of the doctors elsewhere besides, a twentieth stays, and one doctor at least.
+    """
     case = joint_town(1, share, settings={"shared.specialists_away": away})
     slots = offered(towns.run(case)[0])
     assert slots["general"] == here * 25 if here else "general" not in slots
-    assert slots.get("general_expert", 0) == {0: 10, "1/5": 8, 1: 0}[away] * 25
+    assert slots.get("general_expert", 0) == {0: 20, "1/5": 16, "4/5": 4, 1: 0}[away] * 25
     model = Model(case, [0])
     model.run(1, lambda days: None)
     joint = {0: 1, "1/2": 2, 1: 5}[share]
-    assert model.journey.town.rooms.doctors.tolist() == [joint, 9, 1, max(here // 2, 1)], "one of them stays"
+    assert model.journey.town.rooms.doctors.tolist() == [joint, 9, 1, max(here // 4, 1)], "one of them stays"
 
 
 def test_who_is_sent_to_a_joint_clinic_is_a_share_of_those_beyond_the_centre() -> None:
