@@ -132,7 +132,7 @@ def test_the_glossary_knows_every_room_and_no_other() -> None:
     text = (HOME / "GLOSSARY.md").read_text("utf-8")
     named = set(re.findall(r"\| `([^`]+)` \|$", text, re.MULTILINE))
     assert set(ROOMS) - {"__main__"} <= named
-    assert named <= set(ROOMS) | {path.relative_to(HOME).as_posix() for path in (HOME / "analysis").glob("*.py")}
+    assert named <= set(ROOMS) | {path.relative_to(HOME).as_posix() for path in (HOME / "analysis").rglob("*.py")}
 
 
 def test_the_glossary_has_a_word_in_both_languages_for_each_entry() -> None:

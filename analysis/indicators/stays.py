@@ -1,0 +1,125 @@
+"""Inpatients: stays, discharges, beds."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from analysis.indicators.catalogue import DAYS, PEOPLE_SCOPES, PLACE_SCOPES, SHARE, STANDARD, Text, Variant, indicator
+from analysis.ledger import KEYS, Frame, Ledger, tally
+
+
+@indicator(
+    name=Text("Average length of stay", "平均住院日"),
+    unit=DAYS,
+    formula=Text(
+        "calendar nights of the stays that ended / discharges; each institution counts its own stays",
+        "出院者占用总床日数 / 出院人次；各机构分别统计",
+    ),
+    source="zhongwei-2023-67 四(一)3",
+    scope="tertiary_public",
+    scopes=PLACE_SCOPES,
+    better="down",
+    variants=(Variant("hours", Text("by hours, in days", "按小时折算")),),
+    guards=("episode_length_of_stay", "bed_wait_days", "unmet_need_share"),
+)
+def average_length_of_stay(ledger: Ledger) -> Frame:
+    """By nights, as officially, and by hours."""
+    stays = ledger.at_places("stays_monthly", ["nights", "hours", "discharges"])
+    stays["days"] = stays["hours"] / 24
+    return pd.concat([tally(stays, STANDARD, "nights", "discharges"), tally(stays, "hours", "days", "discharges")])
+
+
+@indicator(
+    name=Text("Length of stay of an episode", "住院全程日数（跨机构）"),
+    unit=DAYS,
+    formula=Text(
+        "nights from first admission to home, in whatever institutions / episodes that ended, residents",
+        "从首次入院到回家在各机构的总床日数 / 结束的住院全程数（居民，不论地点）",
+    ),
+    source="guard: a stay that a transfer shortens goes on elsewhere",
+    scope="grid",
+    scopes=PEOPLE_SCOPES,
+    better="down",
+)
+def episode_length_of_stay(ledger: Ledger) -> Frame:
+    """Across transfers, so that moving a patient shortens nothing."""
+    stays = ledger.of_people("stays_monthly", ["episode_nights", "episodes"])
+    return tally(stays, STANDARD, "episode_nights", "episodes")
+
+
+@indicator(
+    name=Text("Outpatient visits per discharge", "门诊人次与出院人次比"),
+    unit=Text("visits per discharge", "人次比"),
+    formula=Text(
+        "outpatient visits, emergency excluded / discharges, at the same institutions",
+        "门诊人次（不含急诊）/ 出院人次，同一机构",
+    ),
+    source="国办发〔2019〕4号 annex; zhongwei-2023-67 四(一)3",
+    scope="tertiary_public",
+    scopes=PLACE_SCOPES,
+    better="down",
+    variants=(Variant("with_emergency", Text("with emergency visits", "含急诊")),),
+    guards=("admissions_per_100_residents", "wait_days", "unmet_need_share"),
+)
+def outpatient_per_discharge(ledger: Ledger) -> Frame:
+    """It falls by fewer visits or by more admissions: read the guards."""
+    visits = ledger.at_places("visits_monthly", ["visits"], ["kind"])
+    stays = ledger.at_places("stays_monthly", ["discharges"])
+    tallies = []
+    for variant, kinds in ((STANDARD, ["outpatient"]), ("with_emergency", ["outpatient", "emergency"])):
+        chosen = visits[visits["kind"].isin(kinds) & visits["scope"].isin(stays["scope"])]
+        both = pd.concat([chosen[[*KEYS, "visits"]], stays], ignore_index=True)
+        tallies.append(tally(both, variant, "visits", "discharges"))
+    return pd.concat(tallies)
+
+
+@indicator(
+    name=Text("Discharges", "出院人次"),
+    unit=Text("discharges", "人次"),
+    formula=Text("stays that ended; a transfer ends one", "结束的住院人次；转院视为一次出院"),
+    source="NHC statistical bulletin on health development, 2024",
+    scope="grid",
+    scopes="grid, in_area, area, group, tertiary_public, lead, each level, each hospital",
+    kind="count",
+)
+def discharges(ledger: Ledger) -> Frame:
+    """Of residents, and by institution."""
+    people = ledger.of_people("stays_monthly", ["discharges"])
+    by_place = ledger.at_places("stays_monthly", ["discharges"])
+    further = by_place[~by_place["scope"].isin(people["scope"])]
+    return tally(pd.concat([people, further], ignore_index=True), STANDARD, "discharges")
+
+
+@indicator(
+    name=Text("Admissions per 100 residents and year", "居民年住院率（每百人）"),
+    unit=Text("per 100 residents and year", "人次/百人·年"),
+    formula=Text(
+        "discharges of residents, wherever / residents x measured part of the year x 100",
+        "居民出院人次 / （常住人口 × 观测期占全年比例）× 100",
+    ),
+    source="NHC statistical bulletin on health development, 2024",
+    scope="grid",
+    scopes="grid",
+    per=100,
+    variants=(Variant("episodes", Text("episodes, transfers counted once", "住院全程（转院只计一次）"), per=100),),
+)
+def admissions_per_100_residents(ledger: Ledger) -> Frame:
+    """By institution's counting, and by episode."""
+    stays = ledger.of_people("stays_monthly", ["discharges", "episodes"])
+    rows = ledger.per_residents(stays, ["discharges", "episodes"])
+    return pd.concat(
+        [tally(rows, STANDARD, "discharges", "resident_years"), tally(rows, "episodes", "episodes", "resident_years")]
+    )
+
+
+@indicator(
+    name=Text("Bed occupancy", "病床使用率"),
+    unit=SHARE,
+    formula=Text("occupied bed-days / open bed-days", "实际占用总床日数 / 实际开放总床日数"),
+    source="NHC statistical bulletin on health development, 2024",
+    scope="tertiary_public",
+    scopes=PLACE_SCOPES,
+)
+def bed_occupancy(ledger: Ledger) -> Frame:
+    """Beds blocked by patients who are ready to step down count as occupied."""
+    return tally(ledger.at_places("beds_monthly", ["occupied_days", "bed_days"]), STANDARD, "occupied_days", "bed_days")
