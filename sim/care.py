@@ -170,6 +170,8 @@ class CareSpec(Closed):
     """Law of the patience in the waiting room."""
     stay_at: dict[str, Figure]
     """Stay at a level over the stay at a tertiary hospital."""
+    stay_law: Literal["lognormal", "exponential"] = "lognormal"
+    """Law of the stay; an exponential one has no use for `stay_cv`, which is then 1."""
     bed_patience: Figure
     """Wait for a planned bed after which the patient looks elsewhere, days."""
     discharge_from: int = Field(default=9, ge=0, le=23)
@@ -287,6 +289,8 @@ class Care:
     """Whether consultations are exponential rather than lognormal."""
     patience_exponential: bool
     """Whether patience in the waiting room is."""
+    stay_exponential: bool
+    """Whether stays are."""
 
     @classmethod
     def of(cls, specs: list[CareSpec], conditions: list[str]) -> Care:
@@ -348,7 +352,14 @@ class Care:
             consultation_sigma=streams.sigma(single("consultation_cv")),
             exponential=specs[0].consultation_law == "exponential",
             patience_exponential=specs[0].patience_law == "exponential",
+            stay_exponential=specs[0].stay_law == "exponential",
         )
+
+    def stay_shape(self, cells: NDArray[np.int64], world: NDArray[np.int64], condition: NDArray[np.int64]) -> Floats:
+        """Stays over their mean, for cells of the table."""
+        if self.stay_exponential:
+            return streams.exponential_table()[cells]
+        return streams.lognormal(cells, self.stay_cv[world, condition])
 
     def tables(self) -> CareTables:
         """What kernels read."""
@@ -356,6 +367,7 @@ class Care:
         plain = ("stay_minutes", "step_down", "recovery", "exacerbates_to", "exacerbation", "exacerbation_minutes")
         more |= {name: getattr(self, name) for name in plain}
         law, patience_law = map(_quantiles, (self.exponential, self.patience_exponential))
+        stay_law = _quantiles(self.stay_exponential)
         return CareTables(
             table(
                 admission=self.admission, follow_up=self.follow_up, follow_up_minutes=self.follow_up_minutes,
@@ -369,8 +381,8 @@ class Care:
                 makes_up=self.makes_up, makes_up_minutes=self.makes_up_minutes, imaging_report=self.imaging_report,
             ),
             self.exam, self.imaging, self.consultation[:, :, None] * self.minutes[:, None, :], self.triage,
-            self.stay_at, self.exam_minutes, law, patience_law, streams.normal_table(),
-            self.exponential, self.patience_exponential,
+            self.stay_at, self.exam_minutes, law, patience_law, stay_law, streams.normal_table(),
+            self.exponential, self.patience_exponential, self.stay_exponential,
         )  # fmt: skip
 
 
@@ -404,12 +416,16 @@ class CareTables(NamedTuple):
     """Quantiles of consultations, (streams.TABLE,): of the exponential law, or of the normal law of their logarithm."""
     patience_law: Floats
     """The same of patience in the waiting room."""
+    stay_law: Floats
+    """The same of stays."""
     normal: Floats
     """Quantiles of the standard normal law, (streams.TABLE,)."""
     exponential: bool
     """Whether `law` is the exponential one."""
     patience_exponential: bool
     """Whether `patience_law` is."""
+    stay_exponential: bool
+    """Whether `stay_law` is."""
 
 
 @kernel
@@ -578,11 +594,13 @@ def draw_stays(tables: CareTables, rows: Any, level: Any, emergency: Any, stays:
         who, stay = rows[i], stays[i]
         key, world = who["key"], int(who["world"])
         condition = tables.conditions[world, int(who["condition"])]
-        quantile = tables.normal[streams.cell_of(key, Purpose.STAY, 0)]
+        shape = tables.stay_law[streams.cell_of(key, Purpose.STAY, 0)]
+        if not tables.stay_exponential:
+            shape = streams.lognormal_of(shape, condition["stay_sigma"])
         mean = condition["stay_minutes"] * tables.stay_at[world, level[i]]
         stay["world"], stay["key"], stay["person"] = world, key, who["person"]
         stay["condition"], stay["need"] = who["condition"], who["need"]
-        stay["minutes"] = mean * streams.lognormal_of(quantile, condition["stay_sigma"])
+        stay["minutes"] = mean * shape
         eligible = streams.uniform_of(key, Purpose.STEP_ELIGIBLE, 0) < condition["step_down"]
         may_step_down = eligible and who["person"] >= 0 and level[i] >= Level.secondary
         stay["acute"] = stay["minutes"] * (1.0 - condition["recovery"]) if may_step_down else np.inf

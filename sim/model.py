@@ -483,7 +483,7 @@ class Model:
         """Stays of residents at hospitals outside the area; partners have a wait of their own."""
         world, condition = rows["world"].astype(np.int64), rows["condition"].astype(np.int64)
         cells = streams.cell(np.ascontiguousarray(rows["key"]), Purpose.STAY)
-        shape = streams.lognormal(cells, self.care.stay_cv[world, condition])
+        shape = self.care.stay_shape(cells, world, condition)
         referred = rows["kind"] == contacts.TO_PARTNER
         admitted = when + np.where(referred, self.partner_wait[world], self.outside_wait[world])
         discharged = admitted + shape * self.outside_stay[world]

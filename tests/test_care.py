@@ -226,6 +226,29 @@ def test_patience_has_the_law_that_is_stated(law: dict[str, Any], spread: float)
     assert minutes.std() / 60.0 == pytest.approx(spread, rel=0.03, abs=1e-9)
 
 
+@pytest.mark.parametrize(
+    ("law", "spread"),
+    [({"stay_law": "lognormal"}, 0.8), ({"stay_law": "exponential"}, 1.0)],
+)
+def test_stays_have_the_law_that_is_stated(law: dict[str, Any], spread: float) -> None:
+    rows, stays = contacts.empty(MANY), np.empty(MANY, dtype=care.STAY)
+    rows["key"], rows["condition"], rows["world"] = KEYS, SEVERE, 0
+    level = np.full(MANY, int(Level.tertiary))
+    care.draw_stays(figures(**law), rows, level, np.zeros(MANY, dtype=bool), stays)
+    minutes = stays["minutes"]
+    assert minutes.mean() == pytest.approx(5.0 * 1440, rel=0.02)
+    assert minutes.std() / minutes.mean() == pytest.approx(spread, rel=0.03)
+
+
+def test_hospitals_outside_have_stays_of_the_same_law() -> None:
+    cells, world, condition = np.arange(1 << 14), np.zeros(1 << 14, dtype=int), np.zeros(1 << 14, dtype=int)
+    conditions = {"severe": towns.condition("severe")}
+    for law, spread in (("lognormal", 0.8), ("exponential", 1.0)):
+        shape = Care.of([towns.care(conditions, stay_law=law)], ["severe"]).stay_shape(cells, world, condition)
+        assert shape.mean() == pytest.approx(1.0, rel=1e-3)
+        assert shape.std() == pytest.approx(spread, rel=5e-3)
+
+
 def test_left_out_patience_is_as_wide_as_that_for_a_bed() -> None:
     assert figures().worlds["patience_sigma"] == care.HALF_CV
 

@@ -114,6 +114,7 @@ CARE: dict[str, st.SearchStrategy[Any]] = {
     "bed_patience": st.sampled_from([0.5, 5.0]),
     "consultation_law": st.sampled_from(["lognormal", "exponential"]),
     "patience_law": st.sampled_from(["lognormal", "exponential"]),
+    "stay_law": st.sampled_from(["lognormal", "exponential"]),
     "waiting_patience_cv": st.sampled_from([0.0, 0.5, 2.0]),
 }
 
