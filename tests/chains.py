@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 from scipy.stats import poisson
 
 Floats = NDArray[np.float64]
+State = tuple[int, ...]
 
 
 def generator(rates: Any) -> Floats:
@@ -49,3 +51,22 @@ def stationary(moves: Floats) -> Floats:
     size = len(moves)
     equations = np.vstack([moves.T - np.eye(size), np.ones(size)])
     return np.asarray(np.linalg.lstsq(equations, np.eye(1, size + 1, size)[0], rcond=None)[0])
+
+
+def explored(start: State, moves: Callable[[State], Iterable[tuple[State, float]]]) -> tuple[list[State], Floats]:
+    """All states that can be reached, and the law of the chain at rest over them; `moves`: next states and rates."""
+    number, queue, found = {start: 0}, [start], []
+    while queue:
+        state = queue.pop()
+        for after, rate in moves(state):
+            if rate > 0 and after not in number:
+                number[after] = len(number)
+                queue.append(after)
+            if rate > 0:
+                found.append((number[state], number[after], rate))
+    rates = np.zeros((len(number), len(number)))
+    rows, columns, weights = zip(*found, strict=True)
+    np.add.at(rates, (rows, columns), weights)
+    equations = generator(rates).T
+    equations[-1] = 1.0
+    return list(number), np.asarray(np.linalg.solve(equations, np.eye(len(number))[-1]))

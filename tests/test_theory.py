@@ -1,4 +1,4 @@
-"""Where theory has a formula, the model meets it: queues and beds; `test_theory_slots` and `test_theory_routes` go on.
+"""Where theory has a formula, the model meets it: queues and a bed; `test_theory_beds`, `_slots` and `_routes` go on.
 
 Each expected value is computed in its test, from a formula or a small Markov chain. The rule by which simulated means
 agree with it, and its rate of false alarms, stand in `agreement`.
