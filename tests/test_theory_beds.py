@@ -21,7 +21,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy.integrate import quad
-from scipy.stats import expon, lognorm
+from scipy.stats import expon, lognorm, poisson
 
 import towns
 from agreement import Tables, disagreements
@@ -377,3 +377,117 @@ def test_emergencies_borrow_held_beds_as_their_markov_chain_says() -> None:
         }  # fmt: skip
 
     assert not disagreements(case, found, 75, expected)
+
+
+# --------------------------------------------------------------------------------------------------------- step-down
+
+
+SENT_DOWN: towns.Data = {"down_referral.proposed": 1.0, "down_referral.consented": 1.0}
+
+
+@pytest.mark.parametrize(("law", "cv"), [("exponential", 1.0), ("lognormal", 0.8)])
+def test_beds_are_blocked_as_many_servers_and_few_beds_say(law: str, cv: float) -> None:
+    """Recovery goes on in a blocked bed, so those who recover are M/G/infinity: N is Poisson, blocked are (N - c)+.
+
+    Those whose acute phase ends are a Poisson stream, since the lead hospital has beds enough, and N has the mean
+    lambda x recovery x stay whatever the law of the stay (Mirasol 1963). With exponential stays it is Erlang A with a
+    patience that is as long as the service: lambda - mu E min(N, c) go home from a blocked bed (Palm 1957).
+    """
+    per_day, stay, recovery, below = 30.0, 0.5, 0.5, 7
+    recovering = per_day * recovery * stay
+    number = np.arange(200)
+    chance = poisson.pmf(number, recovering)
+    down = float(chance @ np.minimum(number, below))
+    expected = {"blocked": recovering - down, "below": down, "lead": per_day * stay - down}
+    if law == "exponential":
+        expected["from a blocked bed"] = 1 - down / recovering
+
+    def case(seed: int, days: int) -> Case:
+        town = lead_town(days, seed, {"other": (per_day, stay)}, group(500, below), SENT_DOWN, stay_law=law)
+        always = {"other": ill("severe", stay, cv, step_down=1.0, recovery=recovery)}
+        return replace(town, care=towns.care(always, **quick(stay_law=law)))
+
+    def found(tables: Tables, days: int) -> dict[str, float]:
+        months = tables["beds_monthly"].query("month >= '2024-02-01' and facility == 'lead'")
+        nights, legs = months["bed_days"].sum() / 500, asked(tables, days).query("facility == 'lead'")
+        return {
+            "blocked": float(months["blocked_hours"].sum() / nights / 24),
+            "below": occupied(tables, days, "centre"), "lead": occupied(tables, days),
+            "from a blocked bed": float(1 - legs["to_step_down"].mean()),
+        }  # fmt: skip
+
+    assert not disagreements(case, found, 80, expected)
+
+
+def test_what_the_rows_of_a_short_study_leave_out() -> None:
+    """Rows are written when a stretch of a stay ends: those still there at the horizon T are missing (Campbell 1909).
+
+    Stretches L that end: lambda E(T - L)+, their days lambda E[L (T - L)+]; L is the stay, or where the patient is
+    eligible, is proposed it and agrees, its acute part. Their mean is half of what it would be, here; the
+    longer the study the nearer. Longer here means more patients.
+    """
+    horizon, stay, recovery, eligible, proposed, consented = 4, 2.0, 0.6, 0.8, 0.7, 0.5
+    share = eligible * proposed * consented
+
+    def ended(power: int) -> float:
+        parts = ((share, stay * (1 - recovery)), (1 - share, stay))
+        return sum(
+            part * quad(lambda x, m=mean: x**power * (horizon - x) * exp(-x / m) / m, 0, horizon)[0]  # type: ignore[misc]
+            for part, mean in parts
+        )
+
+    whole = stay * (1 - share * recovery)
+    expected = {"stretches": ended(0), "days": ended(1), "mean": ended(1) / ended(0)}
+    assert expected["mean"] == pytest.approx(0.5 * whole, rel=0.01)
+
+    def case(seed: int, per_day: int) -> Case:
+        rules = {"down_referral.proposed": proposed, "down_referral.consented": consented}
+        town = lead_town(horizon, seed, {"other": (per_day, stay)}, group(9999, 9999), rules)
+        sick = {"other": ill("severe", stay, step_down=eligible, recovery=recovery)}
+        return replace(town, care=towns.care(sick, **quick(**EXPONENTIAL)))
+
+    def found(tables: Tables, per_day: int) -> dict[str, float]:
+        legs = tables["stays"].query("facility == 'lead'")
+        days = (legs["discharged"] - legs["admitted"]) / DAY
+        return {"stretches": len(legs) / per_day, "days": float(days.sum() / per_day), "mean": float(days.mean())}
+
+    assert not disagreements(case, found, 800, expected)
+
+
+# ------------------------------------------------------------------------------------------------------- waiting list
+
+
+@pytest.mark.parametrize(("granted", "law", "cv"), [
+    (True, "exponential", 1.0), (True, "lognormal", 0.6), (False, "exponential", 1.0),
+])  # fmt: skip
+def test_a_single_bed_is_waited_for_by_rank_as_cobham_says(granted: bool, law: str, cv: float) -> None:
+    """M/G/1, non-preemptive priority, stays of their own: wait of rank k = W0 / (1 - s_(k-1)) (1 - s_k).
+
+    W0 = sum of lambda_i E[S_i^2] / 2, s_k: load of the ranks up to k (Cobham 1954). Ranks are emergencies, referred
+    under contract, other referred, others; where no priority is granted, all but emergencies wait in one line.
+    """
+    flows = {"emergency": (12.0, 0.015), "referred": (24.0, 0.012), "other": (20.0, 0.014)}
+    ranks = ["emergency", "referred_contracted", "referred", "other"]
+    come = np.array([12.0, 12.0, 12.0, 20.0])  # half of the referred have a contract: those of the valley
+    stay = np.array([0.015, 0.012, 0.012, 0.014])
+    upto = np.concatenate([[0.0], np.cumsum(come * stay)])
+    if not granted:
+        upto = upto[[0, 1, 4]]
+    by_rank = float(come @ stay**2) * (1 + cv**2) / 2 / ((1 - upto[:-1]) * (1 - upto[1:]))
+    expected = dict(zip(ranks, by_rank.tolist() if granted else by_rank[[0, 1, 1, 1]].tolist(), strict=True))
+
+    def case(seed: int, days: int) -> Case:
+        rules = {"contracts.coverage_in": {"valley": 1.0}, "priority.referred_contracted": granted}
+        town = lead_town(days, seed, flows, group(1), rules, cv, stay_law=law)
+        areas = {"town": (0.0, 0.0), "valley": (8.0, 3.0)}
+        return replace(
+            town,
+            network=towns.network(group(1), "lead", areas),
+            population=towns.population({"town": 500, "valley": 500}),
+        )
+
+    def found(tables: Tables, days: int) -> dict[str, float]:
+        stays = asked(tables, days)
+        return {str(entry): float(wait.mean()) for entry, wait in waits(stays).groupby(stays["entry"])}
+
+    assert not disagreements(case, found, 80, expected)
