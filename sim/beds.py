@@ -3,6 +3,8 @@
 R8, kind `release`: of a pool's beds a number is held for formally referred patients. A held bed that has stood empty
 for some hours is released to all; when a bed is freed and fewer than the number are held or used by referred patients,
 it is held again. Emergencies may take a held bed when no other is free (borrowed). Counts, not named beds.
+
+A bed that is cleaned after each patient is neither occupied nor free meanwhile.
 """
 
 from __future__ import annotations
@@ -31,10 +33,14 @@ class Waiting(Protocol):
 class BedPool:
     """One ward of one replication."""
 
-    def __init__(self, number: int, beds: int) -> None:
+    def __init__(self, number: int, beds: int, cleaning_minutes: float = 0.0) -> None:
         self.number = number
         """Ward (index in the network)."""
         self.beds = beds
+        self.cleaning_minutes = cleaning_minutes
+        """Minutes after each patient in which a bed cannot be taken."""
+        self.cleaning = 0
+        """Beds that are being cleaned."""
         self.free = beds
         """Empty beds open to all."""
         self.held: deque[float] = deque()
@@ -55,7 +61,7 @@ class BedPool:
     @property
     def occupied(self) -> int:
         """Beds with a patient in them."""
-        return self.beds - self.free - len(self.held)
+        return self.beds - self.free - len(self.held) - self.cleaning
 
     def set_quota(self, share: Fraction, now: float) -> int:
         """Put a share of the beds under quota (rounded half up); returns the number of beds newly held.
@@ -103,6 +109,17 @@ class BedPool:
             return True
         self.free += 1
         return False
+
+    def empty(self, bed: int) -> None:
+        """Get up from a bed that is cleaned before it is freed."""
+        if bed == HELD:
+            self.in_held -= 1
+        self.cleaning += 1
+
+    def cleaned(self, now: float) -> bool:
+        """A bed is clean: held if the quota asks for it (True), else open to all."""
+        self.cleaning -= 1
+        return self.leave(OPEN, now)
 
     def release_held(self, since: float) -> bool:
         """Release one held bed if the oldest has stood empty since `since`."""

@@ -33,7 +33,7 @@ from sim.demand import CHUNK, Demand, DemandSpec, expected_rates, join_panels, s
 from sim.doors import People, Place
 from sim.journey import Journey
 from sim.loads import Forecast
-from sim.network import EMERGENCY_LAYER, Level, Network, NetworkSpec
+from sim.network import EMERGENCY_LAYER, Capacities, Level, Network, NetworkSpec
 from sim.policy import RESCUE_CENTRES, Policy, Rules
 from sim.population import AGES, Population, PopulationSpec
 from sim.records import LEG, Ledger, Legs
@@ -258,9 +258,7 @@ class Model:
     def _build_hospitals(self) -> None:
         self.env = Clock()
         hours = (self.case.care.discharge_from, self.case.care.discharge_until)
-        self.hospitals = [
-            Hospital(self.env, [BedPool(n, int(b)) for n, b in enumerate(c.beds)], hours) for c in self.capacities
-        ]
+        self.hospitals = [Hospital(self.env, _pools(c), hours) for c in self.capacities]
         for hospital in self.hospitals:
             hospital.goes_down = self._goes_down
             hospital.downstream = self._downstream
@@ -516,9 +514,8 @@ class Model:
         """Midnight: occupied and held beds of every pool, dated to the day that ends."""
         table, month = self.ledger.beds, int(self.timetable.month[day])
         pools = [pool for hospital in self.hospitals for pool in hospital.pools]
-        counts = np.array([(p.beds, p.free, len(p.held), p.in_held) for p in pools], dtype=np.int64)
-        total, free, held, used = counts.T.reshape(4, self.worlds, -1)
-        occupied = total - free - held
+        counts = np.array([(p.beds, p.occupied, len(p.held), p.in_held) for p in pools], dtype=np.int64)
+        total, occupied, held, used = counts.T.reshape(4, self.worlds, -1)
         tonight = {"bed_days": total, "occupied_days": occupied, "held_days": held + used, "used_held_days": used}
         at = table.index(np.arange(self.worlds)[:, None], month, np.arange(total.shape[1]))
         for measure, number in tonight.items():
@@ -561,6 +558,11 @@ class Model:
             self.network, demand.timetable, self.care, self.choice, self.capacities[world], demand,
             self.expected_needs[world], world,
         ).table()  # fmt: skip
+
+
+def _pools(has: Capacities) -> list[BedPool]:
+    wards = zip(has.beds.tolist(), has.cleaning_minutes.tolist(), strict=True)
+    return [BedPool(n, beds, minutes) for n, (beds, minutes) in enumerate(wards)]
 
 
 @contextmanager

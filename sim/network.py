@@ -128,6 +128,8 @@ class WardSpec(Closed):
     """Open beds."""
     step_down: bool = False
     """Takes patients who step down from a hospital."""
+    cleaning_minutes: Figure | None = None
+    """Minutes in which a bed cannot be taken after each patient; left out = it can be taken at once."""
 
 
 class FacilitySpec(Closed):
@@ -573,17 +575,15 @@ class Network:
             slots.append(max(clinic.slots.value, 1) if clinic.slots else 0)
             extra.append(clinic.extra.value if clinic.extra else 0)
             places.append(_waiting_places(clinic))
-        beds = []
-        for w in self.wards:
-            wards = drawn[self.facilities[w.facility].spec.id].wards
-            beds.append(next(x.beds.value for x in wards if (x.department, x.step_down) == (w.department, w.step_down)))
+        wards = [_ward_of(drawn[self.facilities[w.facility].spec.id], w) for w in self.wards]
         attraction = [a.value if (a := drawn[f.spec.id].attraction) else 0.0 for f in self.facilities]
         return Capacities(
             doctors=np.array(doctors, dtype=np.int64),
             slots=np.array(slots, dtype=np.int64),
             extra=np.array(extra, dtype=np.int64),
             waiting_places=np.array(places, dtype=np.int64),
-            beds=np.array(beds, dtype=np.int64),
+            beds=np.array([w.beds.value for w in wards], dtype=np.int64),
+            cleaning_minutes=np.array([w.cleaning_minutes.value if w.cleaning_minutes else 0.0 for w in wards]),
             attraction=np.array(attraction),
             travel=self._travel(spec),
         )
@@ -594,6 +594,10 @@ class Network:
         between = spec.minutes_at_least.value + km * spec.minutes_per_km.value
         inside = between[:, self.area[:-1]]
         return np.concatenate([inside, np.full((len(self.areas), 1), spec.outside.travel_minutes.value)], axis=1)
+
+
+def _ward_of(spec: FacilitySpec, ward: Ward) -> WardSpec:
+    return next(w for w in spec.wards if (w.department, w.step_down) == (ward.department, ward.step_down))
 
 
 def _waiting_places(spec: ClinicSpec | EmergencySpec) -> int:
@@ -614,6 +618,8 @@ class Capacities:
     """How many may wait, per service point (NO_LIMIT = any number)."""
     beds: NDArray[np.int64]
     """Beds, per ward."""
+    cleaning_minutes: NDArray[np.float64]
+    """Minutes after each patient in which a bed cannot be taken, per ward."""
     attraction: NDArray[np.float64]
     """Utility beside others of the level, per facility."""
     travel: NDArray[np.float64]

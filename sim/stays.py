@@ -108,7 +108,17 @@ class Hospital:
 
     def freed(self, pool: BedPool, bed: int, now: float) -> None:
         """A bed is empty: hold it or give it to the next; a held one is released later if it stays empty."""
+        if pool.cleaning_minutes:
+            pool.empty(bed)
+            self.env.schedule(Cleaned(self, pool), RELEASES, pool.cleaning_minutes)
+            return
         if pool.leave(bed, now):
+            self.watch(pool)
+        pool.serve()
+
+    def cleaned(self, pool: BedPool, now: float) -> None:
+        """A bed that had to be cleaned can be taken again."""
+        if pool.cleaned(now):
             self.watch(pool)
         pool.serve()
 
@@ -129,6 +139,19 @@ class Release(simpy.Event):
         """The hour has come."""
         if self.pool.release_held(self.since):
             self.pool.serve()
+
+
+class Cleaned(simpy.Event):
+    """The minute in which a bed left now is clean."""
+
+    __slots__ = ("hospital", "pool")
+
+    def __init__(self, hospital: Hospital, pool: BedPool) -> None:
+        self.hospital, self.pool = hospital, pool
+
+    def act(self, now: float) -> None:
+        """The minute has come."""
+        self.hospital.cleaned(self.pool, now)
 
 
 class Stay(simpy.Event):

@@ -150,6 +150,24 @@ def test_a_held_bed_goes_past_those_who_may_not_have_it() -> None:
     assert (second.bed, one.waiting) == (HELD, 1)
 
 
+def test_a_bed_that_is_cleaned_is_neither_occupied_nor_free() -> None:
+    one = BedPool(0, 2, 60.0)
+    one.take(OPEN)
+    one.empty(OPEN)
+    assert (one.occupied, one.free, one.cleaning) == (0, 1, 1)
+    assert not one.cleaned(60.0)
+    assert (one.occupied, one.free, one.cleaning) == (0, 2, 0)
+
+
+def test_a_held_bed_is_held_again_when_it_is_clean() -> None:
+    one = pool(1, "1")
+    one.take(HELD)
+    one.empty(HELD)
+    assert (one.in_held, len(one.held), one.bed_for(REFERRED)) == (0, 0, None)
+    assert one.cleaned(50.0)
+    assert list(one.held) == [50.0]
+
+
 class Pool(RuleBasedStateMachine):
     """Whatever happens to a pool, its beds add up."""
 
@@ -175,6 +193,18 @@ class Pool(RuleBasedStateMachine):
             self.one.leave(self.inside.pop(which % len(self.inside)).bed, self.now)
             self.one.serve()
 
+    @rule(which=st.integers(0, 20))
+    def go_from_a_bed_to_be_cleaned(self, which: int) -> None:
+        self.now += 1
+        if self.inside:
+            self.one.empty(self.inside.pop(which % len(self.inside)).bed)
+
+    @rule()
+    def clean(self) -> None:
+        if self.one.cleaning:
+            self.one.cleaned(self.now)
+            self.one.serve()
+
     @rule(age=st.integers(0, 5))
     def release(self, age: int) -> None:
         if self.one.release_held(self.now - age):
@@ -189,8 +219,8 @@ class Pool(RuleBasedStateMachine):
     def beds_add_up(self) -> None:
         one = self.one
         assert one.occupied == len(self.inside)
-        assert one.free + len(one.held) + one.occupied == one.beds
-        assert one.free >= 0
+        assert one.free + len(one.held) + one.occupied + one.cleaning == one.beds
+        assert min(one.free, one.cleaning) >= 0
         assert one.in_held == sum(who.bed == HELD for who in self.inside)
         assert len(one.held) <= max(one.quota - one.in_held, 0)
 

@@ -274,6 +274,25 @@ def test_no_ward_holds_more_patients_than_beds_and_nobody_is_in_two() -> None:
     assert (legs["admitted"] >= legs["discharged"].shift())[again].all()
 
 
+def with_cleaning(minutes: float | None) -> dict[str, pd.DataFrame]:
+    """A month of the group whose lead hospital cleans its beds."""
+    facilities = towns.group_facilities()
+    facilities[0]["wards"] = [towns.ward(4, cleaning=minutes)]
+    return towns.run(towns.group_town(31, settings=towns.PLAN, facilities=facilities))[0]
+
+
+def test_a_bed_that_is_cleaned_is_open_and_not_occupied() -> None:
+    at_once, cleaned = with_cleaning(None), with_cleaning(DAY)
+    towns.assert_same(at_once, with_cleaning(0.0))
+    before, after = (t["beds_monthly"].query("facility == 'lead'").sum(numeric_only=True) for t in (at_once, cleaned))
+    assert after["bed_days"] == before["bed_days"] == 4 * 30  # the last night is not over
+    assert 0 < after["occupied_days"] < before["occupied_days"]
+    stays = cleaned["stays"].query("facility == 'lead'")
+    times = np.concatenate([stays["discharged"] + DAY, stays["admitted"]])
+    steps = np.repeat([-1, 1], len(stays))[np.argsort(times, kind="stable")]
+    assert np.cumsum(steps).max() == 4
+
+
 def test_a_step_down_follows_its_acute_bed_without_a_gap() -> None:
     stays = table("stays")
     down = stays[stays["entry"] == "step_down"].set_index("episode")

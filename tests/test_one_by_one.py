@@ -58,6 +58,8 @@ some = st.integers(1, 9)
 share = st.sampled_from([0.0, 0.2, 0.6, 1.0])
 held = st.sampled_from([0.0, "1/6", "1/3", 0.4, 1.0])
 
+cleaning = st.sampled_from([None, 0.0, 45.0, 400.0])
+
 LEVERS: dict[str, st.SearchStrategy[Any]] = {
     "first_contact.adherence": share,
     "slot_quota.held_for_referral": held,
@@ -138,11 +140,11 @@ def facilities(draw: st.DrawFn) -> list[towns.Data]:
     rooms = [imaging(**draw(st.dictionaries(st.sampled_from(EQUIPMENT), st.integers(1, 4)))) for _ in range(3)]
     found = [
         facility("lead", "tertiary", role="lead", group="group", capability=draw(st.sampled_from([{}, {"bone": 3}])),
-                 wards=[ward(draw(some))], **emergency, **rooms[0],
+                 wards=[ward(draw(some), cleaning=draw(cleaning))], **emergency, **rooms[0],
                  clinics=[clinic(draw(few), **office, **places, slots=draw(some), extra=draw(few) - 1),
                           clinic(1, "surgery", **office, slots=draw(some)), *expert[: draw(st.integers(0, 1))]]),
         facility("member", "secondary", **member, **rooms[1], capability=draw(st.sampled_from([{}, {"bone": 4}])),
-                 wards=[ward(draw(few)), ward(1, "rehabilitation", step_down=True)],
+                 wards=[ward(draw(few)), ward(1, "rehabilitation", True, draw(cleaning))],
                  clinics=[clinic(draw(few), **office, **appointments)], **(emergency if draw(st.booleans()) else {})),
         facility("centre", "centre", **member, clinics=[clinic(draw(few), **office, **places), *joint]),
         facility("valley-centre", "centre", "valley", **member, clinics=[clinic(1, **office), *joint[:1]],

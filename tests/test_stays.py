@@ -26,10 +26,12 @@ class House:
     downstream: list[int] = field(default_factory=lambda: [1, 2])
     down: bool = True
     left: list[int] = field(default_factory=list)
+    cleaning: float = 0.0
 
     def __post_init__(self) -> None:
         self.env = Clock()
-        self.hospital = Hospital(self.env, [BedPool(n, b) for n, b in enumerate(self.beds)], self.hours)
+        pools = [BedPool(n, b, self.cleaning) for n, b in enumerate(self.beds)]
+        self.hospital = Hospital(self.env, pools, self.hours)
         self.hospital.goes_down = lambda course: self.down
         self.hospital.downstream = lambda course, ward: [w for w in self.downstream if w < len(self.beds) and w != ward]
         self.hospital.gives_up = lambda stay: self.left.append(stay.course.key)
@@ -200,13 +202,45 @@ def test_a_released_bed_is_held_anew_when_it_is_freed() -> None:
     assert [legs[k][0].admitted for k in (1, 3, 2)] == [100, 150, 260]
 
 
+# ----------------------------------------------------------------------------------------------------------- cleaning
+
+
+def test_a_bed_is_cleaned_before_the_next_patient_lies_in_it() -> None:
+    house = House((1,), cleaning=30)
+    house.ask(1, 0, 100)
+    house.ask(2, 10, 50)
+    house.ask(3, 200, 50)  # clean since 180 + 30
+    legs = house.run()
+    assert [(legs[k][0].admitted, legs[k][0].discharged) for k in (1, 2, 3)] == [(0, 100), (130, 180), (210, 260)]
+    assert (house.hospital.pools[0].cleaning, house.hospital.pools[0].free) == (0, 1)
+
+
+def test_whoever_steps_down_leaves_at_once_and_the_bed_is_cleaned() -> None:
+    house = House((1, 1), cleaning=30)
+    house.ask(1, 0, 100, acute=60)
+    house.ask(2, 10, 100)
+    legs = house.run()
+    assert [(leg.ward, leg.admitted, leg.discharged) for leg in legs[1]] == [(0, 0, 60), (1, 60, 100)]
+    assert legs[2][0].admitted == 90
+
+
+def test_a_bed_is_held_from_the_minute_in_which_it_is_clean() -> None:
+    house = House((1,), cleaning=30)
+    house.hold("1", hours=1)
+    house.ask(1, 0, 100, entry=REFERRED)
+    house.ask(2, 50, 100)
+    assert house.run()[2][0].admitted == 100 + 30 + 60
+    assert house.hospital.pools[0].released == 2
+
+
 # ------------------------------------------------------------------------------------------------------------- ledger
 
 
+@pytest.mark.parametrize("cleaning", [0.0, 90.0])
 @pytest.mark.parametrize("seed", range(8))
-def test_bed_days_add_up_and_nobody_is_ever_in_two_beds(seed: int) -> None:
+def test_bed_days_add_up_and_nobody_is_ever_in_two_beds(seed: int, cleaning: float) -> None:
     luck = np.random.default_rng([seed, 11])
-    house = House((4, 2, 1), hours=(9, 17) if seed % 2 else (0, 24))
+    house = House((4, 2, 1), hours=(9, 17) if seed % 2 else (0, 24), cleaning=cleaning)
     house.hold("1/4", hours=12)
     when = np.cumsum(luck.exponential(0.35 * DAY, 150))
     for key, minute in enumerate(when.tolist()):
@@ -228,7 +262,9 @@ def test_bed_days_add_up_and_nobody_is_ever_in_two_beds(seed: int) -> None:
         here = [leg for each in legs.values() for leg in each if leg.ward == ward]
         changes = sorted([(leg.admitted, 1) for leg in here] + [(leg.discharged, -1) for leg in here])
         assert max(np.cumsum([step for _, step in changes])) <= pool.beds
-        assert (pool.occupied, pool.waiting, pool.in_held) == (0, 0, 0)
+        cleaned = sorted([(leg.admitted, 1) for leg in here] + [(leg.discharged + cleaning, -1) for leg in here])
+        assert max(np.cumsum([step for _, step in cleaned])) <= pool.beds
+        assert (pool.occupied, pool.waiting, pool.in_held, pool.cleaning) == (0, 0, 0, 0)
 
 
 def _bed_minutes(house: House, end: float) -> float:

@@ -67,9 +67,10 @@ def imaging(pattern: str = "office", **slots: int) -> Data:
     return {"imaging": [{"kind": kind, "pattern": pattern, "slots": said(number)} for kind, number in slots.items()]}
 
 
-def ward(beds: int, department: str = "general", step_down: bool = False) -> Data:
-    """A ward."""
-    return {"department": department, "beds": said(beds), "step_down": step_down}
+def ward(beds: int, department: str = "general", step_down: bool = False, cleaning: float | None = None) -> Data:
+    """A ward; `cleaning`: minutes after each patient."""
+    one = {"department": department, "beds": said(beds), "step_down": step_down}
+    return one if cleaning is None else one | {"cleaning_minutes": said(cleaning)}
 
 
 def network(
