@@ -24,6 +24,9 @@ from sim.streams import Floats, Purpose
 
 LEVELS = tuple(level.name for level in Level)
 TRIAGE_LEVELS = 4
+OPERATION_LEVELS = 4
+STAY_NEEDS = (2, 3, 4)
+"""Levels of care that a stay may need: a centre, a secondary hospital, a tertiary one."""
 NO_EXAM, MADE, REPEATED, RECOGNISED, TRUSTED = range(5)
 """Of a same-visit exam: not needed; made; made though another institution had; spared because its results are
 recognised; spared because they are trusted."""
@@ -68,6 +71,14 @@ class ConditionSpec(Closed):
     """Share of stays whose recovery could go on at a lower level."""
     recovery: Figure | None = None
     """Recovery's share of the stay."""
+    operated: Figures | None = None
+    """Share of stays with an operation where a centre, a secondary, a tertiary hospital is needed; left out = none."""
+    harder_operation: Figures | None = None
+    """Of operations, the share above level 1; of those, above level 2; of those, level 4. No operation is above the
+    level of care needed: a secondary hospital does up to level 3, a centre up to level 2."""
+    case_weight: Figure | None = None
+    """Relative weight of a stay, before `CareSpec.weight_by_need`; all conditions that are admitted state it, or none
+    does."""
     prescription_only: bool = False
     """Follow-ups are for a prescription alone, which may be filled elsewhere."""
     suits_tcm: bool = False
@@ -101,6 +112,16 @@ class ConditionSpec(Closed):
         return self
 
     @model_validator(mode="after")
+    def _operations_are_complete(self) -> ConditionSpec:
+        parts = {"operated": self.operated, "harder_operation": self.harder_operation}
+        if len({part is None for part in parts.values()}) > 1:
+            raise ValueError(f"{self.name} has one of operated and harder_operation; they are stated together")
+        for name, part in parts.items():
+            if part is not None and not _are_three_shares(part):
+                raise ValueError(f"{name} needs three shares from 0 to 1; found {part.value}")
+        return self
+
+    @model_validator(mode="after")
     def _exacerbations_are_complete(self) -> ConditionSpec:
         parts = (self.exacerbates_to, self.exacerbation, self.missed_ratio, self.exacerbation_days)
         if len({part is None for part in parts}) > 1:
@@ -111,6 +132,14 @@ class ConditionSpec(Closed):
         if self.exacerbation_days and self.exacerbation_days.value < 2:
             raise ValueError(f"exacerbation_days is at least 2; found {self.exacerbation_days.value}")
         return self
+
+    def operations(self) -> Floats:
+        """Chance that a stay has an operation of level 1 to 4 or above, by level of care needed; shape (3, 4)."""
+        if self.operated is None or self.harder_operation is None:
+            return np.zeros((len(STAY_NEEDS), OPERATION_LEVELS))
+        operated, harder = (np.minimum(figures.value, 1.0) for figures in (self.operated, self.harder_operation))
+        chances = np.outer(operated, np.cumprod([1.0, *harder]))
+        return np.where(np.arange(1, OPERATION_LEVELS + 1) <= np.array(STAY_NEEDS)[:, None], chances, 0.0)
 
     def rescue_bit(self) -> int:
         """The rescue centre that treats it, as a bit; 0 = none."""
@@ -128,6 +157,10 @@ def _triage_problem(triage: Figures) -> str | None:
     if len(triage.value) == TRIAGE_LEVELS and abs(sum(triage.value) - 1) <= 1e-9:
         return None
     return f"triage needs four shares that sum to 1; found {triage.value}"
+
+
+def _are_three_shares(figures: Figures) -> bool:
+    return len(figures.value) == len(STAY_NEEDS) and all(0 <= share <= 1 for share in figures.value)
 
 
 class CareSpec(Closed):
@@ -182,10 +215,19 @@ class CareSpec(Closed):
     """Shares of triage levels 1 to 4, most urgent first."""
     outside_stay_days: Figure
     """Mean stay at hospitals outside the area, days."""
+    weight_by_need: Figures | None = None
+    """Weight of a stay over the weight of its condition where a centre, a secondary, a tertiary hospital is needed;
+    left out = 1."""
     makes_up: Figure
     """Chance that a long-term patient whom a chronic-care centre calls back makes up for a missed follow-up."""
     makes_up_days: Figure
     """Mean days until then (at least 2)."""
+
+    def case_weights(self, condition: ConditionSpec) -> list[float]:
+        """Weight of a stay in thousandths by level of care needed, in whole numbers."""
+        weight = condition.case_weight.value if condition.case_weight else 0.0
+        factors = self.weight_by_need.value if self.weight_by_need else [1.0] * len(STAY_NEEDS)
+        return [round(1000 * weight * factor) for factor in factors]
 
     def exam_minutes_by_level(self) -> list[float]:
         """Mean turnaround of a same-visit exam at each level, outside included."""
@@ -207,6 +249,11 @@ class CareSpec(Closed):
             problems.append(
                 f"discharge_from {self.discharge_from} is not before discharge_until {self.discharge_until}"
             )
+        if self.weight_by_need and len(self.weight_by_need.value) != len(STAY_NEEDS):
+            problems.append(f"weight_by_need needs three ratios; found {self.weight_by_need.value}")
+        weighed = {bool(c.case_weight) for c in self.conditions.values() if c.admission.value > 0}
+        if len(weighed) > 1:
+            problems.append("some conditions that are admitted have a case_weight and some have none")
         if self.makes_up_days.value < 2:
             problems.append(f"makes_up_days is at least 2; found {self.makes_up_days.value}")
         emergencies = [name for name, c in self.conditions.items() if c.kind == "emergency"]
@@ -271,6 +318,10 @@ class Care:
     """(W, C)."""
     recovery: Floats
     """(W, C)."""
+    operations: Floats
+    """Chance of an operation of that level or above, by level of care needed; (W, C, 3, 4)."""
+    case_weight: NDArray[np.int64]
+    """Thousandths, by level of care needed; (W, C, 3)."""
     exacerbates_to: NDArray[np.int64]
     """The emergency in which it may end, -1 = none; (W, C)."""
     exacerbation: Floats
@@ -339,6 +390,10 @@ class Care:
             stay_at=per_level("stay_at"),
             step_down=per_condition(lambda c: c.step_down.value if c.step_down else 0.0),
             recovery=per_condition(lambda c: c.recovery.value if c.recovery else 0.0),
+            operations=per_condition(ConditionSpec.operations),
+            case_weight=np.array(
+                [[s.case_weights(s.conditions[c]) for c in conditions] for s in specs], dtype=np.int64
+            ),
             exacerbates_to=per_condition(
                 lambda c: conditions.index(c.exacerbates_to) if c.exacerbates_to else -1
             ).astype(np.int64),
@@ -381,8 +436,8 @@ class Care:
                 makes_up=self.makes_up, makes_up_minutes=self.makes_up_minutes, imaging_report=self.imaging_report,
             ),
             self.exam, self.imaging, self.consultation[:, :, None] * self.minutes[:, None, :], self.triage,
-            self.stay_at, self.exam_minutes, law, patience_law, stay_law, streams.normal_table(),
-            self.exponential, self.patience_exponential, self.stay_exponential,
+            self.operations, self.case_weight, self.stay_at, self.exam_minutes, law, patience_law, stay_law,
+            streams.normal_table(), self.exponential, self.patience_exponential, self.stay_exponential,
         )  # fmt: skip
 
 
@@ -408,6 +463,10 @@ class CareTables(NamedTuple):
     """(W, C, L + 1)."""
     triage: Floats
     """(W, C, 4)."""
+    operations: Floats
+    """(W, C, 3, 4)."""
+    case_weight: NDArray[np.int64]
+    """(W, C, 3)."""
     stay_at: Floats
     """(W, L)."""
     exam_minutes: Floats
@@ -579,9 +638,21 @@ STAY = np.dtype(
     [
         ("world", "i8"), ("key", "u8"), ("person", "i8"), ("condition", "i8"), ("need", "i8"), ("minutes", "f8"),
         ("acute", "f8"), ("proposal", "f8"), ("consent", "f8"), ("patience", "f8"),
+        ("operation", "i8"), ("weight", "i8"), ("recovery_weight", "i8"),
     ]
 )  # fmt: skip
 """What is true of a stay before it begins, in the order of `stays.Course`."""
+
+
+@kernel
+def operation(tables: CareTables, key: np.uint64, world: int, condition: int, need: int) -> int:
+    """The highest level of operation in a stay, 1 to 4; 0 = none."""
+    luck = streams.uniform_of(key, Purpose.OPERATION, 0)
+    chances = tables.operations[world, condition, need - STAY_NEEDS[0]]
+    level = 0
+    while level < OPERATION_LEVELS and luck < chances[level]:
+        level += 1
+    return level
 
 
 @kernel
@@ -609,3 +680,7 @@ def draw_stays(tables: CareTables, rows: Any, level: Any, emergency: Any, stays:
         quantile = tables.normal[streams.cell_of(key, Purpose.BED_PATIENCE, 0)]
         patience = streams.lognormal_of(quantile, HALF_CV) * tables.worlds[world]["bed_patience"]
         stay["patience"] = np.inf if emergency[i] else patience
+        stay["operation"] = operation(tables, key, world, int(who["condition"]), int(who["need"]))
+        weights = tables.case_weight[world, int(who["condition"])]
+        stay["weight"] = weights[int(who["need"]) - STAY_NEEDS[0]]
+        stay["recovery_weight"] = weights[0]  # by then the care of a centre is enough

@@ -431,9 +431,13 @@ class Model:
     def _courses(self, rows: Rows, ward: NDArray[np.int64], entry: NDArray[np.int64]) -> list[Course]:
         """What is true of each stay, from the episode's own numbers."""
         level = self.network.level[self.ledger.ward_facility[ward]]
+        return list(map(Course._make, self._drawn_stays(rows, level, entry == beds.EMERGENCY).tolist()))
+
+    def _drawn_stays(self, rows: Rows, level: NDArray[np.int64], emergency: NDArray[np.bool_]) -> NDArray[Any]:
+        """Rows of STAY; `level`: of the institutions."""
         stays = np.empty(len(rows), dtype=STAY)
-        draw_stays(self.care_tables, rows, level, entry == beds.EMERGENCY, stays)
-        return list(map(Course._make, stays.tolist()))
+        draw_stays(self.care_tables, rows, level, emergency, stays)
+        return stays
 
     def _goes_down(self, course: Course) -> bool:
         rules = self.rules[course.world].down_referral
@@ -474,7 +478,8 @@ class Model:
         shape = c.minutes / max(self.care.stay_minutes[c.world, c.condition], 1.0)
         home = admitted + shape * self.outside_stay[c.world]
         if home < self.timetable.horizon:
-            leg = (c.world, c.key, c.person, c.condition, ward, beds.OTHER, -1, now, admitted, home, admitted, False)
+            way = (ward, beds.OTHER, -1, now, admitted, home, admitted, False)
+            leg = (c.world, c.key, c.person, c.condition, *way, c.operation, c.weight)
             self.ledger.add_stays(np.array([leg], dtype=LEG))
 
     def _stay_outside(self, rows: Rows, when: NDArray[np.float64]) -> None:
@@ -491,6 +496,10 @@ class Model:
         legs["ward"], legs["entry"], legs["came_from"] = len(self.network.wards), beds.OTHER, -1
         legs["requested"], legs["discharged"] = when, discharged
         legs["admitted"] = legs["first_admitted"] = admitted
+        drawn = self._drawn_stays(
+            rows, np.full(len(rows), Level.outside, dtype=np.int64), np.zeros(len(rows), dtype=bool)
+        )
+        legs["operation"], legs["weight"] = drawn["operation"], drawn["weight"]
         self.legs_outside += legs[discharged < self.timetable.horizon].tolist()
 
     # ---------------------------------------------------------------- writing down

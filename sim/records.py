@@ -28,6 +28,8 @@ CHANNELS = ("formal", "self")
 FORMAL_CHANNEL, SELF_CHANNEL = 0, 1
 STATUSES = ("completed", "declined", "lapsed")
 COMPLETED, DECLINED, LAPSED = range(3)
+LEVEL_4 = 4
+"""The highest level of operation."""
 DIRECTIONS = ("up", "down")
 UP = 0
 
@@ -65,6 +67,8 @@ LEG = np.dtype(
         ("discharged", "f8"),
         ("first_admitted", "f8"),  # admission of the first leg of the stay
         ("to_step_down", "?"),
+        ("operation", "i8"),  # highest level, 0 = none; of the first leg
+        ("weight", "i8"),  # of the case, thousandths
     ],
     align=True,
 )
@@ -270,6 +274,7 @@ class Ledger:
         helped = ["remote", "specialist", "by_reading", "joint", "handed_down"]
         self.helped = Tally(helped, world=w, month=m, facility=f)
         stays = ["discharges", "nights", "minutes", "stepped_down", "episodes", "episode_nights"]
+        stays += ["operated", "level4", "weight_thousandths"]
         self.stays = Tally(stays, world=w, month=m, ward=len(network.wards) + 1, resident=2, entry=5)
         inpatient = self._with_beds()
         self.nights = Histogram(["discharges"], world=w, month=m, facility=inpatient, nights=MOST_NIGHTS + 1)
@@ -349,7 +354,9 @@ class Ledger:
         """Ended legs of stays, dated by discharge."""
         if not len(legs):
             return
-        world, key, person, condition, ward, entry, _, *dates, down = (legs[name] for name in LEG.names or ())
+        world, key, person, condition, ward, entry, _, *dates, down, operation, weight = (
+            legs[name] for name in LEG.names or ()
+        )
         requested, admitted, discharged, first = dates
         resident, facility = person >= 0, self.ward_facility[ward]
         month = self.month(discharged)
@@ -358,6 +365,7 @@ class Ledger:
             self.stays.index(world, month, ward, resident, entry), discharges=1, nights=nights,
             minutes=np.rint(discharged - admitted).astype(np.int64),
             stepped_down=down, episodes=~down, episode_nights=np.where(down, 0, whole),
+            operated=operation > 0, level4=operation == LEVEL_4, weight_thousandths=weight,
         )  # fmt: skip
         row = self.beds_row[facility]
         self.nights.add(self.nights.index(world, month, row, np.minimum(nights, MOST_NIGHTS)), discharges=1)
@@ -366,7 +374,7 @@ class Ledger:
         self.keep(
             "stays", world=world, episode=key, person=person, condition=condition, facility=facility, ward=ward,
             entry=entry, requested=requested, admitted=admitted, discharged=discharged, first_admitted=first,
-            nights=nights, to_step_down=down,
+            nights=nights, to_step_down=down, operation_level=operation, case_weight=weight / 1000.0,
         )  # fmt: skip
 
     def add_leaver(self, world: int, minute: float, facility: int, entry: int) -> None:

@@ -75,6 +75,12 @@ class Course(NamedTuple):
     """Number in (0, 1): the patient agrees where it is below the share in force."""
     patience: float
     """Minutes the patient waits for a planned bed; emergencies wait as long as it takes."""
+    operation: int = 0
+    """Highest level of operation, 1 to 4; 0 = none."""
+    weight: int = 0
+    """Weight of the case, in thousandths."""
+    recovery_weight: int = 0
+    """The same of a leg after a step down."""
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Course:
         return self  # nothing in it can change
@@ -275,7 +281,8 @@ class Stay(simpy.Event):
         if self.phase == BLOCKED:
             self.pool.blocked_minutes += now - self.blocked_from
         c = self.course
+        case = (c.operation, c.weight) if self.came_from < 0 else (0, c.recovery_weight)
         self.hospital.legs.append((
             c.world, c.key, c.person, c.condition, self.pool.number, self.entry, self.came_from,
-            self.requested, self.admitted, now, self.first_admitted, to_step_down,
+            self.requested, self.admitted, now, self.first_admitted, to_step_down, *case,
         ))  # fmt: skip

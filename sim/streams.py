@@ -54,6 +54,7 @@ class Purpose(IntEnum):
     ADHERENCE = 10
     STEP_ELIGIBLE = 11
     BED_PATIENCE = 12
+    OPERATION = 77
     # of a choice of door (index: level)
     DOOR_LEVEL = 20
     DOOR_FACILITY = 30

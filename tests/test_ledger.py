@@ -10,10 +10,12 @@ import pandas as pd
 import pytest
 
 import towns
-from sim.care import LEVELS, exacerbation_of
+from sim import streams
+from sim.care import LEVELS, exacerbation_of, truth
 from sim.contacts import Diary, Rows, join
 from sim.model import Case, Model
 from sim.records import MOST_MINUTES, ward_name
+from sim.streams import Purpose
 from sim.timetable import DAY
 
 DAYS = 91
@@ -394,6 +396,29 @@ def test_discharges_by_month_are_the_rows_counted() -> None:
     assert counts["stepped_down"].sum() == rows["to_step_down"].sum()
     assert counts["episodes"].sum() == (~rows["to_step_down"]).sum()
     assert _counted(table("stays_nights"), ["month", "facility"], "discharges") == _counted(rows, ["month", "facility"])
+
+
+def test_operations_and_weights_by_month_are_the_rows_added() -> None:
+    rows = table("stays").assign(month=lambda s: _month(s["discharged"]))
+    rows["operated"], rows["level4"] = rows["operation_level"] > 0, rows["operation_level"] == 4
+    rows["weight_thousandths"] = (1000 * rows["case_weight"]).round().astype(int)
+    for measure in ("operated", "level4", "weight_thousandths"):
+        by = ["month", "facility", "entry"]
+        assert _counted(table("stays_monthly"), by, measure) == _counted(rows[rows[measure] > 0], by, measure)
+        assert table("stays_monthly")[measure].sum() > 0
+
+
+def test_operations_and_weights_of_stays_are_those_of_their_episodes() -> None:
+    """Worked out anew from the key of each episode; a leg after a step down has none and the weight of a recovery."""
+    care, names, stays = model().care_tables, model().conditions, table("stays")
+    assert stays.loc[stays["facility"].eq("outside"), "operation_level"].max() > 0 < stays["to_step_down"].sum()
+    for leg in stays.itertuples():
+        condition, key = names.index(leg.condition), np.uint64(leg.episode)
+        need, _ = truth(care.conditions[0, condition], key)
+        luck = streams.uniform(np.array([key]), Purpose.OPERATION)[0]
+        chances, later = care.operations[0, condition, need - 2], leg.entry == "step_down"
+        assert leg.operation_level == (0 if later else (luck < chances).sum()) <= need
+        assert leg.case_weight == care.case_weight[0, condition, 0 if later else need - 2] / 1000
 
 
 def test_referrals_by_month_are_the_rows_counted() -> None:

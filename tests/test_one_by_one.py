@@ -118,6 +118,7 @@ CARE: dict[str, st.SearchStrategy[Any]] = {
     "patience_law": st.sampled_from(["lognormal", "exponential"]),
     "stay_law": st.sampled_from(["lognormal", "exponential"]),
     "waiting_patience_cv": st.sampled_from([0.0, 0.5, 2.0]),
+    "weight_by_need": st.sampled_from([[1.0, 1.0, 1.0], [0.4, 0.9, 1.6]]),
 }
 
 NEEDS = {"cold": 0.012, "lung": 0.006, "bone": 0.003, "urgent": 0.006}
@@ -190,6 +191,10 @@ def cases(draw: st.DrawFn) -> Case:
     exams, longer = (Figure.model_validate(said(draw(st.sampled_from(x)))) for x in ([0.0, 0.5, 1.0], [1.0, 3.0]))
     triage = Figures.model_validate(said(draw(st.sampled_from([[0.25] * 4, [0.6, 0.4, 0.0, 0.0]]))))
     conditions = town.care.conditions
+    operations = {
+        "operated": Figures.model_validate(said(draw(st.lists(share, min_size=3, max_size=3)))),
+        "harder_operation": Figures.model_validate(said(draw(st.lists(share, min_size=3, max_size=3)))),
+    }
     needs = {name: rate * residents for name, rate in NEEDS.items()}
     return replace(
         town,
@@ -201,7 +206,7 @@ def cases(draw: st.DrawFn) -> Case:
             update={
                 "conditions": conditions
                 | {
-                    "lung": conditions["lung"].model_copy(update={"consultation": longer}),
+                    "lung": conditions["lung"].model_copy(update=operations | {"consultation": longer}),
                     "urgent": conditions["urgent"].model_copy(update={"consultation": longer, "triage": triage}),
                 },
                 "exam_at": dict.fromkeys(towns.LEVELS[:-1], exams),

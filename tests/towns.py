@@ -395,13 +395,24 @@ GROUP_CONDITIONS = {
         missed_ratio=3.0,
         exacerbation_days=6.0,
     ),
-    "lung": condition("moderate", (0.7, 0.6, 0.4), follow_up=0.3, admission=0.25, step_down=0.5)
+    "lung": condition("moderate", (0.7, 0.6, 0.4), follow_up=0.3, admission=0.25, step_down=0.5, case_weight=0.7)
     | exams_of(ct=0.4, endoscopy=0.2),
     "bone": condition(
-        "severe", (0.9, 0.9, 0.4), department="surgery", follow_up=0.3, admission=0.5, step_down=0.6, stay_days=6.0
+        "severe",
+        (0.9, 0.9, 0.4),
+        department="surgery",
+        follow_up=0.3,
+        admission=0.5,
+        step_down=0.6,
+        stay_days=6.0,
+        operated=[0.3, 0.6, 0.8],
+        harder_operation=[0.9, 0.7, 0.5],
+        case_weight=1.4,
     )
     | exams_of(ct=0.3, mr=0.4),
-    "urgent": condition("emergency", (0.5, 0.4, 0.3), rescue_centre="stroke", admission=0.2, stay_days=4.0),
+    "urgent": condition(
+        "emergency", (0.5, 0.4, 0.3), rescue_centre="stroke", admission=0.2, stay_days=4.0, case_weight=1.1
+    ),
 }
 
 
@@ -423,6 +434,7 @@ def group_town(
         "bed_patience": 5.0,
         "discharge_from": 9,
         "discharge_until": 17,
+        "weight_by_need": [0.6, 1.0, 1.5],
     } | care_figures
     some: Data = {"village_station": 0.3, "centre": 0.3, "secondary": 0.15, "tertiary": 0.23, "outside": 0.02}
     by_kind = {
