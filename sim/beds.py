@@ -4,6 +4,10 @@ R8, kind `release`: of a pool's beds a number is held for formally referred pati
 for some hours is released to all; when a bed is freed and fewer than the number are held or used by referred patients,
 it is held again. Emergencies may take a held bed when no other is free (borrowed). Counts, not named beds.
 
+Kind `partition`: held beds are never released; the referred lie in held beds only, all others in open ones only. Kind
+`protect` (trunk reservation): nothing is held, but whoever is neither referred nor an emergency finds a bed only where
+more beds are free than the quota. When the kind changes, empty held beds open and the new kind begins at once.
+
 A bed that is cleaned after each patient is neither occupied nor free meanwhile.
 """
 
@@ -18,6 +22,10 @@ EMERGENCY, REFERRED_CONTRACTED, REFERRED, OTHER, STEP_DOWN = range(5)
 
 OPEN, HELD, BORROWED = range(3)
 """What kind of bed a patient lies in."""
+
+
+RELEASE, PARTITION, PROTECT = "release", "partition", "protect"
+"""Kinds of quota (policy.BedQuotaKind)."""
 
 
 class Waiting(Protocol):
@@ -49,12 +57,17 @@ class BedPool:
         """Referred patients lying in held beds."""
         self.quota = 0
         """Beds meant to be held."""
+        self.protected = 0
+        """Beds that others leave free."""
+        self.kind = RELEASE
+        self.strict = False
+        """Whether the quota is of another kind than `release`."""
         self.lists: tuple[deque[Waiting], ...] = (deque(), deque(), deque(), deque())
         """Waiting list by rank: emergency, referred contracted, referred, others."""
         self.waiting = 0
         """Patients on the waiting list."""
         self.entitled = 0
-        """Those among them who may take a held bed."""
+        """Those among them who are referred or emergencies."""
         self.used_held = self.borrowed = self.released = 0
         self.blocked_minutes = 0.0
 
@@ -63,30 +76,46 @@ class BedPool:
         """Beds with a patient in them."""
         return self.beds - self.free - len(self.held) - self.cleaning
 
-    def set_quota(self, share: Fraction, now: float) -> int:
-        """Put a share of the beds under quota (rounded half up); returns the number of beds newly held.
+    def set_quota(self, share: Fraction, now: float, kind: str = RELEASE) -> int:
+        """Put a share of the beds under quota (rounded half up); returns the number of beds to be released one day.
 
         Free beds are held at once, others as they are freed.
         """
         quota = int(share * self.beds + Fraction(1, 2))
-        if quota == self.quota:
+        if (kind, quota) == (self.kind, self.quota + self.protected):
             return 0  # another lever changed: beds that were released stay released
-        self.quota = quota
-        while self.held and len(self.held) + self.in_held > self.quota:
-            self.held.pop()
-            self.free += 1
+        if kind != self.kind:
+            self._keep_held(0)
+        self.kind, self.strict = kind, kind != RELEASE
+        self.quota, self.protected = (0, quota) if kind == PROTECT else (quota, 0)
+        self._keep_held(self.quota)
         newly = max(min(self.quota - len(self.held) - self.in_held, self.free), 0)
         self.free -= newly
         self.held.extend([now] * newly)
-        return newly
+        return 0 if self.strict else newly
+
+    def _keep_held(self, quota: int) -> None:
+        """Open held beds beyond so many."""
+        while self.held and len(self.held) + self.in_held > quota:
+            self.held.pop()
+            self.free += 1
 
     def bed_for(self, entry: int) -> int | None:
         """The kind of bed that somebody may take now, None if there is none."""
+        if self.strict:
+            kind = HELD if self.kind == PARTITION and entry in (REFERRED_CONTRACTED, REFERRED) else OPEN
+            return kind if self.spare(entry) else None
         if self.held and entry in (REFERRED_CONTRACTED, REFERRED):
             return HELD
         if self.free:
             return OPEN
         return BORROWED if entry == EMERGENCY and self.held else None
+
+    def spare(self, entry: int) -> int:
+        """Free beds that somebody may take, without held ones that will be released."""
+        if self.kind == PARTITION and entry in (REFERRED_CONTRACTED, REFERRED):
+            return len(self.held)
+        return self.free if entry < OTHER else max(self.free - self.protected, 0)
 
     def take(self, bed: int) -> None:
         """Lie down in a bed of this kind."""
@@ -101,12 +130,12 @@ class BedPool:
             self.borrowed += 1
 
     def leave(self, bed: int, now: float) -> bool:
-        """Get up: the bed is held again if the quota asks for it (True), else open to all."""
+        """Get up: the bed is held again if the quota asks for it, else open; True: to be released one day."""
         if bed == HELD:
             self.in_held -= 1
         if len(self.held) + self.in_held < self.quota:
             self.held.append(now)
-            return True
+            return not self.strict
         self.free += 1
         return False
 
@@ -117,13 +146,13 @@ class BedPool:
         self.cleaning += 1
 
     def cleaned(self, now: float) -> bool:
-        """A bed is clean: held if the quota asks for it (True), else open to all."""
+        """A bed is clean: as if somebody got up from it now."""
         self.cleaning -= 1
         return self.leave(OPEN, now)
 
     def release_held(self, since: float) -> bool:
         """Release one held bed if the oldest has stood empty since `since`."""
-        if not self.held or self.held[0] > since:
+        if self.strict or not self.held or self.held[0] > since:
             return False
         self.held.popleft()
         self.free += 1
@@ -153,7 +182,7 @@ class BedPool:
             who.bed_granted(self, bed)
 
     def _next(self) -> tuple[Waiting, int] | None:
-        if not self.free and not (self.held and self.entitled):
+        if self.free <= self.protected and not (self.entitled and (self.free or self.held)):
             return None
         for line in self.lists:
             for who in line:

@@ -34,7 +34,7 @@ from sim.doors import People, Place
 from sim.journey import Journey
 from sim.loads import Forecast
 from sim.network import EMERGENCY_LAYER, Capacities, Level, Network, NetworkSpec
-from sim.policy import RESCUE_CENTRES, Policy, Rules
+from sim.policy import RESCUE_CENTRES, BedQuota, Policy, Rules
 from sim.population import AGES, Population, PopulationSpec
 from sim.records import LEG, Ledger, Legs
 from sim.referral import ReferralSpec, UpRules
@@ -321,7 +321,7 @@ class Model:
         )
         for w, hospital in enumerate(self.hospitals):
             hospital.release_after = float(rules[w].bed_quota.released_after_hours) * 60.0
-            self._hold_beds(hospital, Fraction(rules[w].bed_quota.held_for_referral))
+            self._hold_beds(hospital, rules[w].bed_quota)
 
     def _put_halls(self, yuan: NDArray[np.float64]) -> None:
         """TCM halls act on what doors are worth, which is otherwise reckoned anew on Mondays."""
@@ -330,10 +330,10 @@ class Model:
             self.choice.renew(self.waits)
             self.journey.renew_tables()
 
-    def _hold_beds(self, hospital: Hospital, share: Fraction) -> None:
+    def _hold_beds(self, hospital: Hospital, rule: BedQuota) -> None:
         for n in np.flatnonzero(self.under_bed_quota):
             pool = hospital.pools[n]
-            for _ in range(pool.set_quota(share, self.env.now)):
+            for _ in range(pool.set_quota(Fraction(rule.held_for_referral), self.env.now, rule.kind)):
                 hospital.watch(pool)
             pool.serve()
 
@@ -455,9 +455,10 @@ class Model:
         facility = self.network.wards[stay.pool.number].facility
         self.ledger.add_leaver(course.world, now, facility, stay.entry)
         pools = self.hospitals[course.world].pools
-        others = [n for n in self._other_wards(facility, course.condition, course.need) if pools[n].free > 0]
-        if others:
-            best = max(others, key=lambda n: (pools[n].free, -n))
+        wards = self._other_wards(facility, course.condition, course.need)
+        free = {n: beds for n in wards if (beds := pools[n].spare(stay.entry)) > 0}
+        if free:
+            best = max(free, key=lambda n: (free[n], -n))
             Stay(self.hospitals[course.world], course, best, stay.entry, stay.rank, now)
         else:
             self._leave_area(course, now)

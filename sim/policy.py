@@ -27,6 +27,9 @@ RESCUE_CENTRES: tuple[RescueCentre, ...] = ("chest_pain", "stroke", "trauma", "m
 """The five rescue centres (五大救治中心); the last is for children and newborns."""
 
 
+BedQuotaKind = Literal["release", "partition", "protect"]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Lever:
     """What a lever is, apart from its value."""
@@ -337,7 +340,25 @@ class BedQuota(Closed):
             expected_zh="释放越晚,床位使用率越低,其他患者候床越久",
         ),
     ] = 24.0
-    """Hours a held bed stands empty before it opens to everybody."""
+    """Hours a held bed stands empty before it opens to everybody; of the kind `release` alone."""
+
+    kind: Annotated[
+        BedQuotaKind,
+        Lever(
+            m="M05",
+            title="Kind of bed quota",
+            title_zh="下沉床位管理方式",
+            unit="kind of quota",
+            room="beds",
+            through="which beds a patient may take: open or held ones, or any as long as enough stay free",
+            expected="where beds are scarce, others wait longer for a bed under partition or protection than under "
+            "release, and occupancy falls",
+            expected_zh="床位紧张时,与限时释放相比,分区或保护管理下其他患者候床延长,床位使用率下降",
+        ),
+    ] = "release"
+    """What the quota does. `release`: empty held beds open after some hours. `partition`: never; the referred use held
+    beds only, all others open ones only. `protect`: nothing is held, but who is neither referred nor an emergency is
+    admitted only while more beds are free than the quota."""
 
 
 class Priority(Closed):

@@ -4,13 +4,28 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from fractions import Fraction
+from typing import get_args
 
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from sim.beds import BORROWED, EMERGENCY, HELD, OPEN, OTHER, REFERRED, REFERRED_CONTRACTED, STEP_DOWN, BedPool
+from sim.beds import (
+    BORROWED,
+    EMERGENCY,
+    HELD,
+    OPEN,
+    OTHER,
+    PARTITION,
+    PROTECT,
+    REFERRED,
+    REFERRED_CONTRACTED,
+    RELEASE,
+    STEP_DOWN,
+    BedPool,
+)
+from sim.policy import BedQuotaKind
 
 
 @dataclass
@@ -29,10 +44,10 @@ class Somebody:
         self.log.append(self)
 
 
-def pool(beds: int, share: str = "0") -> BedPool:
+def pool(beds: int, share: str = "0", kind: str = RELEASE) -> BedPool:
     """A pool with its quota in force since minute 0."""
     one = BedPool(0, beds)
-    one.set_quota(Fraction(share), 0.0)
+    one.set_quota(Fraction(share), 0.0, kind)
     return one
 
 
@@ -150,6 +165,90 @@ def test_a_held_bed_goes_past_those_who_may_not_have_it() -> None:
     assert (second.bed, one.waiting) == (HELD, 1)
 
 
+# ------------------------------------------------------------------------------------------------------ kinds of quota
+
+
+EVERYBODY = (EMERGENCY, REFERRED_CONTRACTED, REFERRED, OTHER, STEP_DOWN)
+
+
+def test_the_kinds_have_the_names_of_the_lever() -> None:
+    assert get_args(BedQuotaKind) == (RELEASE, PARTITION, PROTECT)
+
+
+def test_partitioned_beds_are_two_wards() -> None:
+    one = pool(3, "1/3", PARTITION)
+    assert [one.bed_for(e) for e in EVERYBODY] == [OPEN, HELD, HELD, OPEN, OPEN]
+    one.take(HELD)
+    assert [one.bed_for(e) for e in EVERYBODY] == [OPEN, None, None, OPEN, OPEN]
+    one.leave(HELD, 5.0)
+    one.take(OPEN)
+    one.take(OPEN)
+    assert [one.bed_for(e) for e in EVERYBODY] == [None, HELD, HELD, None, None]
+
+
+def test_partitioned_beds_are_never_released() -> None:
+    one = BedPool(0, 2)
+    assert one.set_quota(Fraction(1, 2), 0.0, PARTITION) == 0
+    assert not one.release_held(0.0)
+    one.take(HELD)
+    assert not one.leave(HELD, 5.0)  # held, and nobody need come back to release it
+    assert (list(one.held), one.free) == ([5.0], 1)
+
+
+def test_protected_beds_are_left_free_by_those_who_are_not_entitled() -> None:
+    one = pool(4, "1/2", PROTECT)
+    assert (one.free, len(one.held)) == (4, 0)
+    one.take(OPEN)
+    assert [one.bed_for(e) for e in EVERYBODY] == [OPEN] * 5
+    one.take(OPEN)
+    assert [one.bed_for(e) for e in EVERYBODY] == [OPEN, OPEN, OPEN, None, None]
+    one.take(OPEN)
+    one.take(OPEN)
+    assert [one.bed_for(e) for e in EVERYBODY] == [None] * 5
+
+
+def test_a_protected_bed_goes_past_those_who_may_not_have_it() -> None:
+    one, served = pool(2, "1/2", PROTECT), []
+    one.take(OPEN)
+    one.take(OPEN)
+    people = [Somebody(entry, 3, log=served) for entry in (OTHER, REFERRED, OTHER)]
+    for who in people:
+        one.wait(who)
+    one.leave(OPEN, 1.0)
+    one.serve()
+    assert served == [people[1]]
+    one.leave(OPEN, 2.0)
+    one.serve()
+    assert (one.free, one.waiting) == (1, 2)  # the last free bed is for the entitled
+    one.leave(OPEN, 3.0)
+    one.serve()
+    assert served == [people[1], people[0]]
+
+
+def test_another_kind_evicts_nobody_and_begins_at_once() -> None:
+    one = pool(4, "1/2")
+    one.take(HELD)
+    one.release_held(0.0)
+    assert (one.free, len(one.held), one.in_held) == (3, 0, 1)
+    assert one.set_quota(Fraction(1, 2), 10.0, PROTECT) == 0
+    assert (one.free, len(one.held), one.in_held, one.occupied) == (3, 0, 1, 1)
+    one.take(OPEN)
+    assert one.set_quota(Fraction(1, 2), 20.0, RELEASE) == 1  # a bed held from now on
+    assert (one.free, list(one.held), one.in_held, one.occupied) == (1, [20.0], 1, 2)
+    assert not one.release_held(10.0)
+    assert one.set_quota(Fraction(1, 2), 30.0, PARTITION) == 0
+    assert (one.free, list(one.held), one.in_held, one.occupied) == (1, [30.0], 1, 2)
+
+
+def test_free_beds_as_others_see_them() -> None:
+    assert [pool(5, "2/5").spare(e) for e in EVERYBODY] == [3, 3, 3, 3, 3]
+    assert [pool(5, "2/5", PARTITION).spare(e) for e in EVERYBODY] == [3, 2, 2, 3, 3]
+    assert [pool(5, "2/5", PROTECT).spare(e) for e in EVERYBODY] == [5, 5, 5, 3, 3]
+
+
+# ----------------------------------------------------------------------------------------------------------- cleaning
+
+
 def test_a_bed_that_is_cleaned_is_neither_occupied_nor_free() -> None:
     one = BedPool(0, 2, 60.0)
     one.take(OPEN)
@@ -168,6 +267,19 @@ def test_a_held_bed_is_held_again_when_it_is_clean() -> None:
     assert list(one.held) == [50.0]
 
 
+class Honest(Somebody):
+    """Somebody who never lies in a bed that is kept for others."""
+
+    def bed_granted(self, pool: BedPool, bed: int) -> None:
+        """Lie down, if it is right."""
+        referred = self.entry in (REFERRED_CONTRACTED, REFERRED)
+        assert bed != HELD or referred
+        assert bed != BORROWED or (self.entry == EMERGENCY and pool.kind == RELEASE)
+        assert pool.kind != PARTITION or (bed == HELD) == referred
+        assert pool.kind != PROTECT or self.entry < OTHER or pool.free > pool.protected
+        super().bed_granted(pool, bed)
+
+
 class Pool(RuleBasedStateMachine):
     """Whatever happens to a pool, its beds add up."""
 
@@ -179,7 +291,7 @@ class Pool(RuleBasedStateMachine):
 
     @rule(entry=st.sampled_from([EMERGENCY, REFERRED_CONTRACTED, REFERRED, OTHER, STEP_DOWN]))
     def ask(self, entry: int) -> None:
-        who = Somebody(entry, min(entry, 3), log=self.inside)
+        who = Honest(entry, min(entry, 3), log=self.inside)
         bed = self.one.bed_for(entry)
         if bed is None:
             self.one.wait(who)
@@ -210,9 +322,11 @@ class Pool(RuleBasedStateMachine):
         if self.one.release_held(self.now - age):
             self.one.serve()
 
-    @rule(eighths=st.integers(0, 8))
-    def change_quota(self, eighths: int) -> None:
-        self.one.set_quota(Fraction(eighths, 8), self.now)
+    @rule(eighths=st.integers(0, 8), kind=st.sampled_from([RELEASE, PARTITION, PROTECT]))
+    def change_quota(self, eighths: int, kind: str) -> None:
+        occupied = self.one.occupied
+        self.one.set_quota(Fraction(eighths, 8), self.now, kind)
+        assert self.one.occupied == occupied
         self.one.serve()
 
     @invariant()
@@ -223,6 +337,10 @@ class Pool(RuleBasedStateMachine):
         assert min(one.free, one.cleaning) >= 0
         assert one.in_held == sum(who.bed == HELD for who in self.inside)
         assert len(one.held) <= max(one.quota - one.in_held, 0)
+        assert one.kind != PROTECT or not one.held
+        assert one.kind == PROTECT or one.protected == 0
+        assert one.waiting == sum(map(len, one.lists))
+        assert one.entitled == sum(who.entry < OTHER for line in one.lists for who in line)
 
     @invariant()
     def nobody_waits_who_could_have_a_bed(self) -> None:

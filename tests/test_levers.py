@@ -346,6 +346,19 @@ def test_release_of_held_beds() -> None:
     assert hours_to_bed(*OTHERS)(late) > hours_to_bed(*OTHERS)(early)
 
 
+@pytest.mark.parametrize("kind", ["partition", "protect"])
+def test_kinds_of_bed_quota(kind: str) -> None:
+    assert EXPECTED["bed_quota.kind"] == (
+        "where beds are scarce, others wait longer for a bed under partition or protection than under release, "
+        "and occupancy falls"
+    )
+    beside = {**CHANNEL, "bed_quota.held_for_referral": "1/4"}
+    release, other = both("bed_quota.kind", "release", kind, beside, replications=4)
+    occupied = total("beds_monthly", "occupied_days", facility="lead_hospital")
+    assert occupied(other) < occupied(release)
+    assert hours_to_bed("other")(other) > hours_to_bed("other")(release)
+
+
 # ----------------------------------------------------------------------------------------------------------- priority
 
 

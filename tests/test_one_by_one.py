@@ -68,6 +68,7 @@ LEVERS: dict[str, st.SearchStrategy[Any]] = {
     "imaging_quota.held_for_referral": held,
     "bed_quota.held_for_referral": held,
     "bed_quota.released_after_hours": st.sampled_from([0.0, 24.0]),
+    "bed_quota.kind": st.sampled_from(["release", "partition", "protect"]),
     "priority.referred_contracted": st.booleans(),
     "up_referral.formal_share": share,
     "up_referral.accepted": st.sampled_from([0.5, 1.0]),

@@ -487,6 +487,7 @@ PLAN: Data = {
 """Quotas, priority, persuasion and referral: slots and beds are scarce under it."""
 
 ALL_LEVERS: Data = PLAN | {
+    "bed_quota.kind": "protect",
     "first_contact.gate": ["cold"],
     "contracts.coverage_in": {"valley": 0.9},
     "contracts.coverage_key": 0.6,
