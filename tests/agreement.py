@@ -1,9 +1,9 @@
 """How a test asks whether the model agrees with a formula.
 
 The rule has two stages: independent replications must agree with the expected value at a level of 1 %; if they do not,
-other luck over four times the length must agree at a level of 0.01 %. A right model fails one case with a chance of one
-in a million, so the hundred-odd cases of all files `test_theory*` together fail in fewer than 1 run in 5,000; a mean
-that is five standard errors off is caught (tested in `test_theory`).
+other luck over four times the length must agree at a level of 0.01 %. A right model fails one value with a chance of
+one in a million, so the 250 of all files `test_theory*` together fail in 1 run in 4,000; a mean that is five standard
+errors off is caught (tested in `test_theory`).
 """
 
 from __future__ import annotations
