@@ -47,6 +47,10 @@ MONTHLY_VISITS = {
 STAYS = {"centre-a": (60, 6), "second": (100, 9), "first": (180, 8), "private": (20, 10), "outside": (20, 9)}
 """Discharges in a month, nights of each."""
 
+CASES = {"centre-a": (4, 0, 550), "second": (22, 0, 800), "first": (72, 9, 1040), "private": (5, 2, 900),
+         "outside": (10, 2, 1100)}  # fmt: skip
+"""Operated on in a month, of these at level 4, mean weight in thousandths."""
+
 
 def adherence(replication: int) -> float:
     """The drawn adherence of a replication."""
@@ -156,6 +160,8 @@ def _stays(scenario: str, luck: np.random.Generator) -> dict[str, pd.DataFrame]:
     stays = pd.DataFrame(rows, columns=names).assign(
         ward="general", resident=True, entry="other", hours=lambda r: 23.5 * r["nights"]
     )
+    cases = [stays["facility"].map({place: each[n] for place, each in CASES.items()}) for n in range(3)]
+    stays = stays.assign(operated=cases[0], level4=cases[1], weight_thousandths=cases[2] * stays["discharges"])
     inside = stays[stays["facility"].ne("outside")]
     beds = inside[["month", "facility", "ward"]].assign(
         bed_days=inside["nights"] / 0.85, occupied_days=inside["nights"], blocked_hours=24.0,
@@ -235,7 +241,7 @@ PLAN = {
         "case_mix_index": _target("at_least", 1, "relative weight", "tertiary_public"),
     },
 }
-"""Five targets, of which two are not computed."""
+"""Five targets."""
 
 
 class Network(Closed):

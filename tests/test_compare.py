@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 
 from analysis.compare import COLUMNS, compare, judge, judged_years, verdict
 from analysis.curve import curve
+from analysis.indicators import CATALOGUE
 from analysis.ledger import Span
 from analysis.loads import overloads
 from analysis.reading import Goal, goals_of
@@ -155,7 +157,8 @@ def test_an_incomplete_year_is_told_and_not_judged() -> None:
     }
 
 
-def test_what_is_not_computed_is_not_judged() -> None:
+def test_what_is_not_computed_is_not_judged(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(CATALOGUE, "case_mix_index", replace(CATALOGUE["case_mix_index"], recipe=None))
     told = judge(goal(indicator="case_mix_index", limit=1.0), table([0.6], [0.7]), [], SPAN)
     assert {j.why_not for j in told} == {"not computed"}
 

@@ -54,7 +54,7 @@ def test_an_indicator_is_complete_in_both_languages() -> None:
 def test_the_catalogue_is_plain_data_with_the_ids_that_tables_use() -> None:
     entries = [dataclasses.asdict(entry) for entry in catalogue()]
     assert [entry["name"] for entry in json.loads(json.dumps(entries))] == list(CATALOGUE)
-    assert {entry["name"] for entry in entries if not entry["computed"]} == {"level4_operation_share", "case_mix_index"}
+    assert all(entry["computed"] for entry in entries)
 
 
 def test_every_phrase_speaks_both_languages_with_the_same_blanks() -> None:
@@ -147,6 +147,26 @@ def test_visits_per_discharge_leave_emergencies_out_unless_asked(yearly: pd.Data
     both = row(yearly, "outpatient_per_discharge", "tertiary_public", "with_emergency", scenario="before")
     assert plain["denominator"] == both["denominator"] == 12 * 180
     assert plain["numerator"] / both["numerator"] == pytest.approx(0.9, abs=0.001)
+
+
+def test_level_4_operations_are_among_those_operated_on(yearly: pd.DataFrame) -> None:
+    told = row(yearly, "level4_operation_share", "tertiary_public", HEADLINE)
+    assert (told["numerator"], told["denominator"]) == (12 * 9, 12 * 72)
+    assert row(yearly, "level4_operation_share", "tertiary_public", "of_discharges")["value"] == pytest.approx(9 / 180)
+    assert row(yearly, "level4_operation_share", "tertiary", STANDARD)["value"] == pytest.approx((9 + 2) / (72 + 5))
+    assert row(yearly, "level4_operation_share", "second", STANDARD)["value"] == 0
+
+
+def test_the_case_mix_index_is_the_mean_weight_of_discharges(study: SmallStudy, yearly: pd.DataFrame) -> None:
+    assert row(yearly, "case_mix_index", "tertiary_public", HEADLINE)["value"] == pytest.approx(1.04)
+    pooled = row(yearly, "case_mix_index", "tertiary", STANDARD)
+    assert pooled["numerator"] == pytest.approx(12 * (180 * 1.04 + 20 * 0.9))
+    assert pooled["value"] == pytest.approx((180 * 1.04 + 20 * 0.9) / 200)
+    assert row(yearly, "case_mix_index", "centre", STANDARD)["value"] == pytest.approx(0.55)
+    none = study.tables["stays_monthly"].assign(weight_thousandths=0, operated=0, level4=0)
+    unknown = measure(study.tables | {"stays_monthly": none}, FACILITIES, residents=RESIDENTS, span=SPAN)
+    for indicator in ("case_mix_index", "level4_operation_share"):
+        assert pd.isna(row(unknown, indicator, "tertiary_public", HEADLINE)["value"])
 
 
 def test_rates_per_resident_are_per_year_even_for_a_month(study: SmallStudy, yearly: pd.DataFrame) -> None:

@@ -113,6 +113,47 @@ def admissions_per_100_residents(ledger: Ledger) -> Frame:
 
 
 @indicator(
+    name=Text("Level-4 operations among operated discharges", "出院患者四级手术比例"),
+    unit=SHARE,
+    formula=Text(
+        "discharged persons with a level-4 operation / discharged persons with any operation; once per stay, by the "
+        "highest",
+        "出院患者四级手术人数 / 出院患者手术人数；每次住院只计一次，按最高级别",
+    ),
+    source="zhongwei-2023-67 四(一)3",
+    scope="tertiary_public",
+    scopes=PLACE_SCOPES,
+    better="up",
+    variants=(Variant("of_discharges", Text("among all discharges", "占全部出院患者")),),
+    guards=("episode_length_of_stay", "bed_wait_days", "unmet_need_share"),
+)
+def level4_operation_share(ledger: Ledger) -> Frame:
+    """It rises by sending easier operations elsewhere as well: read the guards."""
+    stays = ledger.at_places("stays_monthly", ["level4", "operated", "discharges"])
+    return pd.concat(
+        [tally(stays, STANDARD, "level4", "operated"), tally(stays, "of_discharges", "level4", "discharges")]
+    )
+
+
+@indicator(
+    name=Text("Case-mix index", "病例组合指数（CMI）"),
+    unit=Text("relative weight", "权重"),
+    formula=Text("sum of case weights of discharges / discharges", "出院病例权重之和 / 出院人次"),
+    source="zhongwei-2023-67 四(一)3",
+    scope="tertiary_public",
+    scopes=PLACE_SCOPES,
+    better="up",
+    guards=("episode_length_of_stay", "bed_wait_days", "unmet_need_share"),
+)
+def case_mix_index(ledger: Ledger) -> Frame:
+    """Weights are relative to the base year of `zhongwei`; where no case has a weight there is no index."""
+    stays = ledger.at_places("stays_monthly", ["weight_thousandths", "discharges"])
+    stays["weight"] = stays["weight_thousandths"] / 1000
+    stays["weighed"] = stays["discharges"].where(stays["weight_thousandths"].gt(0), 0)
+    return tally(stays, STANDARD, "weight", "weighed")
+
+
+@indicator(
     name=Text("Bed occupancy", "病床使用率"),
     unit=SHARE,
     formula=Text("occupied bed-days / open bed-days", "实际占用总床日数 / 实际开放总床日数"),
