@@ -8,7 +8,8 @@ Kind `partition`: held beds are never released; the referred lie in held beds on
 `protect` (trunk reservation): nothing is held, but whoever is neither referred nor an emergency finds a bed only where
 more beds are free than the quota. When the kind changes, empty held beds open and the new kind begins at once.
 
-A bed that is cleaned after each patient is neither occupied nor free meanwhile.
+A bed that is cleaned after each patient is neither occupied nor free meanwhile. A ward that is out of service admits
+nobody and evicts nobody: its beds go as patients leave them.
 """
 
 from __future__ import annotations
@@ -37,6 +38,9 @@ class Waiting(Protocol):
     def bed_granted(self, pool: BedPool, bed: int) -> None:
         """A bed is free: take it now."""
 
+    def turned_away(self, pool: BedPool, now: float) -> None:
+        """The ward closes."""
+
 
 class BedPool:
     """One ward of one replication."""
@@ -44,7 +48,13 @@ class BedPool:
     def __init__(self, number: int, beds: int, cleaning_minutes: float = 0.0) -> None:
         self.number = number
         """Ward (index in the network)."""
+        self.installed = beds
+        """Beds of the ward while it is in service."""
         self.beds = beds
+        """Beds in service, and those out of service that somebody still lies in or that are being cleaned."""
+        self.in_service = True
+        self.set_aside = cleaning_minutes > 0
+        """Whether a bed that somebody leaves cannot be taken at once: it is cleaned first, or goes."""
         self.cleaning_minutes = cleaning_minutes
         """Minutes after each patient in which a bed cannot be taken."""
         self.cleaning = 0
@@ -81,7 +91,7 @@ class BedPool:
 
         Free beds are held at once, others as they are freed.
         """
-        quota = int(share * self.beds + Fraction(1, 2))
+        quota = int(share * self.installed + Fraction(1, 2))
         if (kind, quota) == (self.kind, self.quota + self.protected):
             return 0  # another lever changed: beds that were released stay released
         if kind != self.kind:
@@ -89,10 +99,31 @@ class BedPool:
         self.kind, self.strict = kind, kind != RELEASE
         self.quota, self.protected = (0, quota) if kind == PROTECT else (quota, 0)
         self._keep_held(self.quota)
+        return self._hold_more(now)
+
+    def _hold_more(self, now: float) -> int:
         newly = max(min(self.quota - len(self.held) - self.in_held, self.free), 0)
         self.free -= newly
         self.held.extend([now] * newly)
         return 0 if self.strict else newly
+
+    def close(self) -> None:
+        """Go out of service: empty beds go at once."""
+        self.in_service, self.set_aside = False, True
+        self.beds -= self.free + len(self.held)
+        self.free = 0
+        self.held.clear()
+
+    def open(self, now: float) -> int:
+        """Come into service; returns the number of beds to be released one day."""
+        self.in_service, self.set_aside = True, self.cleaning_minutes > 0
+        self.free += self.installed - self.beds
+        self.beds = self.installed
+        return self._hold_more(now)
+
+    def everybody_waiting(self) -> list[Waiting]:
+        """Who waits, in order."""
+        return [who for line in self.lists for who in line]
 
     def _keep_held(self, quota: int) -> None:
         """Open held beds beyond so many."""
@@ -139,15 +170,22 @@ class BedPool:
         self.free += 1
         return False
 
-    def empty(self, bed: int) -> None:
-        """Get up from a bed that is cleaned before it is freed."""
+    def empty(self, bed: int) -> bool:
+        """Get up from a bed that cannot be taken at once; whether it is to be cleaned."""
         if bed == HELD:
             self.in_held -= 1
-        self.cleaning += 1
+        if self.in_service:
+            self.cleaning += 1
+        else:
+            self.beds -= 1
+        return self.in_service
 
     def cleaned(self, now: float) -> bool:
         """A bed is clean: as if somebody got up from it now."""
         self.cleaning -= 1
+        if not self.in_service:
+            self.beds -= 1
+            return False
         return self.leave(OPEN, now)
 
     def release_held(self, since: float) -> bool:

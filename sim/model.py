@@ -33,7 +33,7 @@ from sim.demand import CHUNK, Demand, DemandSpec, expected_rates, join_panels, s
 from sim.doors import People, Place
 from sim.journey import Journey
 from sim.loads import Forecast
-from sim.network import EMERGENCY_LAYER, Capacities, Level, Network, NetworkSpec
+from sim.network import EMERGENCY_LAYER, GENERAL, Capacities, Level, Network, NetworkSpec
 from sim.policy import RESCUE_CENTRES, BedQuota, Policy, Rules
 from sim.population import AGES, Population, PopulationSpec
 from sim.records import LEG, Ledger, Legs
@@ -157,7 +157,9 @@ class Model:
         """Go on under the policy of a case that differs in nothing else, and not in what was in force so far."""
         self.case = case
         self.policies = case.drawn("policy", self.replications)
-        self.rule_dates = sorted({d for p in self.policies for d in p.dates()})
+        moves = {d for ward in self.network.wards for d in (ward.opens, ward.closes) if d}
+        self.rule_dates = sorted({d for p in self.policies for d in p.dates()} | moves)
+        """Days on which rules may change, or wards open or close."""
         self._offers: dict[int, Offer] = {}
 
     def branch(self, case: Case) -> Model:
@@ -267,6 +269,7 @@ class Model:
         """Stays outside the area since the ledger was last written, as rows of LEG."""
         wards = self.network.wards
         self.other_wards: dict[tuple[int, int, int], list[int]] = {}
+        self.wards_open = [True] * len(wards)
         self.step_down_wards = self._step_down_wards()
         self.under_bed_quota = np.array([bool(self.network.is_lead[x.facility]) for x in wards], dtype=bool)
 
@@ -276,7 +279,8 @@ class Model:
         found: dict[tuple[int, int, int], list[int]] = {}
         for f in {ward.facility for ward in net.wards}:
             linked = (net.serves & net.serves[f]).any(axis=1)
-            here = [i for i, ward in enumerate(net.wards) if ward.step_down and linked[ward.facility]]
+            down = [i for i, ward in enumerate(net.wards) if ward.step_down and self.wards_open[i]]
+            here = [i for i in down if linked[net.wards[i].facility]]
             for w, capacities in enumerate(self.capacities):
                 for a in range(len(net.areas)):
                     minutes = capacities.travel[a]
@@ -319,6 +323,7 @@ class Model:
             each(lambda r: r.slot_quota.released_days_before).astype(np.int64),
             staff(np.array([c.doctors for c in self.capacities]), self._doctors_here(rules)),
         )
+        self._open_and_close_wards(self.timetable.date(day))
         for w, hospital in enumerate(self.hospitals):
             hospital.release_after = float(rules[w].bed_quota.released_after_hours) * 60.0
             self._hold_beds(hospital, rules[w].bed_quota)
@@ -329,6 +334,17 @@ class Model:
             self.choice.tcm_halls = yuan
             self.choice.renew(self.waits)
             self.journey.renew_tables()
+
+    def _open_and_close_wards(self, day: date) -> None:
+        is_open = [ward.is_open(day) for ward in self.network.wards]
+        moved = [n for n, pool in enumerate(self.hospitals[0].pools) if pool.in_service != is_open[n]]
+        if not moved:
+            return
+        self.wards_open = is_open
+        self.step_down_wards = self._step_down_wards()
+        for hospital in self.hospitals:
+            for n in sorted(moved, key=lambda n: not is_open[n]):  # before some look for a bed, others open
+                (hospital.open if is_open[n] else hospital.close)(hospital.pools[n], self.env.now)
 
     def _hold_beds(self, hospital: Hospital, rule: BedQuota) -> None:
         for n in np.flatnonzero(self.under_bed_quota):
@@ -450,9 +466,13 @@ class Model:
         return [n for n in near if self.network.wards[n].facility != facility]
 
     def _elsewhere(self, stay: Stay) -> None:
-        """A planned patient who has waited long enough goes to another hospital with a free bed, or leaves the area."""
+        """Who has waited long enough, or whose ward is closed, goes to another hospital with a free bed, or leaves the
+        area; those whose ward is closed to the general ward of the same hospital, where there is one."""
         course, now = stay.course, self.env.now
         facility = self.network.wards[stay.pool.number].facility
+        if not stay.pool.in_service and (instead := self._general_ward(facility)) >= 0:
+            Stay(self.hospitals[course.world], course, instead, stay.entry, stay.rank, now)
+            return
         self.ledger.add_leaver(course.world, now, facility, stay.entry)
         pools = self.hospitals[course.world].pools
         wards = self._other_wards(facility, course.condition, course.need)
@@ -462,6 +482,13 @@ class Model:
             Stay(self.hospitals[course.world], course, best, stay.entry, stay.rank, now)
         else:
             self._leave_area(course, now)
+
+    def _general_ward(self, facility: int) -> int:
+        """The ward of a facility that takes what no other ward takes, -1 = none, or closed."""
+        for n, ward in enumerate(self.network.wards):
+            if ward.facility == facility and ward.department == GENERAL and not ward.step_down and self.wards_open[n]:
+                return n
+        return -1
 
     def _other_wards(self, facility: int, condition: int, need: int) -> list[int]:
         """Wards of other hospitals that can take such a patient."""

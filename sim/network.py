@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from datetime import date
 from enum import IntEnum
 from typing import Annotated, Literal
 
@@ -18,7 +19,7 @@ from pydantic import Field, model_validator
 
 from sim import streams
 from sim.citation import Count, Figure, Figures
-from sim.schema import Closed, Name, nearest
+from sim.schema import Closed, Day, Name, nearest
 
 
 class Level(IntEnum):
@@ -130,6 +131,16 @@ class WardSpec(Closed):
     """Takes patients who step down from a hospital."""
     cleaning_minutes: Figure | None = None
     """Minutes in which a bed cannot be taken after each patient; left out = it can be taken at once."""
+    opens: Day | None = None
+    """First day, from 00:00; left out = it is there from the beginning."""
+    closes: Day | None = None
+    """Day on which it admits nobody any more, from 00:00; beds go as patients leave them. Left out = it stays."""
+
+    @model_validator(mode="after")
+    def _opens_first(self) -> WardSpec:
+        if self.opens and self.closes and self.opens >= self.closes:
+            raise ValueError(f"ward {self.department} opens on {self.opens} and closes on {self.closes}; open it first")
+        return self
 
 
 class FacilitySpec(Closed):
@@ -366,6 +377,12 @@ class Ward:
     facility: int
     department: str
     step_down: bool
+    opens: date | None = None
+    closes: date | None = None
+
+    def is_open(self, day: date) -> bool:
+        """Whether it admits patients on a day."""
+        return (self.opens is None or self.opens <= day) and (self.closes is None or day < self.closes)
 
 
 class Network:
@@ -471,7 +488,7 @@ class Network:
 
     def _wards(self) -> list[Ward]:
         return [
-            Ward(i, w.department, w.step_down)
+            Ward(i, w.department, w.step_down, w.opens, w.closes)
             for i, f in enumerate(self.facilities)
             for w in sorted(f.spec.wards, key=lambda w: (w.department, w.step_down))
         ]

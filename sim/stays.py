@@ -114,9 +114,9 @@ class Hospital:
 
     def freed(self, pool: BedPool, bed: int, now: float) -> None:
         """A bed is empty: hold it or give it to the next; a held one is released later if it stays empty."""
-        if pool.cleaning_minutes:
-            pool.empty(bed)
-            self.env.schedule(Cleaned(self, pool), RELEASES, pool.cleaning_minutes)
+        if pool.set_aside:
+            if pool.empty(bed):
+                self.env.schedule(Cleaned(self, pool), RELEASES, pool.cleaning_minutes)
             return
         if pool.leave(bed, now):
             self.watch(pool)
@@ -127,6 +127,17 @@ class Hospital:
         if pool.cleaned(now):
             self.watch(pool)
         pool.serve()
+
+    def close(self, pool: BedPool, now: float) -> None:
+        """A ward goes out of service: those who wait for it look elsewhere."""
+        pool.close()
+        for who in pool.everybody_waiting():
+            who.turned_away(pool, now)
+
+    def open(self, pool: BedPool, now: float) -> None:
+        """A ward comes into service."""
+        for _ in range(pool.open(now)):
+            self.watch(pool)
 
     def watch(self, pool: BedPool) -> None:
         """Come back when the bed held now would be released."""
@@ -205,6 +216,9 @@ class Stay(simpy.Event):
         if bed is not None:
             self._admit(bed, now)
             return
+        if not self.pool.in_service:
+            self.hospital.gives_up(self)
+            return
         self.phase = WAITS
         self.pool.wait(self)
         if self.course.patience < inf:
@@ -213,6 +227,17 @@ class Stay(simpy.Event):
     def _give_up(self) -> None:
         self.pool.give_up(self)
         self.hospital.gives_up(self)
+
+    def turned_away(self, pool: BedPool, now: float) -> None:
+        """The ward for which this patient waits closes: to another one, or on in the blocked bed."""
+        self.due = inf
+        if self.phase == WAITS:
+            self._give_up()
+            return
+        pool.give_up(self)
+        self.pool.blocked_minutes += now - self.blocked_from
+        self.hoped_for, self.phase = None, ACUTE
+        self._look_downstream(now)
 
     def bed_granted(self, pool: BedPool, bed: int) -> None:
         """A bed is free now: admission, or the step down for which this patient was waiting."""

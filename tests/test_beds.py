@@ -43,6 +43,10 @@ class Somebody:
         self.bed = bed
         self.log.append(self)
 
+    def turned_away(self, pool: BedPool, now: float) -> None:
+        """Leave."""
+        pool.give_up(self)
+
 
 def pool(beds: int, share: str = "0", kind: str = RELEASE) -> BedPool:
     """A pool with its quota in force since minute 0."""
@@ -294,7 +298,8 @@ class Pool(RuleBasedStateMachine):
         who = Honest(entry, min(entry, 3), log=self.inside)
         bed = self.one.bed_for(entry)
         if bed is None:
-            self.one.wait(who)
+            if self.one.in_service:
+                self.one.wait(who)
         else:
             who.bed_granted(self.one, bed)
 
@@ -302,7 +307,8 @@ class Pool(RuleBasedStateMachine):
     def go(self, which: int) -> None:
         self.now += 1
         if self.inside:
-            self.one.leave(self.inside.pop(which % len(self.inside)).bed, self.now)
+            who = self.inside.pop(which % len(self.inside))
+            (self.one.leave(who.bed, self.now) if self.one.in_service else self.one.empty(who.bed))
             self.one.serve()
 
     @rule(which=st.integers(0, 20))
@@ -316,6 +322,17 @@ class Pool(RuleBasedStateMachine):
         if self.one.cleaning:
             self.one.cleaned(self.now)
             self.one.serve()
+
+    @rule()
+    def close_or_open(self) -> None:
+        one, occupied = self.one, self.one.occupied
+        if one.in_service:
+            one.close()
+            for who in one.everybody_waiting():
+                one.give_up(who)
+        else:
+            one.open(self.now)
+        assert one.occupied == occupied
 
     @rule(age=st.integers(0, 5))
     def release(self, age: int) -> None:
@@ -338,6 +355,8 @@ class Pool(RuleBasedStateMachine):
         assert one.in_held == sum(who.bed == HELD for who in self.inside)
         assert len(one.held) <= max(one.quota - one.in_held, 0)
         assert one.kind != PROTECT or not one.held
+        assert one.in_service or (one.free, len(one.held)) == (0, 0)
+        assert one.beds == (one.installed if one.in_service else one.occupied + one.cleaning)
         assert one.kind == PROTECT or one.protected == 0
         assert one.waiting == sum(map(len, one.lists))
         assert one.entitled == sum(who.entry < OTHER for line in one.lists for who in line)

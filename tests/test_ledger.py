@@ -295,6 +295,50 @@ def test_a_bed_that_is_cleaned_is_open_and_not_occupied() -> None:
     assert np.cumsum(steps).max() == 4
 
 
+def test_wards_that_open_and_close_evict_nobody_and_add_up() -> None:
+    """The lead hospital turns a ward into another one: beds out of service count as long as somebody lies in them."""
+    facilities = towns.group_facilities()
+    facilities[0]["wards"] = [
+        towns.ward(6, "surgery", closes=40),
+        towns.ward(2),
+        towns.ward(4, "bones", True, opens=40),
+    ]
+    facilities[1]["wards"] = [towns.ward(6), towns.ward(3, "rehabilitation", True, closes=40)]
+    case = towns.group_town(91, settings=towns.PLAN | {"down_referral.proposed": 1.0}, facilities=facilities)
+    tables = towns.run(case)[0]
+    stays = tables["stays"]
+    beds = tables["beds_monthly"].set_index(["facility", "ward", "month"]).sort_index()
+    closes, installed = 40 * DAY, {"surgery": 6, "rehabilitation_step_down": 3, "bones_step_down": 4}
+    net, compared = Model(case, [0]).network, 0
+    for n, ward in enumerate(net.wards):
+        name = ward_name(ward)
+        if not (ward.opens or ward.closes):
+            continue
+        here = stays[stays["ward"] == n]
+        assert (here["admitted"] >= closes if ward.opens else here["admitted"] < closes).all()
+        nights = np.arange(1, 61) * DAY  # January and February; who was there then has gone home by the end of March
+        asleep = np.array([((here["admitted"] <= x) & (x < here["discharged"])).sum() for x in nights])
+        in_service = (nights > closes) == bool(ward.opens)
+        told = beds.loc[net.facilities[ward.facility].id, name].query("month < '2024-03-01'")
+        assert told["occupied_days"].sum() == asleep.sum()
+        assert told["bed_days"].sum() == np.where(in_service, installed[name], asleep).sum()
+        compared += int((asleep[~in_service]).sum())
+        assert len(here) > 5
+    assert compared > 5
+    without = stays[stays["to_step_down"]].set_index("episode")["discharged"]
+    down = stays[stays["entry"] == "step_down"].set_index("episode")["admitted"]
+    assert (without.loc[down.index] == down).all()
+
+
+def test_a_ward_that_closes_after_the_run_is_a_ward() -> None:
+    def town(**days: int) -> dict[str, pd.DataFrame]:
+        facilities = towns.group_facilities()
+        facilities[0]["wards"] = [towns.ward(4, **days)]
+        return towns.run(towns.group_town(28, settings=towns.PLAN, facilities=facilities))[0]
+
+    towns.assert_same(town(), town(opens=0, closes=28))
+
+
 def test_a_step_down_follows_its_acute_bed_without_a_gap() -> None:
     stays = table("stays")
     down = stays[stays["entry"] == "step_down"].set_index("episode")

@@ -60,6 +60,9 @@ held = st.sampled_from([0.0, "1/6", "1/3", 0.4, 1.0])
 
 cleaning = st.sampled_from([None, 0.0, 45.0, 400.0])
 
+moves = st.sampled_from([None, None, 3, 12])
+"""Days on which wards open or close."""
+
 LEVERS: dict[str, st.SearchStrategy[Any]] = {
     "first_contact.adherence": share,
     "slot_quota.held_for_referral": held,
@@ -142,11 +145,13 @@ def facilities(draw: st.DrawFn) -> list[towns.Data]:
     rooms = [imaging(**draw(st.dictionaries(st.sampled_from(EQUIPMENT), st.integers(1, 4)))) for _ in range(3)]
     found = [
         facility("lead", "tertiary", role="lead", group="group", capability=draw(st.sampled_from([{}, {"bone": 3}])),
-                 wards=[ward(draw(some), cleaning=draw(cleaning))], **emergency, **rooms[0],
+                 wards=[ward(draw(some), cleaning=draw(cleaning), closes=draw(moves)),
+                        *[ward(draw(few), "surgery", opens=draw(moves)) for _ in range(draw(st.integers(0, 1)))]],
+                 **emergency, **rooms[0],
                  clinics=[clinic(draw(few), **office, **places, slots=draw(some), extra=draw(few) - 1),
                           clinic(1, "surgery", **office, slots=draw(some)), *expert[: draw(st.integers(0, 1))]]),
         facility("member", "secondary", **member, **rooms[1], capability=draw(st.sampled_from([{}, {"bone": 4}])),
-                 wards=[ward(draw(few)), ward(1, "rehabilitation", True, draw(cleaning))],
+                 wards=[ward(draw(few)), ward(1, "rehabilitation", True, draw(cleaning), closes=draw(moves))],
                  clinics=[clinic(draw(few), **office, **appointments)], **(emergency if draw(st.booleans()) else {})),
         facility("centre", "centre", **member, clinics=[clinic(draw(few), **office, **places), *joint]),
         facility("valley-centre", "centre", "valley", **member, clinics=[clinic(1, **office), *joint[:1]],
@@ -286,6 +291,18 @@ def test_a_town_in_which_the_plan_binds() -> None:
     assert set(visits["entry"]) == {"walk_in", "open_slot", "held_slot", "extra"}
     assert visits["left"].any()
     assert {"referred", "referred_contracted"} < set(visits["cls"])
+
+
+@pytest.mark.parametrize("kind", ["release", "partition"])
+def test_a_town_whose_wards_open_and_close(kind: str) -> None:
+    found = towns.group_facilities()
+    found[0]["wards"] = [ward(4, cleaning=200.0), ward(5, "surgery", closes=14), ward(2, "bones", True, opens=14)]
+    found[1]["wards"] = [ward(6, closes=20), ward(1, "rehabilitation", step_down=True, closes=17)]
+    settings = PLAN | {"bed_quota.kind": kind, "down_referral.proposed": 1.0}
+    town = towns.group_town(35, settings=settings, facilities=found)
+    assert_same(town)
+    legs = towns.run(town)[0]["stays"]
+    assert (legs["entry"] == "step_down").any()
 
 
 @pytest.mark.parametrize("window", [720, 240])

@@ -233,6 +233,70 @@ def test_a_bed_is_held_from_the_minute_in_which_it_is_clean() -> None:
     assert house.hospital.pools[0].released == 2
 
 
+# ------------------------------------------------------------------------------------------- wards that close and open
+
+
+def test_a_ward_that_closes_evicts_nobody_and_admits_nobody() -> None:
+    house = House((2,))
+    for key, when in ((1, 0), (2, 0), (3, 10), (4, 120)):
+        house.ask(key, when, 100 * key)
+    house.env.run_until(50)
+    pool = house.hospital.pools[0]
+    house.hospital.close(pool, 50)
+    assert (pool.beds, pool.occupied, pool.waiting, house.left) == (2, 2, 0, [3])
+    house.env.run_until(150)
+    assert (pool.beds, pool.occupied, pool.free, house.left) == (1, 1, 0, [3, 4])
+    legs = house.run(300)
+    assert sorted(legs) == [1, 2]
+    assert [legs[k][0].discharged for k in (1, 2)] == [100, 200]
+    assert (pool.beds, pool.occupied, pool.free) == (0, 0, 0)
+
+
+def test_a_ward_that_opens_has_all_its_beds() -> None:
+    house = House((3,), cleaning=30)
+    house.hold("1/3")
+    pool = house.hospital.pools[0]
+    house.ask(1, 0, 500)
+    house.ask(2, 0, 90)
+    house.env.run_until(100)
+    house.hospital.close(pool, 100)
+    assert (pool.beds, pool.occupied, pool.cleaning, len(pool.held)) == (2, 1, 1, 0)
+    house.env.run_until(110)
+    house.hospital.open(pool, 110)
+    assert (pool.beds, pool.occupied, pool.cleaning, pool.free, len(pool.held)) == (3, 1, 1, 0, 1)
+    house.env.run_until(130)
+    assert (pool.cleaning, pool.free, len(pool.held)) == (0, 1, 1)
+    house.env.run_until(110 + DAY + 1)
+    assert (pool.occupied, pool.free, pool.released) == (0, 3 - len(pool.held), 1)
+
+
+def test_a_bed_that_is_clean_after_its_ward_has_closed_goes() -> None:
+    house = House((1,), cleaning=30)
+    house.ask(1, 0, 90)
+    house.env.run_until(100)
+    house.hospital.close(house.hospital.pools[0], 100)
+    house.env.run_until(200)
+    assert (house.hospital.pools[0].beds, house.hospital.pools[0].cleaning) == (0, 0)
+
+
+def test_whoever_waits_in_a_blocked_bed_for_a_ward_that_closes_looks_at_the_next_one() -> None:
+    house = House((2, 1, 1))
+    house.ask(1, 0, 900, ward=1)
+    house.ask(2, 0, 600, ward=2)
+    for key in (3, 4):
+        house.ask(key, 0, 1000, acute=100)
+    house.env.run_until(200)
+    assert (house.hospital.pools[1].waiting, house.hospital.pools[2].waiting) == (2, 0)
+    house.downstream = [2]
+    house.hospital.close(house.hospital.pools[1], 200)
+    assert (house.hospital.pools[1].waiting, house.hospital.pools[2].waiting) == (0, 2)
+    legs = house.run()
+    assert [(leg.ward, leg.admitted, leg.discharged) for leg in legs[3]] == [(0, 0, 600), (2, 600, 1000)]
+    assert [(leg.ward, leg.admitted, leg.discharged) for leg in legs[4]] == [(0, 0, 1000)]
+    assert house.hospital.pools[0].blocked_minutes == (600 - 100) + (1000 - 100)
+    assert house.left == []
+
+
 # ------------------------------------------------------------------------------------------------------------- ledger
 
 

@@ -67,9 +67,12 @@ def imaging(pattern: str = "office", **slots: int) -> Data:
     return {"imaging": [{"kind": kind, "pattern": pattern, "slots": said(number)} for kind, number in slots.items()]}
 
 
-def ward(beds: int, department: str = "general", step_down: bool = False, cleaning: float | None = None) -> Data:
-    """A ward; `cleaning`: minutes after each patient."""
+def ward(
+    beds: int, department: str = "general", step_down: bool = False, cleaning: float | None = None, **days: int | None
+) -> Data:
+    """A ward; `cleaning`: minutes after each patient; `opens`, `closes`: days of the run."""
     one = {"department": department, "beds": said(beds), "step_down": step_down}
+    one |= {name: (MONDAY + timedelta(days=n)).isoformat() for name, n in days.items() if n is not None}
     return one if cleaning is None else one | {"cleaning_minutes": said(cleaning)}
 
 
