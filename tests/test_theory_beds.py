@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from math import exp, factorial
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -38,7 +39,7 @@ EXPONENTIAL: towns.Data = {"stay_law": "exponential"}
 NOBODY_WAITS: towns.Data = {"bed_patience": 0.0}
 
 
-def quick(**more: object) -> towns.Data:
+def quick(**more: Any) -> towns.Data:
     """Figures of care: seconds with a doctor, and those who find no bed are away for no longer than needs be."""
     consultations = {level: towns.said(AT_ONCE) for level in LEVELS[:-1]}
     return {
@@ -46,7 +47,7 @@ def quick(**more: object) -> towns.Data:
     } | more  # fmt: skip
 
 
-def place(identity: str, level: str, beds: int | None = None, step_down: bool = False, **more: object) -> towns.Data:
+def place(identity: str, level: str, beds: int | None = None, step_down: bool = False, **more: Any) -> towns.Data:
     """A facility with more doctors than it needs, and perhaps a ward."""
     wards = [] if beds is None else [towns.ward(beds, step_down=step_down)]
     return towns.facility(identity, level, clinics=[towns.clinic(MANY_DOCTORS)], wards=wards, **more)
@@ -59,14 +60,14 @@ def group(beds: int, below: int | None = None) -> list[towns.Data]:
     return [lead, place("centre", "centre", below, step_down=True, role="member", group="group")]
 
 
-def ill(kind: str, stay: float, cv: float = 0.8, beyond: float = 0.0, **more: object) -> towns.Data:
+def ill(kind: str, stay: float, cv: float = 0.8, beyond: float = 0.0, **more: Any) -> towns.Data:
     """A condition that always needs a hospital's bed; `beyond`: share that needs a tertiary hospital's."""
     return towns.condition(kind, (1.0, 1.0, beyond), admission=1.0, stay_days=stay, stay_cv=cv, **more)
 
 
 def lead_town(
     days: int, seed: int, flows: dict[str, tuple[float, float]], facilities: list[towns.Data],
-    settings: towns.Data | None = None, cv: float = 0.8, **figures: object,
+    settings: towns.Data | None = None, cv: float = 0.8, **figures: Any,
 ) -> Case:  # fmt: skip
     """Needs a day and mean stay in days of those who come by each way of `KIND`."""
     sick = {name: ill(KIND[name], stay, cv) for name, (_, stay) in flows.items()}
@@ -170,7 +171,7 @@ def test_a_ward_with_a_list_is_as_full_as_little_says(cv: float) -> None:
 # ------------------------------------------------------------------------------------------------- from an empty start
 
 
-def many_wards(wards: int, seed: int, days: int, per_ward: float, sick: towns.Data, **figures: object) -> Case:
+def many_wards(wards: int, seed: int, days: int, per_ward: float, sick: towns.Data, **figures: Any) -> Case:
     """Hospitals alike, among which everybody chooses evenly: as many wards independent of each other, never full."""
     alike = place("hospital", "tertiary", 200, count=wards)
     return towns.case(
