@@ -305,7 +305,8 @@ def test_who_needs_more_has_no_lower_operation() -> None:
 
 def test_operations_drawn_beyond_a_share_of_one_are_all() -> None:
     spec = towns.care({"ill": towns.condition(operated=OPERATED, harder_operation=HARDER)}).conditions["ill"]
-    more = spec.model_copy(update={"operated": spec.operated.model_copy(update={"value": [0.25, 0.6, 1.1]})})  # type: ignore[union-attr]
+    assert spec.operated is not None
+    more = spec.model_copy(update={"operated": spec.operated.model_copy(update={"value": [0.25, 0.6, 1.1]})})
     assert more.operations()[2].tolist() == pytest.approx([1.0, 0.8, 0.6, 0.3])
 
 

@@ -264,9 +264,9 @@ def test_the_channel_leads_to_the_nearest_hospital_able_to_help(both_groups: dic
     model = town_model()
     net, offers = model.network, model.journey.town.place.offers
 
-    def goes(facility: str, condition: str) -> tuple[str, str]:
+    def goes(facility: str, condition: str) -> tuple[str, ...]:
         offer = offers[net.facility_index(facility), model.conditions.index(condition)]
-        return tuple(net.facilities[n].id if n >= 0 else "" for n in (offer["member"], offer["specialist"]))  # type: ignore[return-value]
+        return tuple(net.facilities[n].id if n >= 0 else "" for n in (offer["member"], offer["specialist"]))
 
     assert goes("station", "bone") == ("member", "shared"), "of two in the same area the first in order"
     assert goes("member", "bone") == ("shared", "shared"), "to another hospital than itself"
