@@ -193,6 +193,9 @@ class FacilitySpec(Closed):
         kinds = [room.kind for room in self.imaging]
         if len(set(kinds)) < len(kinds):
             raise ValueError(f"facility {self.id} has two rooms with large equipment of one kind; add up their slots")
+        wards = [(w.department, w.step_down) for w in self.wards]
+        if len(set(wards)) < len(wards):
+            raise ValueError(f"facility {self.id} has two wards of one department and kind; add up their beds")
         for taken in (c.department for c in self.clinics if c.department in IMAGING):
             raise ValueError(f"facility {self.id} has a clinic named {taken}, as rooms with large equipment are")
         return self

@@ -340,3 +340,12 @@ def test_also_serving_is_for_groups_that_exist_and_for_institutions_with_a_role(
         with_shared(role="member", group="second", also_serves=["second"])
     with pytest.raises(ValidationError, match="is it cooperating"):
         with_shared(also_serves=["second"])
+
+
+def test_two_wards_of_one_department_and_kind_are_refused() -> None:
+    """The beds of the first would be taken for those of both."""
+    twice = [towns.ward(4, closes=10), towns.ward(6, opens=10)]
+    facilities = towns.group_facilities()
+    facilities[0]["wards"] = twice
+    with pytest.raises(ValueError, match="two wards of one department and kind; add up their beds"):
+        towns.group_town(7, facilities=facilities)
