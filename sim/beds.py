@@ -18,6 +18,8 @@ from collections import deque
 from fractions import Fraction
 from typing import Protocol
 
+from sim.records import CAUSES
+
 EMERGENCY, REFERRED_CONTRACTED, REFERRED, OTHER, STEP_DOWN = range(5)
 """How a patient comes to a bed (records.ENTRIES)."""
 
@@ -79,7 +81,10 @@ class BedPool:
         self.entitled = 0
         """Those among them who are referred or emergencies."""
         self.used_held = self.borrowed = self.released = 0
-        self.blocked_minutes = 0.0
+        self.moved_on = 0
+        """Patients who went on to another ward of the same hospital."""
+        self.blocked = [0.0] * len(CAUSES)
+        """Minutes for which patients kept a bed that another could have had, by cause."""
 
     @property
     def occupied(self) -> int:

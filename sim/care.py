@@ -71,6 +71,14 @@ class ConditionSpec(Closed):
     """Share of stays whose recovery could go on at a lower level."""
     recovery: Figure | None = None
     """Recovery's share of the stay."""
+    recovery_days: Figure | None = None
+    """Mean recovery after a step down, days, with a law of its own; left out = recovery's share of the stay."""
+    recovery_cv: Figure | None = None
+    """Coefficient of variation of that."""
+    intensive: Figure | None = None
+    """Share of stays that begin in intensive care, at hospitals that have it; left out = none."""
+    intensive_part: Figure | None = None
+    """Its part of these stays."""
     operated: Figures | None = None
     """Share of stays with an operation where a centre, a secondary, a tertiary hospital is needed; left out = none."""
     harder_operation: Figures | None = None
@@ -109,6 +117,13 @@ class ConditionSpec(Closed):
         if self.admission.value > 0 and None in (self.stay_days, self.stay_cv, self.step_down, self.recovery):
             missing = "stay_days, stay_cv, step_down and recovery"
             raise ValueError(f"{self.name} is admitted at times, so it needs {missing}")
+        return self
+
+    @model_validator(mode="after")
+    def _steps_are_complete(self) -> ConditionSpec:
+        for one, other in (("recovery_days", "recovery_cv"), ("intensive", "intensive_part")):
+            if (getattr(self, one) is None) != (getattr(self, other) is None):
+                raise ValueError(f"{self.name} has one of {one} and {other}; they are stated together")
         return self
 
     @model_validator(mode="after")
@@ -205,6 +220,9 @@ class CareSpec(Closed):
     """Stay at a level over the stay at a tertiary hospital."""
     stay_law: Literal["lognormal", "exponential"] = "lognormal"
     """Law of the stay; an exponential one has no use for `stay_cv`, which is then 1."""
+    recovery_starts_on_transfer: bool = False
+    """Whether who waits for a bed below recovers only once he lies in it, as textbooks of blocking have it, and not
+    in the blocked bed; wards may then block each other for ever, which is told."""
     bed_patience: Figure
     """Wait for a planned bed after which the patient looks elsewhere, days."""
     discharge_from: int = Field(default=9, ge=0, le=23)
@@ -318,6 +336,14 @@ class Care:
     """(W, C)."""
     recovery: Floats
     """(W, C)."""
+    recovery_minutes: Floats
+    """Mean recovery after a step down where it has a law of its own, else 0; (W, C)."""
+    recovery_cv: Floats
+    """(W, C)."""
+    intensive: Floats
+    """(W, C)."""
+    intensive_part: Floats
+    """(W, C)."""
     operations: Floats
     """Chance of an operation of that level or above, by level of care needed; (W, C, 3, 4)."""
     case_weight: NDArray[np.int64]
@@ -349,6 +375,9 @@ class Care:
 
         def per_condition(read: Callable[[ConditionSpec], Any]) -> Floats:
             return np.array([[read(s.conditions[c]) for c in conditions] for s in specs], dtype=float)
+
+        def optional(field: str) -> Floats:
+            return per_condition(lambda c: figure.value if (figure := getattr(c, field)) else 0.0)
 
         def per_level(field: str) -> Floats:
             return np.array([[getattr(s, field)[x].value for x in LEVELS[:-1]] + [1.0] for s in specs])
@@ -386,10 +415,14 @@ class Care:
                 [[np.cumsum((s.conditions[c].triage or s.triage).value) for c in conditions] for s in specs]
             ),
             stay_minutes=per_condition(lambda c: c.stay_days.value * 1440.0 if c.stay_days else 0.0),
-            stay_cv=per_condition(lambda c: c.stay_cv.value if c.stay_cv else 0.0),
+            stay_cv=optional("stay_cv"),
             stay_at=per_level("stay_at"),
-            step_down=per_condition(lambda c: c.step_down.value if c.step_down else 0.0),
-            recovery=per_condition(lambda c: c.recovery.value if c.recovery else 0.0),
+            step_down=optional("step_down"),
+            recovery=optional("recovery"),
+            recovery_minutes=optional("recovery_days") * 1440.0,
+            recovery_cv=optional("recovery_cv"),
+            intensive=optional("intensive"),
+            intensive_part=optional("intensive_part"),
             operations=per_condition(ConditionSpec.operations),
             case_weight=np.array(
                 [[s.case_weights(s.conditions[c]) for c in conditions] for s in specs], dtype=np.int64
@@ -419,14 +452,16 @@ class Care:
     def tables(self) -> CareTables:
         """What kernels read."""
         more = {f"beyond_{level}": self.beyond[:, :, level - 1] for level in (1, 2, 3)}
-        plain = ("stay_minutes", "step_down", "recovery", "exacerbates_to", "exacerbation", "exacerbation_minutes")
+        plain = ["stay_minutes", "step_down", "recovery", "exacerbates_to", "exacerbation", "exacerbation_minutes"]
+        plain += ["recovery_minutes", "intensive", "intensive_part"]
         more |= {name: getattr(self, name) for name in plain}
         law, patience_law = map(_quantiles, (self.exponential, self.patience_exponential))
         stay_law = _quantiles(self.stay_exponential)
         return CareTables(
             table(
                 admission=self.admission, follow_up=self.follow_up, follow_up_minutes=self.follow_up_minutes,
-                stay_sigma=streams.sigma(self.stay_cv), exam_asked=self.exam_asked, **more
+                stay_sigma=streams.sigma(self.stay_cv), recovery_sigma=streams.sigma(self.recovery_cv),
+                exam_asked=self.exam_asked, **more
             ),
             table(
                 sigma=self.consultation_sigma, second_look=self.second_look, patience=self.patience,
@@ -451,7 +486,8 @@ class CareTables(NamedTuple):
 
     conditions: NDArray[Any]
     """Rows of admission, follow_up, follow_up_minutes, stay_minutes, stay_sigma (spread of the logarithm), step_down,
-    recovery, beyond_1, beyond_2, beyond_3, exacerbates_to, exacerbation, exacerbation_minutes, exam_asked; (W, C)."""
+    recovery, recovery_minutes, recovery_sigma, intensive, intensive_part, beyond_1, beyond_2, beyond_3,
+    exacerbates_to, exacerbation, exacerbation_minutes, exam_asked; (W, C)."""
     worlds: NDArray[Any]
     """Rows of sigma (spread of consultations), second_look, patience, patience_sigma, repeat_exam, results_valid,
     reading_minutes, settled_by_reading, bed_patience, makes_up, makes_up_minutes, imaging_report; (W,)."""
@@ -638,7 +674,7 @@ STAY = np.dtype(
     [
         ("world", "i8"), ("key", "u8"), ("person", "i8"), ("condition", "i8"), ("need", "i8"), ("minutes", "f8"),
         ("acute", "f8"), ("proposal", "f8"), ("consent", "f8"), ("patience", "f8"),
-        ("operation", "i8"), ("weight", "i8"), ("recovery_weight", "i8"),
+        ("operation", "i8"), ("weight", "i8"), ("recovery_weight", "i8"), ("recovery", "f8"), ("intensive", "f8"),
     ]
 )  # fmt: skip
 """What is true of a stay before it begins, in the order of `stays.Course`."""
@@ -656,6 +692,13 @@ def operation(tables: CareTables, key: np.uint64, world: int, condition: int, ne
 
 
 @kernel
+def _length(tables: CareTables, key: np.uint64, purpose: int, mean: float, sigma: float) -> float:
+    """A length by the law of stays."""
+    shape = tables.stay_law[streams.cell_of(key, purpose, 0)]
+    return mean * (shape if tables.stay_exponential else streams.lognormal_of(shape, sigma))
+
+
+@kernel
 def draw_stays(tables: CareTables, rows: Any, level: Any, emergency: Any, stays: Any) -> None:
     """Fill rows of STAY for contacts who need a bed, from the episode's own numbers.
 
@@ -665,13 +708,10 @@ def draw_stays(tables: CareTables, rows: Any, level: Any, emergency: Any, stays:
         who, stay = rows[i], stays[i]
         key, world = who["key"], int(who["world"])
         condition = tables.conditions[world, int(who["condition"])]
-        shape = tables.stay_law[streams.cell_of(key, Purpose.STAY, 0)]
-        if not tables.stay_exponential:
-            shape = streams.lognormal_of(shape, condition["stay_sigma"])
         mean = condition["stay_minutes"] * tables.stay_at[world, level[i]]
         stay["world"], stay["key"], stay["person"] = world, key, who["person"]
         stay["condition"], stay["need"] = who["condition"], who["need"]
-        stay["minutes"] = mean * shape
+        stay["minutes"] = _length(tables, key, Purpose.STAY, mean, condition["stay_sigma"])
         eligible = streams.uniform_of(key, Purpose.STEP_ELIGIBLE, 0) < condition["step_down"]
         may_step_down = eligible and who["person"] >= 0 and level[i] >= Level.secondary
         stay["acute"] = stay["minutes"] * (1.0 - condition["recovery"]) if may_step_down else np.inf
@@ -684,3 +724,7 @@ def draw_stays(tables: CareTables, rows: Any, level: Any, emergency: Any, stays:
         weights = tables.case_weight[world, int(who["condition"])]
         stay["weight"] = weights[int(who["need"]) - STAY_NEEDS[0]]
         stay["recovery_weight"] = weights[0]  # by then the care of a centre is enough
+        mean, sigma = condition["recovery_minutes"], condition["recovery_sigma"]
+        stay["recovery"] = _length(tables, key, Purpose.RECOVERY, mean, sigma) if mean > 0.0 else 0.0
+        begins_there = streams.uniform_of(key, Purpose.INTENSIVE, 0) < condition["intensive"]
+        stay["intensive"] = stay["minutes"] * condition["intensive_part"] if begins_there else 0.0

@@ -33,10 +33,10 @@ from sim.demand import CHUNK, Demand, DemandSpec, expected_rates, join_panels, s
 from sim.doors import People, Place
 from sim.journey import Journey
 from sim.loads import Forecast
-from sim.network import EMERGENCY_LAYER, GENERAL, Capacities, Level, Network, NetworkSpec
+from sim.network import BELOW, EMERGENCY_LAYER, GENERAL, Capacities, Level, Network, NetworkSpec
 from sim.policy import RESCUE_CENTRES, BedQuota, Policy, Rules
 from sim.population import AGES, Population, PopulationSpec
-from sim.records import LEG, Ledger, Legs
+from sim.records import LEG, NO_BED_BELOW, NO_ORDINARY_BED, Ledger, Legs, ward_name
 from sim.referral import ReferralSpec, UpRules
 from sim.sessions import Rooms, staff
 from sim.slots import CLINIC_QUOTA, EXPERT_QUOTA, IMAGING_QUOTA, NO_QUOTA, Offer, SlotBook
@@ -259,8 +259,9 @@ class Model:
 
     def _build_hospitals(self) -> None:
         self.env = Clock()
-        hours = (self.case.care.discharge_from, self.case.care.discharge_until)
-        self.hospitals = [Hospital(self.env, _pools(c), hours) for c in self.capacities]
+        care = self.case.care
+        hours, on_transfer = (care.discharge_from, care.discharge_until), care.recovery_starts_on_transfer
+        self.hospitals = [Hospital(self.env, _pools(c), hours, on_transfer) for c in self.capacities]
         for hospital in self.hospitals:
             hospital.goes_down = self._goes_down
             hospital.downstream = self._downstream
@@ -271,7 +272,8 @@ class Model:
         self.other_wards: dict[tuple[int, int, int], list[int]] = {}
         self.wards_open = [True] * len(wards)
         self.step_down_wards = self._step_down_wards()
-        self.under_bed_quota = np.array([bool(self.network.is_lead[x.facility]) for x in wards], dtype=bool)
+        at_lead = (bool(self.network.is_lead[x.facility]) and x.kind != "intensive" for x in wards)
+        self.under_bed_quota = np.array(list(at_lead), dtype=bool)
 
     def _step_down_wards(self) -> dict[tuple[int, int, int], list[int]]:
         """Wards for those who step down, by (replication, facility, area), nearest first: of groups that it serves."""
@@ -279,7 +281,7 @@ class Model:
         found: dict[tuple[int, int, int], list[int]] = {}
         for f in {ward.facility for ward in net.wards}:
             linked = (net.serves & net.serves[f]).any(axis=1)
-            down = [i for i, ward in enumerate(net.wards) if ward.step_down and self.wards_open[i]]
+            down = [i for i, ward in enumerate(net.wards) if ward.kind in BELOW and self.wards_open[i]]
             here = [i for i in down if linked[net.wards[i].facility]]
             for w, capacities in enumerate(self.capacities):
                 for a in range(len(net.areas)):
@@ -439,15 +441,21 @@ class Model:
         """Bed requests of patients to be admitted, each at its own minute."""
         # place on a waiting list: emergencies first, then by class where the policy grants it
         by_class = (entry == beds.EMERGENCY) | self.journey.town.people.worlds["priority"][rows["world"]]
-        columns = (ward, entry, np.where(by_class, entry, beds.OTHER), when)
-        hospitals, courses = self.hospitals, self._courses(rows, ward, entry)
-        for course, n, how, rank, minute in zip(courses, *(c.tolist() for c in columns), strict=True):
-            Stay(hospitals[course.world], course, n, how, rank, minute)
+        stays = self._drawn_stays(rows, self.network.level[self.ledger.ward_facility[ward]], entry == beds.EMERGENCY)
+        intensive = self._intensive_ward(ward, rows["condition"], stays["intensive"])
+        first, ordinary = np.where(intensive >= 0, intensive, ward), np.where(intensive >= 0, ward, -1)
+        columns = (first, entry, np.where(by_class, entry, beds.OTHER), when, ordinary)
+        hospitals, courses = self.hospitals, map(Course._make, stays.tolist())
+        for course, n, how, rank, minute, then in zip(courses, *(c.tolist() for c in columns), strict=True):
+            Stay(hospitals[course.world], course, n, how, rank, minute, then)
 
-    def _courses(self, rows: Rows, ward: NDArray[np.int64], entry: NDArray[np.int64]) -> list[Course]:
-        """What is true of each stay, from the episode's own numbers."""
-        level = self.network.level[self.ledger.ward_facility[ward]]
-        return list(map(Course._make, self._drawn_stays(rows, level, entry == beds.EMERGENCY).tolist()))
+    def _intensive_ward(self, ward: Any, condition: Any, minutes: Any) -> NDArray[np.int64]:
+        """The open ward of intensive care where a stay at a hospital begins, -1 = it does not; one stay or many.
+
+        `ward`: the ordinary one; `minutes`: of intensive care that is needed.
+        """
+        there = self.network.intensive_at[self.ledger.ward_facility[ward], self.choice.department[condition]]
+        return np.where((minutes > 0) & (there >= 0) & np.append(self.wards_open, False)[there], there, -1)
 
     def _drawn_stays(self, rows: Rows, level: NDArray[np.int64], emergency: NDArray[np.bool_]) -> NDArray[Any]:
         """Rows of STAY; `level`: of the institutions."""
@@ -470,8 +478,8 @@ class Model:
         area; those whose ward is closed to the general ward of the same hospital, where there is one."""
         course, now = stay.course, self.env.now
         facility = self.network.wards[stay.pool.number].facility
-        if not stay.pool.in_service and (instead := self._general_ward(facility)) >= 0:
-            Stay(self.hospitals[course.world], course, instead, stay.entry, stay.rank, now)
+        if not stay.pool.in_service and (instead := self._instead(stay, facility)) >= 0:
+            self._ask(stay, instead, now)
             return
         self.ledger.add_leaver(course.world, now, facility, stay.entry)
         pools = self.hospitals[course.world].pools
@@ -479,14 +487,26 @@ class Model:
         free = {n: beds for n in wards if (beds := pools[n].spare(stay.entry)) > 0}
         if free:
             best = max(free, key=lambda n: (free[n], -n))
-            Stay(self.hospitals[course.world], course, best, stay.entry, stay.rank, now)
+            self._ask(stay, best, now)
         else:
             self._leave_area(course, now)
+
+    def _instead(self, stay: Stay, facility: int) -> int:
+        """The ward of the same facility that takes somebody whose ward is closed, -1 = none."""
+        return stay.ordinary if stay.ordinary >= 0 else self._general_ward(facility)
+
+    def _ask(self, stay: Stay, ward: int, now: float) -> None:
+        """The same patient asks for a bed of another ward, that of intensive care first where he needs it."""
+        course = stay.course
+        intensive = int(self._intensive_ward(ward, course.condition, course.intensive))
+        first, ordinary = (intensive, ward) if intensive >= 0 else (ward, -1)
+        Stay(self.hospitals[course.world], course, first, stay.entry, stay.rank, now, ordinary)
 
     def _general_ward(self, facility: int) -> int:
         """The ward of a facility that takes what no other ward takes, -1 = none, or closed."""
         for n, ward in enumerate(self.network.wards):
-            if ward.facility == facility and ward.department == GENERAL and not ward.step_down and self.wards_open[n]:
+            here = ward.facility == facility and ward.department == GENERAL and ward.kind == "acute"
+            if here and self.wards_open[n]:
                 return n
         return -1
 
@@ -564,11 +584,13 @@ class Model:
         table = self.ledger.beds
         for w, hospital in enumerate(self.hospitals):
             for pool in hospital.pools:
-                at, blocked = table.index(w, month, pool.number), round(pool.blocked_minutes)
-                table.add(at, used_held=pool.used_held, borrowed=pool.borrowed)
-                table.add(at, released=pool.released, blocked_minutes=blocked)
-                pool.used_held = pool.borrowed = pool.released = 0
-                pool.blocked_minutes = 0.0
+                at, blocked = table.index(w, month, pool.number), np.rint(pool.blocked).astype(np.int64)
+                table.add(at, used_held=pool.used_held, borrowed=pool.borrowed, released=pool.released)
+                table.add(at, moved_on=pool.moved_on, blocked_minutes=blocked[[NO_BED_BELOW, NO_ORDINARY_BED]].sum())
+                causes = self.ledger.blocked.index(w, month, pool.number, np.arange(len(blocked)))
+                self.ledger.blocked.add(causes, minutes=blocked)
+                pool.used_held = pool.borrowed = pool.released = pool.moved_on = 0
+                pool.blocked = [0.0] * len(pool.blocked)
 
     def _write_backlog(self, day: int) -> None:
         """End of a month: appointments given and not yet due, and patients waiting for a bed."""
@@ -586,7 +608,15 @@ class Model:
 
     def tables(self, world: int) -> dict[str, pd.DataFrame]:
         """All tables of one replication."""
-        return self.ledger.tables(world) | {"loads": self.forecasts[world]}
+        return self.ledger.tables(world) | {"loads": self.forecasts[world], "deadlocks": self._deadlocks(world)}
+
+    def _deadlocks(self, world: int) -> pd.DataFrame:
+        """Wards that block each other for ever, and since when."""
+        found = self.hospitals[world].deadlocks.items()
+        first = np.datetime64(self.timetable.date(0), "s")
+        wards = [f"{self.network.facilities[w.facility].id}/{ward_name(w)}" for w in self.network.wards]
+        rows = [(first + np.timedelta64(int(60 * since), "s"), ", ".join(wards[n] for n in ns)) for ns, since in found]
+        return pd.DataFrame(rows, columns=["since", "wards"])
 
     def _forecast(self, world: int) -> pd.DataFrame:
         """The load of the base year, before anything is simulated."""

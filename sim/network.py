@@ -120,15 +120,23 @@ class ImagingSpec(Closed):
     """Exams in a full session; at least 1, whatever is drawn."""
 
 
+WardKind = Literal["acute", "step_down", "intensive", "joint", "home"]
+
+BELOW: tuple[WardKind, ...] = ("step_down", "joint", "home")
+"""Kinds of wards to which a stay may step down."""
+
+
 class WardSpec(Closed):
     """A ward: one pool of beds."""
 
     department: Name
-    """Department; `general` takes what no other ward of the facility takes."""
+    """Department; `general` takes what no other ward of the facility, and of the kind, takes."""
     beds: Count
     """Open beds."""
-    step_down: bool = False
-    """Takes patients who step down from a hospital."""
+    kind: WardKind = "acute"
+    """`acute` admits; `step_down` takes patients who step down from a hospital, and admits where the department has no
+    acute ward; `intensive` care, in hospitals, is where some stays begin; a `joint` ward is run by the lead hospital at
+    a centre of its group; `home`: places for those who step down and are cared for at home."""
     cleaning_minutes: Figure | None = None
     """Minutes in which a bed cannot be taken after each patient; left out = it can be taken at once."""
     opens: Day | None = None
@@ -175,6 +183,9 @@ class FacilitySpec(Closed):
         """Clinics held here by specialists of the lead hospital."""
         return [c for c in self.clinics if c.kind == "joint"]
 
+    def _is_member_centre(self) -> bool:
+        return self.level in ("centre", "sub_centre") and self.role == "member"
+
     def ids(self) -> list[str]:
         """The ids of the facilities that this one stands for."""
         return [self.id] if self.count == 1 else [f"{self.id}-{i:03d}" for i in range(1, self.count + 1)]
@@ -193,9 +204,13 @@ class FacilitySpec(Closed):
         kinds = [room.kind for room in self.imaging]
         if len(set(kinds)) < len(kinds):
             raise ValueError(f"facility {self.id} has two rooms with large equipment of one kind; add up their slots")
-        wards = [(w.department, w.step_down) for w in self.wards]
+        wards = [(w.department, w.kind) for w in self.wards]
         if len(set(wards)) < len(wards):
             raise ValueError(f"facility {self.id} has two wards of one department and kind; add up their beds")
+        if any(w.kind == "intensive" for w in self.wards) and Level[self.level] < Level.secondary:
+            raise ValueError(f"facility {self.id} has an intensive-care ward; only hospitals have them")
+        if any(w.kind == "joint" for w in self.wards) and not self._is_member_centre():
+            raise ValueError(f"facility {self.id} has a joint ward; only centres and sub-centres of a group have them")
         for taken in (c.department for c in self.clinics if c.department in IMAGING):
             raise ValueError(f"facility {self.id} has a clinic named {taken}, as rooms with large equipment are")
         return self
@@ -225,7 +240,7 @@ class FacilitySpec(Closed):
             elif c.department not in booked:
                 problems.append(f"an expert clinic of {c.department} and no ordinary one with slots beside it")
         for c in self.joint_clinics():
-            if self.level not in ("centre", "sub_centre") or self.role != "member":
+            if not self._is_member_centre():
                 problems.append(f"a joint clinic of {c.department}; only centres and sub-centres of a group have them")
             elif c.slots is None:
                 problems.append(f"a joint clinic of {c.department} without slots; its patients come by appointment")
@@ -379,7 +394,7 @@ class Ward:
 
     facility: int
     department: str
-    step_down: bool
+    kind: WardKind = "acute"
     opens: date | None = None
     closes: date | None = None
 
@@ -443,8 +458,10 @@ class Network:
         """Service point of each room with large equipment."""
         self.imaging_room = self._imaging_rooms()
         """Which of these rooms examines the patients of each facility, by kind, (facilities + 1, kinds); -1 = none."""
-        self.ward_at = self._ward_lookup()
-        """Ward for (facility, department), shape (facilities + 1, departments); -1 = none."""
+        self.ward_at = self._ward_lookup("acute", "step_down")
+        """Ward that admits, for (facility, department), shape (facilities + 1, departments); -1 = none."""
+        self.intensive_at = self._ward_lookup("intensive")
+        """The same of intensive care."""
 
     def _expand(self) -> list[Facility]:
         made = []
@@ -491,9 +508,9 @@ class Network:
 
     def _wards(self) -> list[Ward]:
         return [
-            Ward(i, w.department, w.step_down, w.opens, w.closes)
+            Ward(i, w.department, w.kind, w.opens, w.closes)
             for i, f in enumerate(self.facilities)
-            for w in sorted(f.spec.wards, key=lambda w: (w.department, w.step_down))
+            for w in sorted(f.spec.wards, key=lambda w: (w.department, w.kind))
         ]
 
     def _capability(self, condition_departments: dict[str, str]) -> NDArray[np.int64]:
@@ -562,10 +579,11 @@ class Network:
         lead = int(self.lead_of_group[self.group[facility]]) if self.group[facility] >= 0 else -1
         return there != facility, there != lead, self.km(facility, there), there
 
-    def _ward_lookup(self) -> NDArray[np.int64]:
+    def _ward_lookup(self, *kinds: WardKind) -> NDArray[np.int64]:
         table = np.full((self.outside + 1, len(self.departments)), -1, dtype=np.int64)
         for f in range(self.outside):
-            here = {w.department: i for i, w in reversed(list(enumerate(self.wards))) if w.facility == f}
+            wards = reversed([(i, w) for i, w in enumerate(self.wards) if w.facility == f and w.kind in kinds])
+            here = {w.department: i for i, w in wards}
             table[f] = [here.get(d, here.get(GENERAL, -1)) for d in self.departments]
         return table
 
@@ -617,7 +635,7 @@ class Network:
 
 
 def _ward_of(spec: FacilitySpec, ward: Ward) -> WardSpec:
-    return next(w for w in spec.wards if (w.department, w.step_down) == (ward.department, ward.step_down))
+    return next(w for w in spec.wards if (w.department, w.kind) == (ward.department, ward.kind))
 
 
 def _waiting_places(spec: ClinicSpec | EmergencySpec) -> int:

@@ -24,6 +24,10 @@ KINDS = ("outpatient", "emergency", "return", "internet")
 OUTPATIENT, EMERGENCY_VISIT, RETURN, INTERNET = range(4)
 MOST_MINUTES, MOST_DAYS, MOST_NIGHTS = 240, 60, 120
 """Last bin of each histogram: that much or more."""
+CAUSES = ("step_down", "ward", "theatre", "exam", "discharge_hours")
+"""What somebody waits for in a bed that another patient could have: a bed below; a bed in the ordinary ward after
+intensive care; a late operation; a late exam; the hours at which patients go home."""
+NO_BED_BELOW, NO_ORDINARY_BED, LATE_OPERATION, LATE_EXAM, HOURS_OF_DISCHARGE = range(5)
 CHANNELS = ("formal", "self")
 FORMAL_CHANNEL, SELF_CHANNEL = 0, 1
 STATUSES = ("completed", "declined", "lapsed")
@@ -279,8 +283,9 @@ class Ledger:
         inpatient = self._with_beds()
         self.nights = Histogram(["discharges"], world=w, month=m, facility=inpatient, nights=MOST_NIGHTS + 1)
         beds = ["bed_days", "occupied_days", "held_days", "used_held_days", "used_held", "borrowed", "released"]
-        beds += ["blocked_minutes"]
+        beds += ["moved_on", "blocked_minutes"]
         self.beds = Tally(beds, world=w, month=m, ward=len(network.wards))
+        self.blocked = Tally(["minutes"], world=w, month=m, ward=len(network.wards), cause=len(CAUSES))
         days = MOST_DAYS + 1
         self.bed_days = Histogram(["patients", "left"], world=w, month=m, facility=inpatient, entry=5, days=days)
         self.referrals = Tally(
@@ -398,6 +403,7 @@ class Ledger:
             "condition": np.array(self.conditions), "entry": np.array(ENTRIES), "direction": np.array(DIRECTIONS),
             "channel": np.array(CHANNELS), "from_level": np.array([x.name for x in Level]),
             "status": np.array(STATUSES), "resource": np.array(["appointment", "bed", "imaging"]),
+            "cause": np.array(CAUSES),
         }  # fmt: skip
         inpatient = {"facility": ids[self.with_beds]}
         minutes_ids = ids[self.with_minutes] if len(self.with_minutes) else np.array([""])
@@ -416,6 +422,7 @@ class Ledger:
             "stays_monthly": self._by_ward(self.stays.of_world(world, names)),
             "stays_nights": self.nights.of_world(world, names | inpatient),
             "beds_monthly": self._by_ward(self.beds.of_world(world, names)),
+            "blocked_monthly": self._by_ward(self.blocked.of_world(world, names)),
             "waits_bed": self.bed_days.of_world(world, names | inpatient).rename(columns={"entry": "cls"}),
             "referrals_monthly": self.referrals.of_world(world, names),
             "backlog": self.backlog.of_world(world, names),
@@ -486,8 +493,8 @@ class Ledger:
 
 
 def ward_name(ward: Any) -> str:
-    """`department`, or `department_step_down` for a ward that takes those who step down."""
-    return f"{ward.department}_step_down" if ward.step_down else str(ward.department)
+    """`department`, or `department_kind` for a ward that is not acute."""
+    return str(ward.department) if ward.kind == "acute" else f"{ward.department}_{ward.kind}"
 
 
 def _nights(start: NDArray[np.float64], end: NDArray[np.float64]) -> NDArray[np.int64]:

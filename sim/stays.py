@@ -1,8 +1,9 @@
-"""One stay, from bed request to home: acute phase, then step-down or home.
+"""One stay, from bed request to home: intensive care, acute phase, then step-down or home.
 
 A stay is its own SimPy event: it is put into the queue for its next date and acts when that date comes. The next bed is
 taken before the old one is freed, so nobody is ever without a bed or in two (R9); recovery goes on while a bed is
-blocked, and the patient leaves at the earlier of a step-down bed and the end of recovery.
+blocked, and the patient leaves at the earlier of a step-down bed and the end of recovery. Where recovery starts on
+transfer, as textbooks have it, it does not, and wards may block each other for ever: that is looked for, and told.
 """
 
 from __future__ import annotations
@@ -17,14 +18,17 @@ from typing import Any, NamedTuple
 import simpy
 from simpy.events import EventPriority
 
-from sim.beds import STEP_DOWN, BedPool
+from sim.beds import EMERGENCY, STEP_DOWN, BedPool
+from sim.records import HOURS_OF_DISCHARGE, NO_BED_BELOW, NO_ORDINARY_BED
 from sim.timetable import DAY
 
 RELEASES, REQUESTS, OPENINGS = EventPriority(0), EventPriority(1), EventPriority(2)
 """Order at one instant: ends and releases first, then requests, then the opening of a window."""
 
-ASKS, WAITS, ACUTE, BLOCKED, RECOVERS = range(5)
-REFERRED_RANK = 2
+ASKS, WAITS, INTENSIVE, HELD_UP, ACUTE, BLOCKED, RECOVERS = range(7)
+"""Where a stay is. Held up: intensive care is over, and the ordinary ward full; the acute phase goes on."""
+IN_HOUSE_RANK, REFERRED_RANK = EMERGENCY, 2
+"""Places on waiting lists: whoever leaves intensive care is among the emergencies, whoever steps down the referred."""
 
 
 class Clock(simpy.Environment):
@@ -81,6 +85,10 @@ class Course(NamedTuple):
     """Weight of the case, in thousandths."""
     recovery_weight: int = 0
     """The same of a leg after a step down."""
+    recovery: float = 0.0
+    """Minutes of recovery after a step down, where it has a law of its own; 0 = what is left of the stay."""
+    intensive: float = 0.0
+    """Minutes of intensive care, with which the stay begins."""
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Course:
         return self  # nothing in it can change
@@ -89,9 +97,14 @@ class Course(NamedTuple):
 class Hospital:
     """The bed pools of one replication, and what stays ask of the world around them."""
 
-    def __init__(self, env: Clock, pools: list[BedPool], discharge_hours: tuple[int, int]) -> None:
+    def __init__(
+        self, env: Clock, pools: list[BedPool], discharge_hours: tuple[int, int], recovery_starts_on_transfer: bool
+    ) -> None:
         self.env = env
         self.pools = pools
+        self.recovery_starts_on_transfer = recovery_starts_on_transfer
+        self.deadlocks: dict[tuple[int, ...], float] = {}
+        """Wards that block each other for ever, and since which minute."""
         self.first_minute, self.last_minute = (hour * 60.0 for hour in discharge_hours)
         self.release_after = 24.0 * 60
         self.legs: list[tuple[float, ...]] = []
@@ -143,6 +156,19 @@ class Hospital:
         """Come back when the bed held now would be released."""
         self.env.schedule(Release(self.env, pool), RELEASES, self.release_after)
 
+    def look_for_deadlock(self, now: float) -> None:
+        """Wards with nobody in them but patients who wait for each other's beds stay so for ever: keep it in mind."""
+        wanted: dict[int, list[int]] = {}
+        for pool in self.pools:
+            for who in pool.everybody_waiting():
+                if isinstance(who, Stay) and who.phase == BLOCKED:
+                    wanted.setdefault(who.pool.number, []).append(pool.number)
+        stuck = {n for n, wards in wanted.items() if len(wards) == self.pools[n].beds}
+        while some := {n for n in stuck if not stuck.issuperset(wanted[n])}:
+            stuck -= some
+        if stuck:
+            self.deadlocks.setdefault(tuple(sorted(stuck)), now)
+
 
 class Release(simpy.Event):
     """The hour at which a bed held since now is released, if it is still empty."""
@@ -176,13 +202,16 @@ class Stay(simpy.Event):
 
     # an attribute first set long after `__init__` would turn each stay into a dictionary, slow and large; slots do not
     __slots__ = (
-        "admitted", "bed", "blocked_from", "came_from", "course", "due", "entry", "first_admitted", "home_at",
-        "hoped_for", "hospital", "phase", "pool", "rank", "requested",
+        "admitted", "bed", "blocked_from", "came_from", "course", "due", "ends", "entry", "first_admitted", "home_at",
+        "hoped_for", "hospital", "ordinary", "phase", "pool", "rank", "ready", "requested",
     )  # fmt: skip
 
-    def __init__(self, hospital: Hospital, course: Course, ward: int, entry: int, rank: int, when: float) -> None:
+    def __init__(
+        self, hospital: Hospital, course: Course, ward: int, entry: int, rank: int, when: float, ordinary: int = -1
+    ) -> None:
+        """`ordinary`: the ward to which the patient goes on, where `ward` is one of intensive care; -1 = it is none."""
         self.hospital, self.course = hospital, course
-        self.pool = hospital.pools[ward]
+        self.pool, self.ordinary = hospital.pools[ward], ordinary
         self.entry, self.rank = entry, rank
         self.phase = ASKS
         self.requested = when
@@ -207,9 +236,15 @@ class Stay(simpy.Event):
         elif phase == ASKS:
             self._ask(now)
         elif phase == ACUTE:
-            self._look_downstream(now)
+            self._end_acute(now)
+        elif phase == INTENSIVE:
+            self._leave_intensive(now)
+        elif phase == HELD_UP:
+            self._end_held_up(now)
         else:
             self._give_up()
+
+    # ------------------------------------------------------------------------------------------------------- the way in
 
     def _ask(self, now: float) -> None:
         bed = self.pool.bed_for(self.entry)
@@ -229,82 +264,191 @@ class Stay(simpy.Event):
         self.hospital.gives_up(self)
 
     def turned_away(self, pool: BedPool, now: float) -> None:
-        """The ward for which this patient waits closes: to another one, or on in the blocked bed."""
+        """The ward for which this patient waits closes: to another one, or on in the bed that is kept meanwhile."""
         self.due = inf
         if self.phase == WAITS:
             self._give_up()
             return
-        pool.give_up(self)
-        self.pool.blocked_minutes += now - self.blocked_from
-        self.hoped_for, self.phase = None, ACUTE
-        self._look_downstream(now)
+        cause = self.phase
+        self._stop_waiting(now)
+        if cause == HELD_UP:
+            self._go_on(now)
+        else:
+            self._look_downstream(now)
 
     def bed_granted(self, pool: BedPool, bed: int) -> None:
-        """A bed is free now: admission, or the step down for which this patient was waiting."""
+        """A bed is free now: admission, the way out of intensive care, or the step down waited for."""
+        now = self.hospital.env._now
         if self.phase >= ACUTE:
-            self._step_down(pool, bed, self.hospital.env._now)
+            self._step_down(pool, bed, now)
+        elif self.phase == HELD_UP:
+            self._move(pool, bed, now)
         else:
-            self._admit(bed, self.hospital.env._now)
+            self._admit(bed, now)
 
     def _admit(self, bed: int, now: float) -> None:
         self.pool.take(bed)
         self.bed, self.admitted, self.first_admitted = bed, now, now
         course = self.course
-        self.home_at = home_at = self.hospital.discharge_at(now + course.minutes)
-        if (ready := now + course.acute) < home_at:
+        self.ready = now + course.acute
+        self.ends = ends = now + course.minutes
+        self.home_at = self.hospital.discharge_at(ends)
+        if self.ordinary >= 0:
+            self.phase = INTENSIVE
+            self._at(min(now + course.intensive, self.home_at), RELEASES, now)
+        else:
+            self._go_on(now)
+
+    def _go_on(self, now: float) -> None:
+        """Stay until the acute phase is over, and if nothing follows it until recovery is."""
+        if self.ready < self.home_at:
             self.phase = ACUTE
-            self._at(ready, RELEASES, now)
+            self._at(self.ready, RELEASES, now)
         else:
             self.phase = RECOVERS
-            self._at(home_at, RELEASES, now)
+            self._at(self.home_at, RELEASES, now)
 
-    def _look_downstream(self, now: float) -> None:
-        if self.hospital.goes_down(self.course):
-            pools = [self.hospital.pools[w] for w in self.hospital.downstream(self.course, self.pool.number)]
-            for pool in pools:
-                bed = pool.bed_for(STEP_DOWN)
-                if bed is not None:
-                    self._step_down(pool, bed, now)
-                    return
-            if pools:
-                self._block(pools[0], now)
-        if self.phase == ACUTE:
-            self.phase = RECOVERS
+    def prolong(self, minutes: float, cause: int, now: float) -> None:
+        """What the acute phase waits for comes so much later, and with it all that follows (R25); unless it is over."""
+        if now >= self.ready:
+            return
+        self.pool.blocked[cause] += minutes
+        self.ready += minutes
+        self._recover_until(self.ends + minutes)
+        if self.phase == HELD_UP:
+            self._at(min(self.ready, self.home_at), RELEASES, now)
+        elif self.phase != INTENSIVE:
+            self._go_on(now)
+
+    # --------------------------------------------------------------------------------------------------- intensive care
+
+    def _leave_intensive(self, now: float) -> None:
+        """Into the ordinary ward; the bed is blocked until there is one."""
+        if now >= self.home_at:
+            self._go_home(now)
+            return
+        pool = self.hospital.pools[self.ordinary]
+        bed = pool.bed_for(self.entry)
+        if bed is not None:
+            self._move(pool, bed, now)
+        elif pool.in_service:
+            self._wait_for(pool, HELD_UP, IN_HOUSE_RANK, now)
+            self._at(min(self.ready, self.home_at), RELEASES, now)
+        else:
+            self._go_on(now)
+
+    def _end_held_up(self, now: float) -> None:
+        """The acute phase is over before a bed of the ordinary ward is free."""
+        if now >= self.home_at:
+            self._go_home(now)
+        else:
+            self._stop_waiting(now)
+            self._end_acute(now)
+
+    def _move(self, pool: BedPool, bed: int, now: float) -> None:
+        """Go on to another ward of the same hospital, in one stroke; the stay there goes on."""
+        if self.hoped_for is not None:
+            self._blocked_until(now)
+        pool.take(bed)
+        old, old_bed = self.pool, self.bed
+        old.moved_on += 1
+        self.pool, self.bed = pool, bed
+        self._go_on(now)
+        self.hospital.freed(old, old_bed, now)
+
+    # -------------------------------------------------------------------------------------------------------- step down
+
+    def _end_acute(self, now: float) -> None:
+        self.phase = ACUTE
+        if not self.hospital.goes_down(self.course):
+            self._recover(now)
+            return
+        if (own := self.course.recovery) > 0.0:
+            self._recover_until(now + own)
+        self._look_downstream(now)
+
+    def _recover_until(self, ends: float) -> None:
+        self.ends = ends
+        self.home_at = self.hospital.discharge_at(ends)
+
+    def _recover(self, now: float) -> None:
+        """In the bed where the patient is."""
+        self.phase = RECOVERS
         self._at(self.home_at, RELEASES, now)
 
-    def _block(self, pool: BedPool, now: float) -> None:
-        """Ready to step down, but no bed is free: wait for one in the bed that is therefore blocked."""
-        self.phase = BLOCKED
+    def _look_downstream(self, now: float) -> None:
+        hospital = self.hospital
+        pools = [hospital.pools[w] for w in hospital.downstream(self.course, self.pool.number)]
+        for pool in pools:
+            bed = pool.bed_for(STEP_DOWN)
+            if bed is not None:
+                self._step_down(pool, bed, now)
+                return
+        if not pools:
+            self._start_recovery(now)
+            self._recover(now)
+            return
+        self._wait_for(pools[0], BLOCKED, REFERRED_RANK, now)
+        if hospital.recovery_starts_on_transfer:
+            hospital.look_for_deadlock(now)
+        else:
+            self._at(self.home_at, RELEASES, now)
+
+    def _start_recovery(self, now: float) -> None:
+        """Where recovery starts on transfer only, it does now."""
+        if self.hospital.recovery_starts_on_transfer:
+            self._recover_until(now + (self.course.recovery or self.course.minutes - self.course.acute))
+
+    def _wait_for(self, pool: BedPool, phase: int, rank: int, now: float) -> None:
+        """Ready for another bed, but none is free: wait for one in the bed that is therefore blocked."""
+        self.phase, self.rank = phase, rank
         self.blocked_from = now
-        self.hoped_for, self.rank = pool, REFERRED_RANK
+        self.hoped_for = pool
         pool.wait(self)
+
+    def _stop_waiting(self, now: float) -> None:
+        assert self.hoped_for is not None
+        self.hoped_for.give_up(self)
+        self._blocked_until(now)
+
+    def _blocked_until(self, now: float) -> None:
+        """The wait for another bed is over."""
+        cause = NO_ORDINARY_BED if self.phase == HELD_UP else NO_BED_BELOW
+        self.pool.blocked[cause] += now - self.blocked_from
+        self.hoped_for = None
 
     def _step_down(self, pool: BedPool, bed: int, now: float) -> None:
         """Take the next bed, then free the old one; whose recovery ends this very minute goes home instead."""
+        ready = now
+        if self.hoped_for is not None:
+            ready = self.blocked_from
+            self._blocked_until(now)
+        self._start_recovery(now)
         if now >= self.home_at:
-            self.hoped_for, self.due = None, inf
+            self.due = inf
             self._go_home(now)
             return
         pool.take(bed)
         old, old_bed = self.pool, self.bed
         self._leave(now, to_step_down=True)
         self.pool, self.bed, self.entry, self.came_from = pool, bed, STEP_DOWN, old.number
-        self.requested = self.admitted = now
-        self.hoped_for = None
-        self.phase = RECOVERS
-        self._at(self.home_at, RELEASES, now)
+        self.requested, self.admitted = ready, now
+        self._recover(now)
         self.hospital.freed(old, old_bed, now)
+
+    # ------------------------------------------------------------------------------------------------------ the way out
 
     def _go_home(self, now: float) -> None:
         if self.hoped_for is not None:
-            self.hoped_for.give_up(self)
+            self._stop_waiting(now)
+        if now > self.ends:
+            self.pool.blocked[HOURS_OF_DISCHARGE] += now - self.ends
+        self.ready = min(self.ready, now)
         self._leave(now, to_step_down=False)
         self.hospital.freed(self.pool, self.bed, now)
 
     def _leave(self, now: float, to_step_down: bool) -> None:
         """Write down the leg that ends, in the order of `records.LEG`."""
-        if self.phase == BLOCKED:
-            self.pool.blocked_minutes += now - self.blocked_from
         c = self.course
         case = (c.operation, c.weight) if self.came_from < 0 else (0, c.recovery_weight)
         self.hospital.legs.append((

@@ -55,6 +55,8 @@ class Purpose(IntEnum):
     STEP_ELIGIBLE = 11
     BED_PATIENCE = 12
     OPERATION = 77
+    INTENSIVE = 78
+    RECOVERY = 79
     # of a choice of door (index: level)
     DOOR_LEVEL = 20
     DOOR_FACILITY = 30

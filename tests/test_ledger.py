@@ -301,9 +301,9 @@ def test_wards_that_open_and_close_evict_nobody_and_add_up() -> None:
     facilities[0]["wards"] = [
         towns.ward(6, "surgery", closes=40),
         towns.ward(2),
-        towns.ward(4, "bones", True, opens=40),
+        towns.ward(4, "bones", "step_down", opens=40),
     ]
-    facilities[1]["wards"] = [towns.ward(6), towns.ward(3, "rehabilitation", True, closes=40)]
+    facilities[1]["wards"] = [towns.ward(6), towns.ward(3, "rehabilitation", "step_down", closes=40)]
     case = towns.group_town(91, settings=towns.PLAN | {"down_referral.proposed": 1.0}, facilities=facilities)
     tables = towns.run(case)[0]
     stays = tables["stays"]

@@ -66,11 +66,11 @@ def test_an_expert_clinic_stands_beside_the_ordinary_one() -> None:
 
 def test_wards_and_emergency_departments() -> None:
     net = place()
-    assert [(net.facilities[w.facility].id, w.department, w.step_down) for w in net.wards] == [
-        ("valley-centre", "rehabilitation", True),
-        ("member", "general", False),
-        ("member", "rehabilitation", True),
-        ("lead", "general", False),
+    assert [(net.facilities[w.facility].id, w.department, w.kind) for w in net.wards] == [
+        ("valley-centre", "rehabilitation", "step_down"),
+        ("member", "general", "acute"),
+        ("member", "rehabilitation", "step_down"),
+        ("lead", "general", "acute"),
     ]
     assert net.ward_at[net.facility_index("lead"), 2] == 3
     assert net.ward_at[net.facility_index("station")].tolist() == [-1] * 3

@@ -151,11 +151,11 @@ def facilities(draw: st.DrawFn) -> list[towns.Data]:
                  clinics=[clinic(draw(few), **office, **places, slots=draw(some), extra=draw(few) - 1),
                           clinic(1, "surgery", **office, slots=draw(some)), *expert[: draw(st.integers(0, 1))]]),
         facility("member", "secondary", **member, **rooms[1], capability=draw(st.sampled_from([{}, {"bone": 4}])),
-                 wards=[ward(draw(few)), ward(1, "rehabilitation", True, draw(cleaning), closes=draw(moves))],
+                 wards=[ward(draw(few)), ward(1, "rehabilitation", "step_down", draw(cleaning), closes=draw(moves))],
                  clinics=[clinic(draw(few), **office, **appointments)], **(emergency if draw(st.booleans()) else {})),
         facility("centre", "centre", **member, clinics=[clinic(draw(few), **office, **places), *joint]),
         facility("valley-centre", "centre", "valley", **member, clinics=[clinic(1, **office), *joint[:1]],
-                 wards=[ward(1, "rehabilitation", step_down=True)]),
+                 wards=[ward(1, "rehabilitation", kind="step_down")]),
         facility("station", "village_station", **member, clinics=[clinic(1, **office)]),
     ]  # fmt: skip
     if draw(st.booleans()):
@@ -174,12 +174,12 @@ def second_group(draw: st.DrawFn) -> list[towns.Data]:
         facility("valley-member", "secondary", "valley", role="member", group="second",
                  capability=draw(st.sampled_from([{}, {"bone": 4}, {"default": 2}])),
                  also_serves=draw(st.sampled_from([[], ["group"]])),
-                 clinics=[clinic(1, **office)], wards=[ward(2), ward(1, "rehabilitation", step_down=True)]),
+                 clinics=[clinic(1, **office)], wards=[ward(2), ward(1, "rehabilitation", kind="step_down")]),
         facility("valley-station", "village_station", "valley", role="member", group="second",
                  clinics=[clinic(1, **office)]),
         facility("shared", "tertiary", role="cooperating", also_serves=draw(st.sampled_from([[], ["group", "second"]])),
                  clinics=[clinic(1, "surgery", **office)], capability={"default": 1, "bone": 4},
-                 wards=[ward(1, "surgery"), ward(1, "rehabilitation", step_down=True)]),
+                 wards=[ward(1, "surgery"), ward(1, "rehabilitation", kind="step_down")]),
     ]  # fmt: skip
 
 
@@ -275,7 +275,7 @@ def test_a_town_of_two_groups_that_share_a_hospital() -> None:
                  clinics=[clinic(1, slots=4, **office)], emergency={"doctors": said(1)}),
         facility("shared", "secondary", role="cooperating", also_serves=["group", "second"],
                  capability={"default": 1, "bone": 4}, clinics=[clinic(1, "surgery", **office)],
-                 wards=[ward(2, "surgery"), ward(2, "rehabilitation", step_down=True)]),
+                 wards=[ward(2, "surgery"), ward(2, "rehabilitation", kind="step_down")]),
         facility("private", "tertiary", "valley", clinics=[clinic(1, **office)], emergency={"doctors": said(1)}),
     ]  # fmt: skip
     grids = {"town": "group", "valley": "second"}
@@ -296,8 +296,12 @@ def test_a_town_in_which_the_plan_binds() -> None:
 @pytest.mark.parametrize("kind", ["release", "partition"])
 def test_a_town_whose_wards_open_and_close(kind: str) -> None:
     found = towns.group_facilities()
-    found[0]["wards"] = [ward(4, cleaning=200.0), ward(5, "surgery", closes=14), ward(2, "bones", True, opens=14)]
-    found[1]["wards"] = [ward(6, closes=20), ward(1, "rehabilitation", step_down=True, closes=17)]
+    found[0]["wards"] = [
+        ward(4, cleaning=200.0),
+        ward(5, "surgery", closes=14),
+        ward(2, "bones", "step_down", opens=14),
+    ]
+    found[1]["wards"] = [ward(6, closes=20), ward(1, "rehabilitation", kind="step_down", closes=17)]
     settings = PLAN | {"bed_quota.kind": kind, "down_referral.proposed": 1.0}
     town = towns.group_town(35, settings=settings, facilities=found)
     assert_same(town)

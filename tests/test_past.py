@@ -153,7 +153,7 @@ def test_scenarios_that_differ_from_the_first_day_on_share_the_place_alone() -> 
 def test_wards_that_open_and_close_do_so_in_every_branch() -> None:
     facilities = towns.group_facilities()
     facilities[0]["wards"] = [towns.ward(4, cleaning=90.0), towns.ward(5, "surgery", closes=25)]
-    facilities[1]["wards"] = [towns.ward(6), towns.ward(3, "rehabilitation", True, opens=35)]
+    facilities[1]["wards"] = [towns.ward(6), towns.ward(3, "rehabilitation", "step_down", opens=35)]
     base = towns.group_town(DAYS, settings={"down_referral.proposed": 0.8}, facilities=facilities)
     study = {"before": base, "plan": pulled(base, 20, bed_quota__held_for_referral="1/2", bed_quota__kind="partition")}
     assert tree(study, [0]).end == 20

@@ -213,7 +213,7 @@ def two_groups() -> list[dict[str, Any]]:
                        clinics=[towns.clinic(2, **office)], wards=[towns.ward(4)]),
         towns.facility("shared", "secondary", role="cooperating", also_serves=["group", "second"],
                        capability={"default": 1, "bone": 4}, clinics=[towns.clinic(2, "surgery", **office)],
-                       wards=[towns.ward(4, "surgery"), towns.ward(3, "rehabilitation", step_down=True)]),
+                       wards=[towns.ward(4, "surgery"), towns.ward(3, "rehabilitation", kind="step_down")]),
     ]  # fmt: skip
 
 

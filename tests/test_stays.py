@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from sim.beds import EMERGENCY, OTHER, REFERRED, STEP_DOWN, BedPool
-from sim.records import LEG
+from sim.records import LATE_EXAM, LEG, NO_BED_BELOW, NO_ORDINARY_BED
 from sim.stays import Clock, Course, Hospital, Stay
 
 HOUR, DAY = 60.0, 1440.0
@@ -27,11 +27,12 @@ class House:
     down: bool = True
     left: list[int] = field(default_factory=list)
     cleaning: float = 0.0
+    on_transfer: bool = False
 
     def __post_init__(self) -> None:
         self.env = Clock()
         pools = [BedPool(n, b, self.cleaning) for n, b in enumerate(self.beds)]
-        self.hospital = Hospital(self.env, pools, self.hours)
+        self.hospital = Hospital(self.env, pools, self.hours, self.on_transfer)
         self.hospital.goes_down = lambda course: self.down
         self.hospital.downstream = lambda course, ward: [w for w in self.downstream if w < len(self.beds) and w != ward]
         self.hospital.gives_up = lambda stay: self.left.append(stay.course.key)
@@ -45,10 +46,12 @@ class House:
         patience: float = np.inf,
         entry: int = OTHER,
         ward: int = 0,
+        ordinary: int = -1,
+        **steps: float,
     ) -> Stay:
-        """A request for a bed; `acute` makes the patient one who may step down."""
-        course = Course(0, key, key, 0, 1, minutes, np.inf if acute is None else acute, 0.5, 0.5, patience)
-        return Stay(self.hospital, course, ward, entry, 0 if entry == EMERGENCY else 3, when)
+        """A request for a bed; `acute` makes the patient one who may step down; `steps`: recovery, intensive."""
+        course = Course(0, key, key, 0, 1, minutes, np.inf if acute is None else acute, 0.5, 0.5, patience, **steps)
+        return Stay(self.hospital, course, ward, entry, 0 if entry == EMERGENCY else 3, when, ordinary)
 
     def hold(self, share: str, hours: float = 24.0) -> None:
         """Put the acute ward under quota, now."""
@@ -133,7 +136,7 @@ def test_a_blocked_bed_is_recorded_and_blocked_patients_leave_in_order() -> None
         1000
     ]  # the bed below is freed the minute recovery ends: home, not down
     assert house.hospital.pools[1].occupied == 0
-    assert house.hospital.pools[0].blocked_minutes == (300 - 150) + (1000 - 200)
+    assert house.hospital.pools[0].blocked[0] == (300 - 150) + (1000 - 200)
 
 
 def test_a_blocked_patient_goes_home_when_recovery_ends_first() -> None:
@@ -142,7 +145,7 @@ def test_a_blocked_patient_goes_home_when_recovery_ends_first() -> None:
     house.ask(2, 0, 200, acute=100)
     legs = house.run()
     assert [(leg.ward, leg.discharged, leg.to_step_down) for leg in legs[2]] == [(0, 200, False)]
-    assert house.hospital.pools[0].blocked_minutes == 100
+    assert house.hospital.pools[0].blocked[0] == 100
     assert house.hospital.pools[1].waiting == 0
 
 
@@ -293,8 +296,113 @@ def test_whoever_waits_in_a_blocked_bed_for_a_ward_that_closes_looks_at_the_next
     legs = house.run()
     assert [(leg.ward, leg.admitted, leg.discharged) for leg in legs[3]] == [(0, 0, 600), (2, 600, 1000)]
     assert [(leg.ward, leg.admitted, leg.discharged) for leg in legs[4]] == [(0, 0, 1000)]
-    assert house.hospital.pools[0].blocked_minutes == (600 - 100) + (1000 - 100)
+    assert house.hospital.pools[0].blocked[0] == (600 - 100) + (1000 - 100)
     assert house.left == []
+
+
+# ----------------------------------------------------------------------------------------------------- intensive care
+
+
+def test_a_stay_that_begins_in_intensive_care_goes_on_in_the_ordinary_ward_and_is_one_stay() -> None:
+    house = House((2, 0, 1))
+    house.ask(1, 0, 100, ward=2, ordinary=0, intensive=30)
+    house.ask(2, 10, 100, ward=2)
+    legs = house.run()
+    assert [(leg.ward, leg.admitted, leg.discharged) for leg in legs[1]] == [(0, 0, 100)]
+    assert legs[2][0].admitted == 30
+    assert house.hospital.pools[2].moved_on == 1
+
+
+def test_who_leaves_intensive_care_waits_among_emergencies_and_blocks_the_bed_meanwhile() -> None:
+    house = House((1, 0, 1))
+    house.ask(1, 0, 80)
+    house.ask(2, 5, 50)
+    house.ask(3, 0, 200, ward=2, ordinary=0, intensive=30)
+    legs = house.run()
+    assert legs[3][0].discharged == 200
+    assert legs[2][0].admitted == 200
+    assert house.hospital.pools[2].blocked[NO_ORDINARY_BED] == 80 - 30
+
+
+def test_who_is_held_up_in_intensive_care_steps_down_or_goes_home_from_there() -> None:
+    house = House((1, 1, 2))
+    house.ask(1, 0, 900)
+    house.ask(2, 0, 100, acute=60, ward=2, ordinary=0, intensive=30)
+    house.ask(3, 0, 100, ward=2, ordinary=0, intensive=30)
+    legs = house.run()
+    assert [(leg.ward, leg.admitted, leg.discharged) for leg in legs[2]] == [(2, 0, 60), (1, 60, 100)]
+    assert [(leg.ward, leg.admitted, leg.discharged) for leg in legs[3]] == [(2, 0, 100)]
+    assert house.hospital.pools[2].blocked[NO_ORDINARY_BED] == (60 - 30) + (100 - 30)
+    assert house.hospital.pools[0].waiting == 0
+
+
+def test_what_comes_late_prolongs_the_acute_phase_and_all_that_follows() -> None:
+    """R25: so many minutes later, whatever phase the stay is in, unless the acute phase is over."""
+    house = House((9, 9, 9))
+    stays = [
+        house.ask(1, 0, 100), house.ask(2, 0, 100, acute=60),
+        house.ask(3, 0, 100, acute=60, ward=2, ordinary=0, intensive=30),
+    ]  # fmt: skip
+    house.env.run_until(20)
+    for stay in stays:
+        stay.prolong(40, LATE_EXAM, 20)
+    legs = house.run()
+    assert [leg.discharged for leg in legs[1]] == [140]
+    assert [leg.discharged for leg in legs[2]] == [leg.discharged for leg in legs[3]] == [100, 140]
+    assert (house.hospital.pools[0].blocked[LATE_EXAM], house.hospital.pools[2].blocked[LATE_EXAM]) == (80, 40)
+    stays[0].prolong(40, LATE_EXAM, 200)
+    assert house.hospital.pools[0].blocked[LATE_EXAM] == 80
+
+
+# --------------------------------------------------------------------------------------------- blocking as in textbooks
+
+
+def test_a_recovery_with_a_law_of_its_own_replaces_what_is_left_of_the_stay() -> None:
+    house = House((2, 1))
+    house.ask(1, 0, 100, acute=60, recovery=500)
+    house.ask(2, 0, 100, acute=70, recovery=100)
+    legs = house.run(1000)
+    assert [leg.discharged for leg in legs[1]] == [60, 560]
+    assert [leg.discharged for leg in legs[2]] == [170]
+    house.down = False
+    house.ask(3, 1000, 100, acute=60, recovery=500)
+    assert [leg.discharged for leg in house.run()[3]] == [1100]
+
+
+def test_where_recovery_starts_on_transfer_who_waits_in_a_blocked_bed_does_not_recover() -> None:
+    house = House((2, 1), on_transfer=True)
+    house.ask(1, 0, 300, acute=100)
+    house.ask(2, 0, 200, acute=150)
+    house.ask(3, 10, 50)
+    legs = house.run()
+    assert [leg.discharged for leg in legs[1]] == [100, 300]
+    assert [leg.discharged for leg in legs[2]] == [300, 350]
+    assert legs[2][1].requested == 150
+    assert house.hospital.pools[0].blocked[NO_BED_BELOW] == 300 - 150
+    assert house.hospital.deadlocks == {}
+
+
+def test_wards_that_wait_for_each_other_are_told_with_the_minute() -> None:
+    """Two wards send their patients to each other, a third to one of them; the patients of two stay for ever."""
+    house = House((1, 1, 2), on_transfer=True)
+    house.hospital.downstream = lambda course, ward: [1 - ward] if ward < 2 else [1]
+    house.ask(1, 0, 300, acute=100)
+    house.ask(2, 0, 300, acute=150, ward=1)
+    house.ask(3, 0, 300, acute=200, ward=2)
+    legs = house.run()
+    assert legs == {}
+    assert house.hospital.deadlocks == {(0, 1): 150}
+
+
+def test_wards_of_which_one_has_another_patient_are_not_told() -> None:
+    house = House((1, 2), on_transfer=True)
+    house.hospital.downstream = lambda course, ward: [1 - ward]
+    house.ask(1, 0, 300, acute=100)
+    house.ask(2, 0, 300, acute=150, ward=1)
+    house.ask(3, 0, 400, ward=1)
+    legs = house.run()
+    assert house.hospital.deadlocks == {}
+    assert [leg.discharged for leg in legs[1]] == [400, 600]
 
 
 # ------------------------------------------------------------------------------------------------------------- ledger

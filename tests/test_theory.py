@@ -428,7 +428,7 @@ def test_step_down_shortens_the_stay_at_the_hospital_and_not_the_episode() -> No
             role="member",
             group="group",
             clinics=[towns.clinic(1)],
-            wards=[towns.ward(500, "care", True)],
+            wards=[towns.ward(500, "care", "step_down")],
         ),
     ]
 

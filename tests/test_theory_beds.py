@@ -47,9 +47,9 @@ def quick(**more: Any) -> towns.Data:
     } | more  # fmt: skip
 
 
-def place(identity: str, level: str, beds: int | None = None, step_down: bool = False, **more: Any) -> towns.Data:
+def place(identity: str, level: str, beds: int | None = None, kind: str = "acute", **more: Any) -> towns.Data:
     """A facility with more doctors than it needs, and perhaps a ward."""
-    wards = [] if beds is None else [towns.ward(beds, step_down=step_down)]
+    wards = [] if beds is None else [towns.ward(beds, kind=kind)]
     return towns.facility(identity, level, clinics=[towns.clinic(MANY_DOCTORS)], wards=wards, **more)
 
 
@@ -57,7 +57,7 @@ def group(beds: int, below: int | None = None) -> list[towns.Data]:
     """A lead hospital and a centre, perhaps with a ward for those who step down."""
     lead = place("lead", "tertiary", beds, role="lead", group="group")
     lead["emergency"] = {"doctors": towns.said(MANY_DOCTORS)}
-    return [lead, place("centre", "centre", below, step_down=True, role="member", group="group")]
+    return [lead, place("centre", "centre", below, kind="step_down", role="member", group="group")]
 
 
 def ill(kind: str, stay: float, cv: float = 0.8, beyond: float = 0.0, **more: Any) -> towns.Data:

@@ -68,10 +68,10 @@ def imaging(pattern: str = "office", **slots: int) -> Data:
 
 
 def ward(
-    beds: int, department: str = "general", step_down: bool = False, cleaning: float | None = None, **days: int | None
+    beds: int, department: str = "general", kind: str = "acute", cleaning: float | None = None, **days: int | None
 ) -> Data:
     """A ward; `cleaning`: minutes after each patient; `opens`, `closes`: days of the run."""
-    one = {"department": department, "beds": said(beds), "step_down": step_down}
+    one = {"department": department, "beds": said(beds), "kind": kind}
     one |= {name: (MONDAY + timedelta(days=n)).isoformat() for name, n in days.items() if n is not None}
     return one if cleaning is None else one | {"cleaning_minutes": said(cleaning)}
 
@@ -371,7 +371,7 @@ def group_facilities() -> list[Data]:
             **member,
             emergency={"doctors": said(1)},
             clinics=[clinic(1, slots=9, extra=1, **office)],
-            wards=[ward(6), ward(3, "rehabilitation", step_down=True)],
+            wards=[ward(6), ward(3, "rehabilitation", kind="step_down")],
         ),
         facility("centre", "centre", **member, clinics=[clinic(1, **office), JOINT]),
         facility(
@@ -380,7 +380,7 @@ def group_facilities() -> list[Data]:
             "valley",
             **member,
             clinics=[clinic(1, **office)],
-            wards=[ward(2, "rehabilitation", step_down=True)],
+            wards=[ward(2, "rehabilitation", kind="step_down")],
         ),
         facility("station", "village_station", **member, clinics=[clinic(1, **office)]),
         facility("village", "village_station", "valley", count=2, **member, clinics=[clinic(1, **office)]),
