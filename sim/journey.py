@@ -137,9 +137,9 @@ class Journey:
     def _send_to_beds(self, rows: Rows) -> None:
         if not len(rows):
             return
-        point = self.town.place.points[rows["point"] % self.points]
-        ward = self.town.place.offers["ward"][point["facility"], rows["condition"]]
-        entry = np.where(point["emergency"], BY_EMERGENCY, rows["cls"].astype(np.int64) + 1)
+        points, point = self.town.place.points, rows["point"] % self.points
+        ward = self.town.place.offers["ward"][points["facility"][point], rows["condition"]]
+        entry = np.where(points["emergency"][point], BY_EMERGENCY, rows["cls"].astype(np.int64) + 1)
         self.ask_for_bed(rows, ward, entry, rows["time"])
 
     # ------------------------------------------------------------------------------------------------ appointment books

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from copy import deepcopy
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
 from itertools import count
 from math import inf
 from typing import Any, NamedTuple
 
 import simpy
-from simpy.events import EventPriority
+from simpy.events import NORMAL, EventPriority
 
 from sim.beds import EMERGENCY, STEP_DOWN, BedPool
 from sim.records import HOURS_OF_DISCHARGE, NO_BED_BELOW, NO_ORDINARY_BED
@@ -34,19 +34,51 @@ IN_HOUSE_RANK, REFERRED_RANK = EMERGENCY, 2
 class Clock(simpy.Environment):
     """SimPy's clock and queue for events that come up again and again: each acts when its date comes.
 
-    A copy goes on by itself: whatever is in the queue is copied with it.
+    Those of later days lie on pages of a diary and join the queue when their day begins: thousands of patients are in
+    a bed, and a queue with all of them in it is slow. A copy goes on by itself: whatever is to come is copied with it.
     """
+
+    def __init__(self, initial_time: float = 0.0) -> None:
+        super().__init__(initial_time)
+        self._tomorrow = (initial_time // DAY + 1) * DAY
+        self._pages: dict[float, list[Any]] = {}
+        """Events of later days, by the last minute of the day before."""
+
+    def put(self, event: simpy.Event, minute: float, priority: EventPriority) -> None:
+        """Let an event act at this minute."""
+        entry = minute, priority, next(self._eid), event
+        if minute < self._tomorrow:
+            heappush(self._queue, entry)
+        else:
+            self._pages.setdefault(minute // DAY, []).append(entry)
+
+    def schedule(self, event: simpy.Event, priority: EventPriority = NORMAL, delay: float = 0.0) -> None:
+        """Let an event act, or happen, after so many minutes."""
+        self.put(event, self._now + delay, priority)
+
+    def _turn_page(self) -> None:
+        """The events of the next day that has any join the queue."""
+        day = min(self._pages)
+        self._queue += self._pages.pop(day)
+        heapify(self._queue)
+        self._tomorrow = (day + 1) * DAY
 
     def run_until(self, minute: float) -> None:
         """Let everything act whose date is before this minute."""
         queue = self._queue
-        while queue and queue[0][0] < minute:
-            self._now, _, _, event = heappop(queue)
-            event.act(self._now)  # type: ignore[attr-defined]
+        while True:
+            while queue and queue[0][0] < minute:
+                self._now, _, _, event = heappop(queue)
+                event.act(self._now)  # type: ignore[attr-defined]
+            if minute <= self._tomorrow or not self._pages:
+                break
+            self._turn_page()
         self._now = minute
 
     def step(self) -> None:
         """The next event, for those who run this as any SimPy environment, with processes and other events in it."""
+        if not self._queue and self._pages:
+            self._turn_page()
         act = getattr(self._queue[0][3], "act", None) if self._queue else None
         if act is None:
             super().step()
@@ -56,7 +88,8 @@ class Clock(simpy.Environment):
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Clock:
         clock = memo[id(self)] = Clock(self._now)
-        clock._queue = deepcopy(self._queue, memo)
+        clock._tomorrow = self._tomorrow
+        clock._queue, clock._pages = deepcopy((self._queue, self._pages), memo)
         clock._eid = count(next(self._eid))
         return clock
 
@@ -221,9 +254,8 @@ class Stay(simpy.Event):
 
     def _at(self, minute: float, priority: EventPriority, now: float) -> None:
         """Act next at this minute; an older date still in the queue is then stale and passes without effect."""
-        env = self.hospital.env
         self.due = due = now + (minute - now) if minute > now else now
-        heappush(env._queue, (due, priority, next(env._eid), self))  # what `env.schedule` does, in half the time
+        self.hospital.env.put(self, due, priority)
 
     def act(self, now: float) -> None:
         """The date has come."""

@@ -857,7 +857,7 @@ class Town(Model):
         """That minute exactly: SimPy adds a delay to the present, and the sum may miss it by a rounding error."""
         event = self.env.event()
         event._ok, event._value = True, None
-        heappush(self.env._queue, (minute, priority, next(self.env._eid), event))
+        self.env.put(event, minute, priority)
         return event
 
     def clock(self) -> Story:
