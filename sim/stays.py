@@ -131,8 +131,9 @@ class Hospital:
     """The bed pools of one replication, and what stays ask of the world around them."""
 
     def __init__(
-        self, env: Clock, pools: list[BedPool], discharge_hours: tuple[int, int], recovery_starts_on_transfer: bool
-    ) -> None:
+        self, env: Clock, pools: list[BedPool], discharge_hours: tuple[int, int],
+        recovery_starts_on_transfer: bool = False,
+    ) -> None:  # fmt: skip
         self.env = env
         self.pools = pools
         self.recovery_starts_on_transfer = recovery_starts_on_transfer
@@ -333,7 +334,7 @@ class Stay(simpy.Event):
 
     def _go_on(self, now: float) -> None:
         """Stay until the acute phase is over, and if nothing follows it until recovery is."""
-        if self.ready < self.home_at:
+        if self.ready <= self.home_at:
             self.phase = ACUTE
             self._at(self.ready, RELEASES, now)
         else:

@@ -364,9 +364,11 @@ def test_a_recovery_with_a_law_of_its_own_replaces_what_is_left_of_the_stay() ->
     legs = house.run(1000)
     assert [leg.discharged for leg in legs[1]] == [60, 560]
     assert [leg.discharged for leg in legs[2]] == [170]
+    house.ask(4, 1000, 100, acute=100, recovery=50)  # nothing is left of the stay but the recovery of its own law
+    assert [leg.discharged for leg in house.run(2000)[4]] == [1100, 1150]
     house.down = False
-    house.ask(3, 1000, 100, acute=60, recovery=500)
-    assert [leg.discharged for leg in house.run()[3]] == [1100]
+    house.ask(3, 2000, 100, acute=60, recovery=500)
+    assert [leg.discharged for leg in house.run()[3]] == [2100]
 
 
 def test_where_recovery_starts_on_transfer_who_waits_in_a_blocked_bed_does_not_recover() -> None:
