@@ -38,6 +38,32 @@ class Overload:
     """Replications."""
 
 
+@dataclass(frozen=True)
+class Standstill:
+    """Wards that block each other for ever, in one scenario."""
+
+    scenario: str
+    wards: str
+    since: pd.Timestamp
+    """Earliest minute of all replications."""
+    k: int
+    """Replications in which it is so."""
+    n: int
+    """Replications."""
+
+
+def standstills(tables: Mapping[str, Frame], replications: int) -> list[Standstill]:
+    """Wards with nobody in them but patients who wait for each other's beds, in any replication."""
+    found = tables.get("deadlocks")
+    if found is None or found.empty:
+        return []
+    grouped = found.groupby(["scenario", "wards"], observed=True, sort=False)
+    return [
+        Standstill(str(scenario), str(wards), rows["since"].min(), rows["replication"].nunique(), replications)
+        for (scenario, wards), rows in grouped
+    ]
+
+
 def overloads(tables: Mapping[str, Frame], growth: float, span: Span, replications: int) -> list[Overload]:
     """Everything that is not sustainable in most replications, loads first; the warm-up does not count."""
     offered = _too_much_offered(tables["loads"], replications) if "loads" in tables else ()

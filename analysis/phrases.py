@@ -165,6 +165,10 @@ PHRASES: dict[str, Text] = {
         "{scenario}: {resource} of {place} is offered {load} of what it can do ({draws} above 100%).",
         "{scenario}：{place}{resource}的需求为其能力的 {load}（{draws}超过 100%）。",
     ),
+    "standstill": Text(
+        "{scenario}: wards block each other for ever, from {since} on ({draws}): {wards}.",
+        "{scenario}：自 {since} 起病区互相阻塞、不再流转（{draws}）：{wards}。",
+    ),
     "load_clinic": Text("the busiest clinic", "最繁忙门诊"),
     "load_emergency": Text("the emergency department", "急诊科"),
     "load_imaging": Text("the busiest large equipment", "最繁忙大型设备检查室"),

@@ -19,7 +19,7 @@ from analysis.compare import Judgement
 from analysis.curve import Curve
 from analysis.findings import Cell, Findings
 from analysis.indicators import CATALOGUE, CLASSES, Indicator
-from analysis.loads import Overload
+from analysis.loads import Overload, Standstill
 from analysis.phrases import LANGUAGES, PHRASES, Phrases
 from analysis.reading import Goal, dates_in_force
 from sim.citation import Assumption, Source, citations
@@ -74,7 +74,7 @@ def _content(findings: Findings, t: Phrases) -> Fields:
         "question": t.titled(study, "question"),
         "verdicts": [_verdict(findings, plan, t) for plan in findings.plans],
         "sustainable": t("sustainable" if "loads" in findings.results.tables else "loads_unknown"),
-        "overloads": [_overload(found, findings, t) for found in findings.overloads],
+        "overloads": _alarms(findings, t),
         "goals": [_goal(findings, goal, t) for goal in _computed(findings)],
         "missing": [_missing(goal, t) for goal in findings.goals if goal not in _computed(findings)],
         "curve": _curve(findings, t),
@@ -155,6 +155,17 @@ def _state(found: Judgement) -> str:
     if found.met is None:
         return "open"
     return "met" if found.met == found.of else "missed" if found.met == 0 else "part"
+
+
+def _alarms(findings: Findings, t: Phrases) -> list[str]:
+    """What cannot go on like this, and what already does not."""
+    blocked = [_standstill(found, findings, t) for found in findings.standstills]
+    return [*blocked, *(_overload(found, findings, t) for found in findings.overloads)]
+
+
+def _standstill(found: Standstill, findings: Findings, t: Phrases) -> str:
+    said = {"scenario": _title(findings, found.scenario, t), "draws": t("in_draws", k=found.k, n=found.n)}
+    return t("standstill", wards=found.wards, since=f"{found.since:%Y-%m-%d %H:%M}", **said)
 
 
 def _overload(found: Overload, findings: Findings, t: Phrases) -> str:
@@ -396,7 +407,7 @@ def _flat(name: str, told: Any) -> Iterator[tuple[str, str]]:
 def summary(results: Results) -> str:
     """The targets of a study as a plain table, with what is not sustainable before them."""
     findings, t = Findings(results), Phrases("en")
-    lines = [f"! {_overload(found, findings, t)}" for found in findings.overloads]
+    lines = [f"! {alarm}" for alarm in _alarms(findings, t)]
     for goal in _computed(findings):
         lines += [
             "",

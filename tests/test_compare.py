@@ -13,7 +13,7 @@ from analysis.compare import COLUMNS, compare, judge, judged_years, verdict
 from analysis.curve import curve
 from analysis.indicators import CATALOGUE
 from analysis.ledger import Span
-from analysis.loads import overloads
+from analysis.loads import overloads, standstills
 from analysis.reading import Goal, goals_of
 from sim.citation import Source
 from sim.scenario import Scenario, Target
@@ -223,6 +223,15 @@ def test_a_backlog_is_compared_with_the_same_month_a_year_before(before: int, af
 def test_a_short_run_says_nothing_about_backlogs() -> None:
     since_february = Span(date(2024, 2, 1), date(2025, 1, 31))
     assert overloads({"backlog": backlog([0] * 12 + [100])}, 0.25, since_february, 1) == []
+
+
+def test_wards_that_block_each_other_in_any_draw_are_told_with_the_first_minute() -> None:
+    early, late = pd.Timestamp("2024-03-01 07:30"), pd.Timestamp("2024-05-01")
+    rows = [("plan", 0, late, "a/x, b/x"), ("plan", 2, early, "a/x, b/x"), ("plan", 2, late, "b/x, c/x")]
+    found = pd.DataFrame(rows, columns=["scenario", "replication", "since", "wards"])
+    told = standstills({"deadlocks": found}, 3)
+    assert [(s.wards, s.since, s.k, s.n) for s in told] == [("a/x, b/x", early, 2, 3), ("b/x, c/x", late, 1, 3)]
+    assert standstills({"deadlocks": found.iloc[:0]}, 3) == standstills({}, 3) == []
 
 
 # --------------------------------------------------------------------------------------------------------------- curve

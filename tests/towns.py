@@ -215,6 +215,7 @@ def care(conditions: dict[str, Data], **more: Any) -> CareSpec:
         "makes_up_days": said(4.0),
     }
     plain = ("consultation_law", "patience_law", "stay_law", "discharge_from", "discharge_until")
+    plain += ("recovery_starts_on_transfer",)
     changes = {name: value if name in plain or isinstance(value, dict) else said(value) for name, value in more.items()}
     return CareSpec.model_validate(spec | changes)
 
