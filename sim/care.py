@@ -31,6 +31,7 @@ NO_EXAM, MADE, REPEATED, RECOGNISED, TRUSTED = range(5)
 """Of a same-visit exam: not needed; made; made though another institution had; spared because its results are
 recognised; spared because they are trusted."""
 NO_EQUIPMENT = -1
+HOURS_OF = ("admission", "discharge")
 HALF_CV = float(streams.sigma(0.5))
 """Spread of the logarithm of bed patience and of turnarounds: their coefficient of variation is a half."""
 AFTER_MISSED, CALLED_BACK = 1 << 32, (1 << 32) + 1
@@ -225,6 +226,13 @@ class CareSpec(Closed):
     in the blocked bed; wards may then block each other for ever, which is told."""
     bed_patience: Figure
     """Wait for a planned bed after which the patient looks elsewhere, days."""
+    forgoes_bed: Figure | None = None
+    """Of those who leave a waiting list and find no bed at another hospital of the area, the share who go without one
+    and count as unmet need; the others leave the area. Left out = 0."""
+    admission_from: int = Field(default=0, ge=0, le=23)
+    """First hour at which planned patients ask for their bed; emergencies do at any hour."""
+    admission_until: int = Field(default=24, ge=1, le=24)
+    """Hour after which that waits for the next morning."""
     discharge_from: int = Field(default=9, ge=0, le=23)
     """First hour at which patients are discharged."""
     discharge_until: int = Field(default=17, ge=1, le=24)
@@ -252,6 +260,10 @@ class CareSpec(Closed):
         factors = [at.value if (at := self.exam_minutes_at.get(level)) else 1.0 for level in LEVELS]
         return [self.exam_minutes.value * factor for factor in factors]
 
+    def _hour_problems(self) -> list[str]:
+        hours = {what: (getattr(self, f"{what}_from"), getattr(self, f"{what}_until")) for what in HOURS_OF}
+        return [f"{x}_from {a} is not before {x}_until {b}" for x, (a, b) in hours.items() if a >= b]
+
     @model_validator(mode="after")
     def _complete(self) -> CareSpec:
         problems = []
@@ -263,10 +275,7 @@ class CareSpec(Closed):
             problems += [f"{field} names {', '.join(unknown)}; welcome: {', '.join(LEVELS[:-1])}"] if unknown else []
         if problem := _triage_problem(self.triage):
             problems.append(problem)
-        if self.discharge_from >= self.discharge_until:
-            problems.append(
-                f"discharge_from {self.discharge_from} is not before discharge_until {self.discharge_until}"
-            )
+        problems += self._hour_problems()
         if self.weight_by_need and len(self.weight_by_need.value) != len(STAY_NEEDS):
             problems.append(f"weight_by_need needs three ratios; found {self.weight_by_need.value}")
         weighed = {bool(c.case_weight) for c in self.conditions.values() if c.admission.value > 0}
@@ -356,6 +365,8 @@ class Care:
     """Mean minutes until then, (W, C)."""
     bed_patience: Floats
     """Minutes, (W,)."""
+    forgoes_bed: Floats
+    """(W,)."""
     makes_up: Floats
     """(W,)."""
     makes_up_minutes: Floats
@@ -435,6 +446,7 @@ class Care:
                 lambda c: c.exacerbation_days.value * 1440.0 if c.exacerbation_days else 0.0
             ),
             bed_patience=single("bed_patience") * 1440.0,
+            forgoes_bed=np.array([x.value if (x := s.forgoes_bed) else 0.0 for s in specs]),
             makes_up=single("makes_up"),
             makes_up_minutes=single("makes_up_days") * 1440.0,
             consultation_sigma=streams.sigma(single("consultation_cv")),
@@ -468,6 +480,7 @@ class Care:
                 patience_sigma=self.patience_sigma, repeat_exam=self.repeat_exam,
                 results_valid=self.results_valid, reading_minutes=self.reading_minutes,
                 settled_by_reading=self.settled_by_reading, bed_patience=self.bed_patience,
+                forgoes_bed=self.forgoes_bed,
                 makes_up=self.makes_up, makes_up_minutes=self.makes_up_minutes, imaging_report=self.imaging_report,
             ),
             self.exam, self.imaging, self.consultation[:, :, None] * self.minutes[:, None, :], self.triage,
@@ -490,7 +503,7 @@ class CareTables(NamedTuple):
     exacerbates_to, exacerbation, exacerbation_minutes, exam_asked; (W, C)."""
     worlds: NDArray[Any]
     """Rows of sigma (spread of consultations), second_look, patience, patience_sigma, repeat_exam, results_valid,
-    reading_minutes, settled_by_reading, bed_patience, makes_up, makes_up_minutes, imaging_report; (W,)."""
+    reading_minutes, settled_by_reading, bed_patience, forgoes_bed, makes_up, makes_up_minutes, imaging_report; (W,)."""
     exam: Floats
     """(W, C, L)."""
     imaging: Floats
@@ -689,6 +702,12 @@ def operation(tables: CareTables, key: np.uint64, world: int, condition: int, ne
     while level < OPERATION_LEVELS and luck < chances[level]:
         level += 1
     return level
+
+
+@kernel
+def forgoes_bed(tables: CareTables, key: np.uint64, world: int) -> bool:
+    """Whether somebody who finds no bed in the area goes without one."""
+    return streams.uniform_of(key, Purpose.FORGOES_BED, 0) < tables.worlds[world]["forgoes_bed"]
 
 
 @kernel

@@ -23,7 +23,7 @@ import pandas as pd
 import simpy
 from numpy.typing import NDArray
 
-from sim import beds, contacts, referral, streams, timetable
+from sim import beds, care, contacts, referral, streams, timetable
 from sim.beds import BedPool
 from sim.care import STAY, Care, CareSpec, draw_stays
 from sim.choice import Choice, ChoiceSpec, PerceivedWaits
@@ -259,9 +259,10 @@ class Model:
 
     def _build_hospitals(self) -> None:
         self.env = Clock()
-        care = self.case.care
-        hours, on_transfer = (care.discharge_from, care.discharge_until), care.recovery_starts_on_transfer
-        self.hospitals = [Hospital(self.env, _pools(c), hours, on_transfer) for c in self.capacities]
+        spec = self.case.care
+        hours = (spec.discharge_from, spec.discharge_until), (spec.admission_from, spec.admission_until)
+        on_transfer = spec.recovery_starts_on_transfer
+        self.hospitals = [Hospital(self.env, _pools(c), *hours, on_transfer) for c in self.capacities]
         for hospital in self.hospitals:
             hospital.goes_down = self._goes_down
             hospital.downstream = self._downstream
@@ -474,8 +475,8 @@ class Model:
         return [n for n in near if self.network.wards[n].facility != facility]
 
     def _elsewhere(self, stay: Stay) -> None:
-        """Who has waited long enough, or whose ward is closed, goes to another hospital with a free bed, or leaves the
-        area; those whose ward is closed to the general ward of the same hospital, where there is one."""
+        """Who has waited long enough, or whose ward is closed, goes to another hospital with a free bed, without a bed,
+        or out of the area; those whose ward is closed to the general ward of the same hospital, where there is one."""
         course, now = stay.course, self.env.now
         facility = self.network.wards[stay.pool.number].facility
         if not stay.pool.in_service and (instead := self._instead(stay, facility)) >= 0:
@@ -484,10 +485,12 @@ class Model:
         self.ledger.add_leaver(course.world, now, facility, stay.entry)
         pools = self.hospitals[course.world].pools
         wards = self._other_wards(facility, course.condition, course.need)
-        free = {n: beds for n in wards if (beds := pools[n].spare(stay.entry)) > 0}
+        free = {n: number for n in wards if (number := pools[n].spare(stay.entry)) > 0}
         if free:
             best = max(free, key=lambda n: (free[n], -n))
             self._ask(stay, best, now)
+        elif stay.entry != beds.EMERGENCY and care.forgoes_bed(self.care_tables, np.uint64(course.key), course.world):
+            self.ledger.add_unmet(course.world, now, course.condition, course.person >= 0)
         else:
             self._leave_area(course, now)
 

@@ -387,6 +387,11 @@ class Ledger:
         month = self.month(np.array([minute]))
         self.bed_days.add(self.bed_days.index(world, month, self.beds_row[facility], entry, 0), left=1)
 
+    def add_unmet(self, world: int, minute: float, condition: int, resident: bool) -> None:
+        """A need for a bed that nobody meets."""
+        month = self.month(np.array([minute]))
+        self.needs.add(self.needs.index(world, month, condition, int(resident)), unmet=1)
+
     def keep(self, table: str, **columns: Any) -> None:
         """Keep rows, where rows are wanted."""
         if self.rows is not None:

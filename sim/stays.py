@@ -42,7 +42,7 @@ class Clock(simpy.Environment):
         super().__init__(initial_time)
         self._tomorrow = (initial_time // DAY + 1) * DAY
         self._pages: dict[float, list[Any]] = {}
-        """Events of later days, by the last minute of the day before."""
+        """Events of later days, by day."""
 
     def put(self, event: simpy.Event, minute: float, priority: EventPriority) -> None:
         """Let an event act at this minute."""
@@ -132,14 +132,15 @@ class Hospital:
 
     def __init__(
         self, env: Clock, pools: list[BedPool], discharge_hours: tuple[int, int],
-        recovery_starts_on_transfer: bool = False,
+        admission_hours: tuple[int, int] = (0, 24), recovery_starts_on_transfer: bool = False,
     ) -> None:  # fmt: skip
         self.env = env
         self.pools = pools
         self.recovery_starts_on_transfer = recovery_starts_on_transfer
         self.deadlocks: dict[tuple[int, ...], float] = {}
         """Wards that block each other for ever, and since which minute."""
-        self.first_minute, self.last_minute = (hour * 60.0 for hour in discharge_hours)
+        self.discharges = _minutes(discharge_hours)
+        self.admissions = _minutes(admission_hours)
         self.release_after = 24.0 * 60
         self.legs: list[tuple[float, ...]] = []
         """Legs ended since the ledger was last written, each in the order of `records.LEG`."""
@@ -152,12 +153,11 @@ class Hospital:
 
     def discharge_at(self, minute: float) -> float:
         """The first minute at or after `minute` at which patients are discharged."""
-        within = minute % DAY
-        if within < self.first_minute:
-            return minute - within + self.first_minute
-        if within >= self.last_minute:
-            return minute - within + DAY + self.first_minute
-        return minute
+        return _within(minute, self.discharges)
+
+    def admission_at(self, minute: float) -> float:
+        """The same of planned admissions."""
+        return _within(minute, self.admissions)
 
     def freed(self, pool: BedPool, bed: int, now: float) -> None:
         """A bed is empty: hold it or give it to the next; a held one is released later if it stays empty."""
@@ -202,6 +202,20 @@ class Hospital:
             stuck -= some
         if stuck:
             self.deadlocks.setdefault(tuple(sorted(stuck)), now)
+
+
+def _minutes(hours: tuple[int, int]) -> tuple[float, float]:
+    return hours[0] * 60.0, hours[1] * 60.0
+
+
+def _within(minute: float, minutes: tuple[float, float]) -> float:
+    """The first minute, from this one on, between two minutes of the day."""
+    of_day = minute % DAY
+    if of_day < minutes[0]:
+        return minute - of_day + minutes[0]
+    if of_day >= minutes[1]:
+        return minute - of_day + DAY + minutes[0]
+    return minute
 
 
 class Release(simpy.Event):
@@ -251,7 +265,7 @@ class Stay(simpy.Event):
         self.requested = when
         self.hoped_for: BedPool | None = None
         self.came_from = -1
-        self._at(when, REQUESTS, hospital.env._now)
+        self._at(when if entry == EMERGENCY else hospital.admission_at(when), REQUESTS, hospital.env._now)
 
     def _at(self, minute: float, priority: EventPriority, now: float) -> None:
         """Act next at this minute; an older date still in the queue is then stale and passes without effect."""
@@ -302,9 +316,9 @@ class Stay(simpy.Event):
         if self.phase == WAITS:
             self._give_up()
             return
-        cause = self.phase
+        phase = self.phase
         self._stop_waiting(now)
-        if cause == HELD_UP:
+        if phase == HELD_UP:
             self._go_on(now)
         else:
             self._look_downstream(now)

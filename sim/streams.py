@@ -57,6 +57,7 @@ class Purpose(IntEnum):
     OPERATION = 77
     INTENSIVE = 78
     RECOVERY = 79
+    FORGOES_BED = 95
     # of a choice of door (index: level)
     DOOR_LEVEL = 20
     DOOR_FACILITY = 30

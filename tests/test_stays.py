@@ -27,12 +27,13 @@ class House:
     down: bool = True
     left: list[int] = field(default_factory=list)
     cleaning: float = 0.0
+    admissions: tuple[int, int] = (0, 24)
     on_transfer: bool = False
 
     def __post_init__(self) -> None:
         self.env = Clock()
         pools = [BedPool(n, b, self.cleaning) for n, b in enumerate(self.beds)]
-        self.hospital = Hospital(self.env, pools, self.hours, self.on_transfer)
+        self.hospital = Hospital(self.env, pools, self.hours, self.admissions, self.on_transfer)
         self.hospital.goes_down = lambda course: self.down
         self.hospital.downstream = lambda course, ward: [w for w in self.downstream if w < len(self.beds) and w != ward]
         self.hospital.gives_up = lambda stay: self.left.append(stay.course.key)
@@ -164,6 +165,17 @@ def test_patients_are_discharged_within_discharge_hours() -> None:
 
 
 # ------------------------------------------------------------------------------------------------------------ held beds
+
+
+def test_planned_patients_ask_within_the_hours_of_admission_and_wait_from_when_they_would_have() -> None:
+    house = House((9,), admissions=(8, 16))
+    for key, hour in enumerate((7, 12, 16, 41)):
+        house.ask(key, hour * HOUR, 60)
+    house.ask(9, 3 * HOUR, 60, entry=EMERGENCY)
+    legs = house.run()
+    assert [legs[key][0].admitted / HOUR for key in range(4)] == [8, 12, 32, 56]
+    assert [legs[key][0].requested / HOUR for key in range(4)] == [7, 12, 16, 41]
+    assert legs[9][0].admitted == 3 * HOUR
 
 
 def test_a_held_bed_that_stood_empty_is_released_to_who_waits() -> None:

@@ -275,7 +275,7 @@ def many_pairs(
 ) -> dict[tuple[int, ...], float]:
     """Which wards of so many pairs block each other, and since which minute; who finds no bed goes away."""
     luck, env = np.random.default_rng(seed), Clock()
-    hospital = Hospital(env, [BedPool(n, 1) for n in range(2 * pairs)], (0, 24), True)
+    hospital = Hospital(env, [BedPool(n, 1) for n in range(2 * pairs)], (0, 24), recovery_starts_on_transfer=True)
     hospital.goes_down = lambda course: True
     hospital.downstream = lambda course, ward: [ward ^ 1]
     hospital.gives_up = lambda stay: None
@@ -333,6 +333,27 @@ def test_a_ward_whose_beds_are_cleaned_loses_as_erlang_says() -> None:
         return {"lost": lost(asked(tables, days)), "occupied": nightly(tables, days, "lead")}
 
     assert not disagreements(case, found, 90, {"lost": refused, "occupied": come * stay * (1 - refused)})
+
+
+def test_of_those_for_whom_there_is_no_bed_a_share_goes_without() -> None:
+    """Erlang's loss, of which a share is unmet need and the others lie outside the area."""
+    come, stay, beds, without = 30.0, 0.3, 8, 0.3
+    refused = erlang_b(come * stay, beds)
+
+    def case(seed: int, days: int) -> Case:
+        return lead_town(days, seed, {"other": (come, stay)}, group(beds), forgoes_bed=without, **NOBODY_WAITS)
+
+    def found(tables: Tables, days: int) -> dict[str, float]:
+        needs, stays = tables["needs_monthly"], tables["stays"]
+        assert len(stays) <= needs["needs"].sum() - needs["unmet"].sum()
+        return {
+            "unmet": float(needs["unmet"].sum() / needs["needs"].sum()),
+            "outside": float((stays["facility"] == "outside").sum() / needs["needs"].sum()),
+        }  # fmt: skip
+
+    # the first ward is empty, and those last asked for are not over: both weigh little in so long a time
+    share = {"unmet": refused * without, "outside": refused * (1 - without)}
+    assert not disagreements(case, found, 400, share)
 
 
 @pytest.mark.parametrize("law", ["exponential", "lognormal"])
