@@ -88,6 +88,8 @@ class ConditionSpec(Closed):
     case_weight: Figure | None = None
     """Relative weight of a stay, before `CareSpec.weight_by_need`; all conditions that are admitted state it, or none
     does."""
+    day_case: Figure | None = None
+    """Share of planned stays, the shortest ones, that could be done in a day, without a night; left out = none."""
     prescription_only: bool = False
     """Follow-ups are for a prescription alone, which may be filled elsewhere."""
     suits_tcm: bool = False
@@ -224,6 +226,11 @@ class CareSpec(Closed):
     recovery_starts_on_transfer: bool = False
     """Whether who waits for a bed below recovers only once he lies in it, as textbooks of blocking have it, and not
     in the blocked bed; wards may then block each other for ever, which is told."""
+    operation_after_days: Figure | None = None
+    """Days from admission after which a planned operation is due, at hospitals that state their theatres; left out =
+    0."""
+    day_case_hours: Figure | None = None
+    """Hours from coming to a day centre to going home from it; needed where a condition has a `day_case`."""
     bed_patience: Figure
     """Wait for a planned bed after which the patient looks elsewhere, days."""
     forgoes_bed: Figure | None = None
@@ -263,6 +270,13 @@ class CareSpec(Closed):
     def _hour_problems(self) -> list[str]:
         hours = {what: (getattr(self, f"{what}_from"), getattr(self, f"{what}_until")) for what in HOURS_OF}
         return [f"{x}_from {a} is not before {x}_until {b}" for x, (a, b) in hours.items() if a >= b]
+
+    @model_validator(mode="after")
+    def _day_cases_have_hours(self) -> CareSpec:
+        suited = [name for name, c in self.conditions.items() if c.day_case]
+        if suited and self.day_case_hours is None:
+            raise ValueError(f"{suited[0]} has a day_case, so day_case_hours is needed")
+        return self
 
     @model_validator(mode="after")
     def _complete(self) -> CareSpec:
@@ -343,6 +357,8 @@ class Care:
     """(W, L)."""
     step_down: Floats
     """(W, C)."""
+    day_case: Floats
+    """(W, C)."""
     recovery: Floats
     """(W, C)."""
     recovery_minutes: Floats
@@ -363,6 +379,10 @@ class Care:
     """Chance that a missed follow-up ends in it, which it would not have, had it been kept; (W, C)."""
     exacerbation_minutes: Floats
     """Mean minutes until then, (W, C)."""
+    operation_after: Floats
+    """Minutes, (W,)."""
+    day_case_minutes: Floats
+    """(W,)."""
     bed_patience: Floats
     """Minutes, (W,)."""
     forgoes_bed: Floats
@@ -429,6 +449,7 @@ class Care:
             stay_cv=optional("stay_cv"),
             stay_at=per_level("stay_at"),
             step_down=optional("step_down"),
+            day_case=optional("day_case"),
             recovery=optional("recovery"),
             recovery_minutes=optional("recovery_days") * 1440.0,
             recovery_cv=optional("recovery_cv"),
@@ -445,6 +466,8 @@ class Care:
             exacerbation_minutes=per_condition(
                 lambda c: c.exacerbation_days.value * 1440.0 if c.exacerbation_days else 0.0
             ),
+            operation_after=np.array([d.value * 1440.0 if (d := s.operation_after_days) else 0.0 for s in specs]),
+            day_case_minutes=np.array([h.value * 60.0 if (h := s.day_case_hours) else 0.0 for s in specs]),
             bed_patience=single("bed_patience") * 1440.0,
             forgoes_bed=np.array([x.value if (x := s.forgoes_bed) else 0.0 for s in specs]),
             makes_up=single("makes_up"),
@@ -465,7 +488,7 @@ class Care:
         """What kernels read."""
         more = {f"beyond_{level}": self.beyond[:, :, level - 1] for level in (1, 2, 3)}
         plain = ["stay_minutes", "step_down", "recovery", "exacerbates_to", "exacerbation", "exacerbation_minutes"]
-        plain += ["recovery_minutes", "intensive", "intensive_part"]
+        plain += ["recovery_minutes", "intensive", "intensive_part", "day_case"]
         more |= {name: getattr(self, name) for name in plain}
         law, patience_law = map(_quantiles, (self.exponential, self.patience_exponential))
         stay_law = _quantiles(self.stay_exponential)
@@ -499,7 +522,7 @@ class CareTables(NamedTuple):
 
     conditions: NDArray[Any]
     """Rows of admission, follow_up, follow_up_minutes, stay_minutes, stay_sigma (spread of the logarithm), step_down,
-    recovery, recovery_minutes, recovery_sigma, intensive, intensive_part, beyond_1, beyond_2, beyond_3,
+    recovery, recovery_minutes, recovery_sigma, intensive, intensive_part, day_case, beyond_1, beyond_2, beyond_3,
     exacerbates_to, exacerbation, exacerbation_minutes, exam_asked; (W, C)."""
     worlds: NDArray[Any]
     """Rows of sigma (spread of consultations), second_look, patience, patience_sigma, repeat_exam, results_valid,
@@ -688,6 +711,7 @@ STAY = np.dtype(
         ("world", "i8"), ("key", "u8"), ("person", "i8"), ("condition", "i8"), ("need", "i8"), ("minutes", "f8"),
         ("acute", "f8"), ("proposal", "f8"), ("consent", "f8"), ("patience", "f8"),
         ("operation", "i8"), ("weight", "i8"), ("recovery_weight", "i8"), ("recovery", "f8"), ("intensive", "f8"),
+        ("day_case", "f8"),
     ]
 )  # fmt: skip
 """What is true of a stay before it begins, in the order of `stays.Course`."""
@@ -715,6 +739,17 @@ def _length(tables: CareTables, key: np.uint64, purpose: int, mean: float, sigma
     """A length by the law of stays."""
     shape = tables.stay_law[streams.cell_of(key, purpose, 0)]
     return mean * (shape if tables.stay_exponential else streams.lognormal_of(shape, sigma))
+
+
+@kernel
+def day_case_number(condition: Any, key: np.uint64) -> float:
+    """A number below 1 for stays that suit a day centre, evenly spread there; infinite where none does.
+
+    It is the number of the stay's length, so the shortest stays of a condition are those that need no night.
+    `condition`: its row of `CareTables.conditions`.
+    """
+    suited = condition["day_case"]
+    return streams.uniform_of(key, Purpose.STAY, 0) / suited if suited > 0.0 else np.inf
 
 
 @kernel
@@ -747,3 +782,4 @@ def draw_stays(tables: CareTables, rows: Any, level: Any, emergency: Any, stays:
         stay["recovery"] = _length(tables, key, Purpose.RECOVERY, mean, sigma) if mean > 0.0 else 0.0
         begins_there = streams.uniform_of(key, Purpose.INTENSIVE, 0) < condition["intensive"]
         stay["intensive"] = stay["minutes"] * condition["intensive_part"] if begins_there else 0.0
+        stay["day_case"] = np.inf if begins_there else day_case_number(condition, key)

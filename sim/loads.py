@@ -1,4 +1,4 @@
-"""The load of every clinic, emergency department and ward before anything is simulated.
+"""The load of every clinic, emergency department, ward and theatre before anything is simulated.
 
 A forecast from the base year's first doors alone: expected needs go through the doors that the tables of choice give
 them, those whose need exceeds the place go up once, admissions follow. Where it exceeds the capacity no queue can
@@ -7,6 +7,7 @@ settle, and the report says so before it prints a mean.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -14,10 +15,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from sim.care import Care
+from sim.care import STAY_NEEDS, Care
 from sim.choice import DOOR_OF_LEVEL, DOORS, OUTSIDE_DOOR, Choice
 from sim.demand import Demand
-from sim.network import EMERGENCY_LAYER, IMAGING, Capacities, Level, Network
+from sim.network import EMERGENCY_LAYER, IMAGING, Capacities, Level, Network, TheatreSpec
 from sim.population import AGES
 from sim.records import ward_name
 from sim.streams import Floats
@@ -41,9 +42,10 @@ class Forecast:
     world: int
 
     def table(self) -> pd.DataFrame:
-        """Offered work, capacity and load of every service point and ward; minutes or slots or bed-days a year."""
+        """Offered work, capacity and load of every service point, ward and theatre; minutes or slots or bed-days or
+        operations a year."""
         flow = self._with_those_sent_up(self._first_contacts())
-        rows = [*self._points(flow), *self._wards(flow)]
+        rows = [*self._points(flow), *self._wards(flow), *self._theatres(flow)]
         frame = pd.DataFrame(rows, columns=["point", "facility", "resource", "offered", "capacity"])
         frame["load"] = frame["offered"] / frame["capacity"].where(frame["capacity"] > 0)
         return frame.round({"offered": 3, "capacity": 3, "load": 6})
@@ -155,7 +157,7 @@ class Forecast:
     def _open(self) -> dict[str, Floats]:
         """Full sessions and open minutes of each pattern over the horizon."""
         half_days, found = int(self.timetable.horizon // HALF_DAY), {}
-        for pattern in self.network.patterns:
+        for pattern in {*self.network.patterns, *(t.pattern for _, t in self._with_theatres)}:
             opening = self.timetable.opening(pattern)
             size = opening.size[:half_days]
             minutes = size * (opening.closes - opening.opens)[:half_days]
@@ -174,3 +176,26 @@ class Forecast:
             offered, capacity = days[ward.facility, mine].sum(), self.capacities.beds[i] * YEAR
             rows.append((f"{facility.id}/{ward_name(ward)}", facility.id, "ward", float(offered), float(capacity)))
         return rows
+
+    @cached_property
+    def _with_theatres(self) -> list[tuple[int, TheatreSpec]]:
+        """Facilities that state their theatres."""
+        found = [(i, f.spec.theatres) for i, f in enumerate(self.network.facilities)]
+        return [(i, spec) for i, spec in found if spec]
+
+    def _theatres(self, flow: Floats) -> Iterator[tuple[str, str, str, float, float]]:
+        """Planned operations of own admissions; day centres are left out, since nobody is sent to one before a policy
+        says so."""
+        for f, spec in self._with_theatres:
+            planned = flow[f] * self.care.admission[self.world] * ~self.choice.is_emergency
+            offered = (planned * self._operated(f)).sum()
+            sessions = self._open[spec.pattern][0] * YEAR / self.timetable.days
+            name = self.network.facilities[f].id
+            yield f"{name}/theatres", name, "theatre", float(offered), float(self.capacities.theatres[f] * sessions)
+
+    def _operated(self, facility: int) -> Floats:
+        """Share of those who need a bed whom the facility admits and operates on, by condition."""
+        beyond = np.append(self.care.beyond[self.world, :, 1:], np.zeros((len(self.choice.kind), 1)), axis=1)
+        exactly = np.column_stack([1.0 - beyond[:, 0], -np.diff(beyond, axis=1)])
+        given = np.array(STAY_NEEDS) <= self.network.capability[facility][:, None]
+        return np.asarray((exactly * given * self.care.operations[self.world, :, :, 0]).sum(axis=1))

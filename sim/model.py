@@ -42,6 +42,7 @@ from sim.sessions import Rooms, staff
 from sim.slots import CLINIC_QUOTA, EXPERT_QUOTA, IMAGING_QUOTA, NO_QUOTA, Offer, SlotBook
 from sim.stays import OPENINGS, Clock, Course, Hospital, Stay
 from sim.streams import Purpose
+from sim.theatres import Places, Sessions
 from sim.timetable import DAY, Timetable, TimetableSpec
 
 LEVERS: dict[str, Callable[[Rules], Any]] = {
@@ -267,6 +268,8 @@ class Model:
             hospital.goes_down = self._goes_down
             hospital.downstream = self._downstream
             hospital.gives_up = self._elsewhere
+        for w in range(self.worlds):
+            self._open_theatres(w)
         self.legs_outside: list[Legs] = []
         """Stays outside the area since the ledger was last written."""
         wards = self.network.wards
@@ -275,6 +278,19 @@ class Model:
         self.step_down_wards = self._step_down_wards()
         at_lead = (bool(self.network.is_lead[x.facility]) and x.kind != "intensive" for x in wards)
         self.under_bed_quota = np.array(list(at_lead), dtype=bool)
+
+    def _open_theatres(self, world: int) -> None:
+        """Theatres and day centres, for the wards of the facilities that state them."""
+        hospital, has = self.hospitals[world], self.capacities[world]
+        hospital.operation_after = float(self.care.operation_after[world])
+        hospital.day_case_minutes = float(self.care.day_case_minutes[world])
+        for f, facility in enumerate(self.network.facilities):
+            kinds = (facility.spec.theatres, has.theatres), (facility.spec.day_centre, has.day_centre)
+            wards = [n for n, ward in enumerate(self.network.wards) if ward.facility == f]
+            for kind, (spec, slots) in enumerate(kinds):
+                if spec is not None:
+                    sessions = Sessions.of(self.timetable.opening(spec.pattern), int(slots[f]))
+                    hospital.add_sessions(f, kind, Places(sessions), wards)
 
     def _step_down_wards(self) -> dict[tuple[int, int, int], list[int]]:
         """Wards for those who step down, by (replication, facility, area), nearest first: of groups that it serves."""
@@ -329,6 +345,7 @@ class Model:
         self._open_and_close_wards(self.timetable.date(day))
         for w, hospital in enumerate(self.hospitals):
             hospital.release_after = float(rules[w].bed_quota.released_after_hours) * 60.0
+            hospital.day_share = float(rules[w].day_care.share)
             self._hold_beds(hospital, rules[w].bed_quota)
 
     def _put_halls(self, yuan: NDArray[np.float64]) -> None:
@@ -530,7 +547,7 @@ class Model:
         home = admitted + shape * self.outside_stay[c.world]
         if home < self.timetable.horizon:
             way = (ward, beds.OTHER, -1, now, admitted, home, admitted, False)
-            leg = (c.world, c.key, c.person, c.condition, *way, c.operation, c.weight)
+            leg = (c.world, c.key, c.person, c.condition, *way, c.operation, c.weight, False)
             self.ledger.add_stays(np.array([leg], dtype=LEG))
 
     def _stay_outside(self, rows: Rows, when: NDArray[np.float64]) -> None:
@@ -595,6 +612,13 @@ class Model:
                 self.ledger.blocked.add(causes, minutes=blocked)
                 pool.used_held = pool.borrowed = pool.released = pool.moved_on = 0
                 pool.blocked = [0.0] * len(pool.blocked)
+            self._write_sessions(w, day)
+
+    def _write_sessions(self, world: int, day: int) -> None:
+        """End of a month: places in theatres and day centres, and who took them."""
+        for facility, kind, places in self.hospitals[world].sessions:
+            offered, days = places.over((day + 1) * DAY)
+            self.ledger.add_sessions(world, int(self.timetable.month[day]), facility, kind, offered, days)
 
     def _write_backlog(self, day: int) -> None:
         """End of a month: appointments given and not yet due, and patients waiting for a bed."""

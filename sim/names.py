@@ -46,6 +46,9 @@ def _of_facility(
     yield from _unknown((*at, "capability"), facility.capability, welcome, "condition, department or default")
     opens = {"clinics": [c.pattern for c in facility.clinics], "imaging": [room.pattern for room in facility.imaging]}
     treats = {"clinics": [c.department for c in facility.clinics], "wards": [w.department for w in facility.wards]}
+    for kind, one in (("theatres", facility.theatres), ("day_centre", facility.day_centre)):
+        if one:
+            yield from _unknown((*at, kind, "pattern"), [one.pattern], patterns, "pattern of the timetable")
     for kind, names in opens.items():
         for n, name in enumerate(names):
             yield from _unknown((*at, kind, str(n), "pattern"), [name], patterns, "pattern of the timetable")

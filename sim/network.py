@@ -120,6 +120,24 @@ class ImagingSpec(Closed):
     """Exams in a full session; at least 1, whatever is drawn."""
 
 
+class TheatreSpec(Closed):
+    """The operating theatres of a facility, for planned operations; emergencies have a team of their own."""
+
+    pattern: Name
+    """Opening pattern (timetable)."""
+    slots: Count
+    """Operations in a full session of all theatres together; at least 1, whatever is drawn."""
+
+
+class DayCentreSpec(Closed):
+    """A day centre: planned patients who need no night, and no bed of a ward."""
+
+    pattern: Name
+    """Opening pattern (timetable)."""
+    slots: Count
+    """Day cases in a full session; at least 1, whatever is drawn."""
+
+
 WardKind = Literal["acute", "step_down", "intensive", "joint", "home"]
 
 BELOW: tuple[WardKind, ...] = ("step_down", "joint", "home")
@@ -178,6 +196,10 @@ class FacilitySpec(Closed):
     """Rooms with large equipment, one of a kind; hospitals without one send their patients to the lead hospital's, else
     to the nearest."""
     wards: list[WardSpec] = Field(default_factory=list)
+    theatres: TheatreSpec | None = None
+    """Sessions in which planned patients are operated on; left out = all are, as soon as they are due."""
+    day_centre: DayCentreSpec | None = None
+    """Takes planned patients who are treated in a day (day_care.share); left out = none are."""
 
     def joint_clinics(self) -> list[ClinicSpec]:
         """Clinics held here by specialists of the lead hospital."""
@@ -622,9 +644,15 @@ class Network:
             waiting_places=np.array(places, dtype=np.int64),
             beds=np.array([w.beds.value for w in wards], dtype=np.int64),
             cleaning_minutes=np.array([w.cleaning_minutes.value if w.cleaning_minutes else 0.0 for w in wards]),
+            theatres=self._session_places(drawn, "theatres"),
+            day_centre=self._session_places(drawn, "day_centre"),
             attraction=np.array(attraction),
             travel=self._travel(spec),
         )
+
+    def _session_places(self, drawn: dict[str, FacilitySpec], what: str) -> NDArray[np.int64]:
+        specs = [getattr(drawn[f.spec.id], what) for f in self.facilities]
+        return np.array([max(spec.slots.value, 1) if spec else 0 for spec in specs], dtype=np.int64)
 
     def _travel(self, spec: NetworkSpec) -> NDArray[np.float64]:
         x, y = np.array([spec.areas[a].position_km.value for a in self.areas], dtype=float).T
@@ -658,6 +686,10 @@ class Capacities:
     """Beds, per ward."""
     cleaning_minutes: NDArray[np.float64]
     """Minutes after each patient in which a bed cannot be taken, per ward."""
+    theatres: NDArray[np.int64]
+    """Operations in a full session, per facility (0 = it states no theatres)."""
+    day_centre: NDArray[np.int64]
+    """Day cases in a full session, per facility (0 = it has no day centre)."""
     attraction: NDArray[np.float64]
     """Utility beside others of the level, per facility."""
     travel: NDArray[np.float64]

@@ -778,6 +778,32 @@ class DownReferral(Closed):
     """Share of those proposals that the patient follows."""
 
 
+class DayCare(Closed):
+    """Planned inpatients who are treated in a day."""
+
+    noun: ClassVar[str] = "lever"
+
+    share: Annotated[
+        Chance,
+        Lever(
+            m="M30",
+            title="Suitable planned stays done in a day",
+            title_zh="适宜患者日间手术、日间化疗比例",
+            unit="share of suitable planned stays",
+            low=0,
+            high=1,
+            room="theatres",
+            through="whether a planned patient who suits a day centre is treated there, without a bed of a ward",
+            expected="beds are used less and planned patients wait less for one; the average length of stay falls "
+            "where a day case counts as a day, and rises where day cases are left out",
+            expected_zh="床位占用减少，择期患者等床缩短；日间病例按1天计入时平均住院日下降，不计入时上升",
+        ),
+    ] = 0.0
+    """Of planned patients whose stay suits a day centre (conditions say how many), the share who are treated at that of
+    the hospital which is to admit them, if it has one and a place within the patient's patience; the others get a
+    bed."""
+
+
 class Rules(Closed):
     """The plain value of every lever on one day; neutral where nothing is in force."""
 
@@ -824,6 +850,9 @@ class Rules(Closed):
 
     emergency: Emergency = Emergency()
     """The way of emergencies."""
+
+    day_care: DayCare = DayCare()
+    """Planned inpatients who are treated in a day."""
 
 
 NEUTRAL = Rules()

@@ -22,6 +22,9 @@ ENTRIES = ("emergency", "referred_contracted", "referred", "other", "step_down")
 """How a patient comes to a bed."""
 KINDS = ("outpatient", "emergency", "return", "internet")
 OUTPATIENT, EMERGENCY_VISIT, RETURN, INTERNET = range(4)
+PLACES = ("theatre", "day_centre")
+"""What has places in sessions, beside clinics and exam rooms."""
+THEATRE, DAY_CENTRE = 0, 1
 MOST_MINUTES, MOST_DAYS, MOST_NIGHTS = 240, 60, 120
 """Last bin of each histogram: that much or more."""
 CAUSES = ("step_down", "ward", "theatre", "exam", "discharge_hours")
@@ -73,6 +76,7 @@ LEG = np.dtype(
         ("to_step_down", "?"),
         ("operation", "i8"),  # highest level, 0 = none; of the first leg
         ("weight", "i8"),  # of the case, thousandths
+        ("day_case", "?"),  # at a day centre, without a bed of the ward
     ],
     align=True,
 )
@@ -278,7 +282,7 @@ class Ledger:
         helped = ["remote", "specialist", "by_reading", "joint", "handed_down"]
         self.helped = Tally(helped, world=w, month=m, facility=f)
         stays = ["discharges", "nights", "minutes", "stepped_down", "episodes", "episode_nights"]
-        stays += ["operated", "level4", "weight_thousandths"]
+        stays += ["operated", "level4", "weight_thousandths", "day_cases"]
         self.stays = Tally(stays, world=w, month=m, ward=len(network.wards) + 1, resident=2, entry=5)
         inpatient = self._with_beds()
         self.nights = Histogram(["discharges"], world=w, month=m, facility=inpatient, nights=MOST_NIGHTS + 1)
@@ -287,6 +291,9 @@ class Ledger:
         self.beds = Tally(beds, world=w, month=m, ward=len(network.wards))
         self.blocked = Tally(["minutes"], world=w, month=m, ward=len(network.wards), cause=len(CAUSES))
         days = MOST_DAYS + 1
+        at = {"world": w, "month": m, "facility": self._with_sessions(), "place": len(PLACES)}
+        self.theatres = Tally(["offered", "used"], **at)
+        self.theatre_days = Histogram(["patients"], **at, days=days)
         self.bed_days = Histogram(["patients", "left"], world=w, month=m, facility=inpatient, entry=5, days=days)
         self.referrals = Tally(
             ["referrals"], world=w, month=m, direction=2, channel=2, from_level=len(Level), to_facility=f, status=3
@@ -322,6 +329,12 @@ class Ledger:
         self.beds_row = np.full(self.network.outside + 1, -1, dtype=np.int64)
         self.beds_row[self.with_beds] = np.arange(len(self.with_beds))
         return len(self.with_beds)
+
+    def _with_sessions(self) -> int:
+        """Facilities that have theatres or a day centre."""
+        some = [f.spec.theatres is not None or f.spec.day_centre is not None for f in self.network.facilities]
+        self.with_sessions = np.flatnonzero(some)
+        return max(len(self.with_sessions), 1)
 
     def day(self, minute: NDArray[np.float64]) -> NDArray[np.int64]:
         """Day of the run, within the horizon."""
@@ -359,7 +372,7 @@ class Ledger:
         """Ended legs of stays, dated by discharge."""
         if not len(legs):
             return
-        world, key, person, condition, ward, entry, _, *dates, down, operation, weight = (
+        world, key, person, condition, ward, entry, _, *dates, down, operation, weight, day_case = (
             legs[name] for name in LEG.names or ()
         )
         requested, admitted, discharged, first = dates
@@ -370,17 +383,25 @@ class Ledger:
             self.stays.index(world, month, ward, resident, entry), discharges=1, nights=nights,
             minutes=np.rint(discharged - admitted).astype(np.int64),
             stepped_down=down, episodes=~down, episode_nights=np.where(down, 0, whole),
-            operated=operation > 0, level4=operation == LEVEL_4, weight_thousandths=weight,
+            operated=operation > 0, level4=operation == LEVEL_4, weight_thousandths=weight, day_cases=day_case,
         )  # fmt: skip
         row = self.beds_row[facility]
         self.nights.add(self.nights.index(world, month, row, np.minimum(nights, MOST_NIGHTS)), discharges=1)
         days = np.minimum((admitted - requested) // DAY, MOST_DAYS).astype(np.int64)
-        self.bed_days.add(self.bed_days.index(world, self.month(admitted), row, entry, days), patients=1)
+        self.bed_days.add(self.bed_days.index(world, self.month(admitted), row, entry, days), patients=~day_case)
         self.keep(
             "stays", world=world, episode=key, person=person, condition=condition, facility=facility, ward=ward,
             entry=entry, requested=requested, admitted=admitted, discharged=discharged, first_admitted=first,
             nights=nights, to_step_down=down, operation_level=operation, case_weight=weight / 1000.0,
+            day_case=day_case,
         )  # fmt: skip
+
+    def add_sessions(self, world: int, month: int, facility: int, place: int, offered: int, days: list[int]) -> None:
+        """Sessions of a month in theatres or a day centre: places offered, and days that those waited who took one."""
+        row = int(np.searchsorted(self.with_sessions, facility))
+        self.theatres.add(self.theatres.index(world, month, row, place), offered=offered, used=len(days))
+        waited = np.minimum(np.array(days, dtype=np.int64), MOST_DAYS)
+        self.theatre_days.add(self.theatre_days.index(world, month, row, place, waited), patients=1)
 
     def add_leaver(self, world: int, minute: float, facility: int, entry: int) -> None:
         """A patient left the waiting list for a bed of a facility."""
@@ -409,8 +430,10 @@ class Ledger:
             "channel": np.array(CHANNELS), "from_level": np.array([x.name for x in Level]),
             "status": np.array(STATUSES), "resource": np.array(["appointment", "bed", "imaging"]),
             "cause": np.array(CAUSES),
+            "place": np.array(PLACES),
         }  # fmt: skip
         inpatient = {"facility": ids[self.with_beds]}
+        with_sessions = {"facility": ids[self.with_sessions] if len(self.with_sessions) else np.array([""])}
         minutes_ids = ids[self.with_minutes] if len(self.with_minutes) else np.array([""])
         out = {
             "visits_daily": self._by_level(self.daily.of_world(world, names)),
@@ -428,6 +451,8 @@ class Ledger:
             "stays_nights": self.nights.of_world(world, names | inpatient),
             "beds_monthly": self._by_ward(self.beds.of_world(world, names)),
             "blocked_monthly": self._by_ward(self.blocked.of_world(world, names)),
+            "theatres_monthly": self.theatres.of_world(world, names | with_sessions),
+            "theatre_days": self.theatre_days.of_world(world, names | with_sessions),
             "waits_bed": self.bed_days.of_world(world, names | inpatient).rename(columns={"entry": "cls"}),
             "referrals_monthly": self.referrals.of_world(world, names),
             "backlog": self.backlog.of_world(world, names),

@@ -19,13 +19,14 @@ import simpy
 from simpy.events import NORMAL, EventPriority
 
 from sim.beds import EMERGENCY, STEP_DOWN, BedPool
-from sim.records import HOURS_OF_DISCHARGE, NO_BED_BELOW, NO_ORDINARY_BED
+from sim.records import HOURS_OF_DISCHARGE, LATE_OPERATION, NO_BED_BELOW, NO_ORDINARY_BED, THEATRE
+from sim.theatres import Places, home_from_day_centre, is_day_case, operation_due
 from sim.timetable import DAY
 
 RELEASES, REQUESTS, OPENINGS = EventPriority(0), EventPriority(1), EventPriority(2)
 """Order at one instant: ends and releases first, then requests, then the opening of a window."""
 
-ASKS, WAITS, INTENSIVE, HELD_UP, ACUTE, BLOCKED, RECOVERS = range(7)
+ASKS, WAITS, INTENSIVE, HELD_UP, ACUTE, BLOCKED, RECOVERS, DAY_CASE = range(8)
 """Where a stay is. Held up: intensive care is over, and the ordinary ward full; the acute phase goes on."""
 IN_HOUSE_RANK, REFERRED_RANK = EMERGENCY, 2
 """Places on waiting lists: whoever leaves intensive care is among the emergencies, whoever steps down the referred."""
@@ -122,6 +123,8 @@ class Course(NamedTuple):
     """Minutes of recovery after a step down, where it has a law of its own; 0 = what is left of the stay."""
     intensive: float = 0.0
     """Minutes of intensive care, with which the stay begins."""
+    day_case: float = inf
+    """Number of the episode (`theatres.is_day_case`); infinite where the stay does not suit a day centre."""
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Course:
         return self  # nothing in it can change
@@ -142,6 +145,15 @@ class Hospital:
         self.discharges = _minutes(discharge_hours)
         self.admissions = _minutes(admission_hours)
         self.release_after = 24.0 * 60
+        self.sessions: list[tuple[int, int, Places]] = []
+        """Theatres and day centres: facility, kind (`records.PLACES`), and what is taken in them."""
+        self.theatres: dict[int, Places] = {}
+        """Theatres by ward; patients of other wards are operated on when they are due."""
+        self.day_centres: dict[int, Places] = {}
+        """Day centre by ward."""
+        self.operation_after = self.day_case_minutes = self.day_share = 0.0
+        """Minutes from admission until a planned operation is due; minutes of a day case; of planned stays that suit
+        one, the share, in force, who are to be one."""
         self.legs: list[tuple[float, ...]] = []
         """Legs ended since the ledger was last written, each in the order of `records.LEG`."""
         self.goes_down: Callable[[Course], bool]
@@ -150,6 +162,11 @@ class Hospital:
         """Wards to which it could go, nearest first."""
         self.gives_up: Callable[[Stay], None]
         """A patient left the waiting list."""
+
+    def add_sessions(self, facility: int, kind: int, places: Places, wards: list[int]) -> None:
+        """Theatres or a day centre, for the patients of some wards."""
+        self.sessions.append((facility, kind, places))
+        (self.theatres if kind == THEATRE else self.day_centres).update(dict.fromkeys(wards, places))
 
     def discharge_at(self, minute: float) -> float:
         """The first minute at or after `minute` at which patients are discharged."""
@@ -278,7 +295,9 @@ class Stay(simpy.Event):
         if now < self.due:
             return
         self.due = inf
-        if phase >= BLOCKED:
+        if phase == DAY_CASE:
+            self._leave(now, to_step_down=False)
+        elif phase >= BLOCKED:
             self._go_home(now)
         elif phase == ASKS:
             self._ask(now)
@@ -294,6 +313,8 @@ class Stay(simpy.Event):
     # ------------------------------------------------------------------------------------------------------- the way in
 
     def _ask(self, now: float) -> None:
+        if self.course.day_case < inf and self._comes_for_a_day(now):
+            return
         bed = self.pool.bed_for(self.entry)
         if bed is not None:
             self._admit(bed, now)
@@ -305,6 +326,20 @@ class Stay(simpy.Event):
         self.pool.wait(self)
         if self.course.patience < inf:
             self._at(self.requested + self.course.patience, REQUESTS, now)
+
+    def _comes_for_a_day(self, now: float) -> bool:
+        """Instead of a bed a place at the day centre, if the stay suits one and there is a place within patience."""
+        hospital, course = self.hospital, self.course
+        centre = hospital.day_centres.get(self.pool.number)
+        if centre is None or self.entry == EMERGENCY or not is_day_case(course.day_case, hospital.day_share):
+            return False
+        minute = centre.take(now, now + course.patience)
+        if minute == inf:
+            return False
+        self.phase = DAY_CASE
+        self.admitted = self.first_admitted = minute
+        self._at(home_from_day_centre(minute, hospital.day_case_minutes), RELEASES, now)
+        return True
 
     def _give_up(self) -> None:
         self.pool.give_up(self)
@@ -345,6 +380,16 @@ class Stay(simpy.Event):
             self._at(min(now + course.intensive, self.home_at), RELEASES, now)
         else:
             self._go_on(now)
+        if course.operation:
+            self._wait_for_theatre(now)
+
+    def _wait_for_theatre(self, now: float) -> None:
+        """A planned operation takes the next place in a session of theatres, where there are any."""
+        theatre = self.hospital.theatres.get(self.pool.number)
+        if theatre is None or self.entry == EMERGENCY:
+            return
+        due = operation_due(now, self.hospital.operation_after, min(self.course.acute, self.course.minutes))
+        self.prolong(min(theatre.take(due), theatre.sessions.end) - due, LATE_OPERATION, now)
 
     def _go_on(self, now: float) -> None:
         """Stay until the acute phase is over, and if nothing follows it until recovery is."""
@@ -501,4 +546,5 @@ class Stay(simpy.Event):
         self.hospital.legs.append((
             c.world, c.key, c.person, c.condition, self.pool.number, self.entry, self.came_from,
             self.requested, self.admitted, now, self.first_admitted, to_step_down, *case,
+            self.phase == DAY_CASE,
         ))  # fmt: skip

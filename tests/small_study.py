@@ -51,6 +51,9 @@ CASES = {"centre-a": (4, 0, 550), "second": (22, 0, 800), "first": (72, 9, 1040)
          "outside": (10, 2, 1100)}  # fmt: skip
 """Operated on in a month, of these at level 4, mean weight in thousandths."""
 
+DAY_CASES = {"second": 4, "first": 9}
+"""Discharges in a month that were day cases, of one night each by the official rule."""
+
 
 def adherence(replication: int) -> float:
     """The drawn adherence of a replication."""
@@ -161,13 +164,27 @@ def _stays(scenario: str, luck: np.random.Generator) -> dict[str, pd.DataFrame]:
         ward="general", resident=True, entry="other", hours=lambda r: 23.5 * r["nights"]
     )
     cases = [stays["facility"].map({place: each[n] for place, each in CASES.items()}) for n in range(3)]
+    stays["day_cases"] = stays["facility"].map(DAY_CASES).fillna(0).astype(int)
     stays = stays.assign(operated=cases[0], level4=cases[1], weight_thousandths=cases[2] * stays["discharges"])
     inside = stays[stays["facility"].ne("outside")]
     beds = inside[["month", "facility", "ward"]].assign(
         bed_days=inside["nights"] / 0.85, occupied_days=inside["nights"], blocked_hours=24.0,
         held_days=0, used_held_days=0, used_held=0, borrowed=0, released=0,
     )  # fmt: skip
-    return {"stays_monthly": stays, "beds_monthly": beds}
+    return {"stays_monthly": stays, "beds_monthly": beds, **_sessions()}
+
+
+def _sessions() -> dict[str, pd.DataFrame]:
+    """Theatres of the city hospital and its day centre, and days to an operation there."""
+    place: dict[str, Any] = {"month": MONTHS, "facility": "first"}
+    theatres = _rows(**place, place="theatre", offered=80, used=60)
+    centre = _rows(**place, place="day_centre", offered=20, used=9)
+    waited = [(m, "first", "theatre", d, n) for m in MONTHS for d, n in ((0, 30), (1, 20), (4, 10))]
+    waited += [(m, "first", "day_centre", 3, 9) for m in MONTHS]
+    return {
+        "theatres_monthly": pd.concat([theatres, centre], ignore_index=True),
+        "theatre_days": pd.DataFrame(waited, columns=["month", "facility", "place", "days", "patients"]),
+    }
 
 
 def _quotas(scenario: str) -> dict[str, pd.DataFrame]:

@@ -114,6 +114,7 @@ def hours_to_bed(*entries: str) -> Callable[[Tables], float]:
 
     def read(t: Tables) -> float:
         rows = t["stays"][t["stays"]["entry"].isin(entries) & t["stays"]["facility"].eq("lead_hospital")]
+        rows = rows[~rows["day_case"]]
         assert len(rows) >= 20, "too few patients to say"
         return float((rows["admitted"] - rows["requested"]).mean() / 60)
 
@@ -441,6 +442,31 @@ def test_down_referral_consented() -> None:
 def _below(t: Tables) -> float:
     beds = t["beds_monthly"]
     return float(beds.loc[beds["ward"].str.endswith("step_down"), "occupied_days"].sum())
+
+
+# ---------------------------------------------------------------------------------------------------------- day cases
+
+
+def test_day_care() -> None:
+    """Both signs of the stay: short stays become shorter still, or leave."""
+    assert EXPECTED["day_care.share"] == (
+        "beds are used less and planned patients wait less for one; the average length of stay falls where a day case "
+        "counts as a day, and rises where day cases are left out"
+    )
+    low, high = both("day_care.share", 0.0, 1.0, replications=8)
+    lead = {"facility": "lead_hospital"}
+    cases, occupied = total("stays_monthly", "day_cases", **lead), total("beds_monthly", "occupied_days", **lead)
+
+    def stay_of_others(t: Tables) -> float:
+        others = (total("stays_monthly", x, **lead)(t) - cases(t) for x in ("nights", "discharges"))
+        return next(others) / next(others)
+
+    assert cases(low) == 0
+    assert cases(high) > 30
+    assert occupied(high) < 0.99 * occupied(low)
+    assert hours_to_bed("other")(high) < hours_to_bed("other")(low)
+    assert nights(high, "nights", "discharges", **lead) < nights(low, "nights", "discharges", **lead) - 0.1
+    assert stay_of_others(high) > stay_of_others(low) + 0.1
 
 
 # ---------------------------------------------------------------------------------------------------- what is shared

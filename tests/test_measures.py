@@ -169,6 +169,33 @@ def test_the_case_mix_index_is_the_mean_weight_of_discharges(study: SmallStudy, 
         assert pd.isna(row(unknown, indicator, "tertiary_public", HEADLINE)["value"])
 
 
+def test_day_cases_are_discharges_of_a_day_unless_a_reading_leaves_them_out(
+    study: SmallStudy, yearly: pd.DataFrame
+) -> None:
+    whole = row(yearly, "average_length_of_stay", "first", STANDARD)
+    others = row(yearly, "average_length_of_stay", "first", "without_day_cases")
+    assert (others["numerator"], others["denominator"]) == (whole["numerator"] - 12 * 9, 12 * (180 - 9))
+    assert others["value"] > whole["value"]
+    assert row(yearly, "average_length_of_stay", "second", "without_day_cases")["denominator"] == 12 * (100 - 4)
+    assert row(yearly, "day_case_share", "tertiary_public", HEADLINE)["value"] == pytest.approx(9 / 180)
+    stays = study.tables["stays_monthly"]
+    urgent = stays.assign(entry="emergency", day_cases=0)
+    tables = study.tables | {"stays_monthly": pd.concat([stays, urgent], ignore_index=True)}
+    found = measure(tables, FACILITIES, residents=RESIDENTS, span=SPAN)
+    assert row(found, "day_case_share", "tertiary_public", HEADLINE)["value"] == pytest.approx(9 / 180)
+    assert row(found, "day_case_share", "tertiary_public", "of_discharges")["value"] == pytest.approx(9 / 360)
+
+
+def test_operations_wait_from_the_day_on_which_they_were_due(yearly: pd.DataFrame) -> None:
+    mean = row(yearly, "operation_wait_days", "lead", HEADLINE)
+    assert (mean["numerator"], mean["denominator"]) == (12 * (20 + 4 * 10), 12 * 60)
+    assert row(yearly, "operation_wait_days", "lead", "p90")["value"] == 4
+    assert row(yearly, "operation_wait_days", "first", "day_cases")["value"] == 3
+    assert row(yearly, "operation_wait_days", "first", "day_cases_p90")["value"] == 3
+    assert row(yearly, "theatre_use", "lead", HEADLINE)["value"] == pytest.approx(60 / 80)
+    assert row(yearly, "theatre_use", "lead", "day_centre")["value"] == pytest.approx(9 / 20)
+
+
 def test_rates_per_resident_are_per_year_even_for_a_month(study: SmallStudy, yearly: pd.DataFrame) -> None:
     monthly = measure(study.tables, FACILITIES, "month", residents=RESIDENTS, span=SPAN)
     year = row(yearly, "visits_per_resident", "grid", HEADLINE)["value"]

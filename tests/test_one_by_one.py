@@ -95,6 +95,7 @@ LEVERS: dict[str, st.SearchStrategy[Any]] = {
     "exams.read_remotely": share,
     "tcm.halls": st.sampled_from([0.0, 200.0]),
     "emergency.rescue_bypass": share,
+    "day_care.share": share,
     "emergency.rescue_centres": st.sampled_from([["stroke"], ["maternal", "stroke"], ["trauma"]]),
 }
 
@@ -118,6 +119,8 @@ CARE: dict[str, st.SearchStrategy[Any]] = {
     "imaging_report_minutes": st.sampled_from([0.0, 200.0]),
     "waiting_patience": st.sampled_from([20.0, 90.0, 300.0]),
     "bed_patience": st.sampled_from([0.5, 5.0]),
+    "operation_after_days": st.sampled_from([0.0, 1.0]),
+    "day_case_hours": st.sampled_from([6.0, 30.0]),
     "consultation_law": st.sampled_from(["lognormal", "exponential"]),
     "patience_law": st.sampled_from(["lognormal", "exponential"]),
     "stay_law": st.sampled_from(["lognormal", "exponential"]),
@@ -142,15 +145,17 @@ def facilities(draw: st.DrawFn) -> list[towns.Data]:
     ]
     places: towns.Data = draw(st.sampled_from([{}, {}, {"waiting_places": 0}, {"waiting_places": 3}]))
     emergency = {"emergency": {"doctors": said(1), **{name: said(number) for name, number in places.items()}}}
+    day = [towns.sessions(draw(st.sampled_from([None, 1, 3])), draw(st.sampled_from([None, 1, 3]))) for _ in range(2)]
     rooms = [imaging(**draw(st.dictionaries(st.sampled_from(EQUIPMENT), st.integers(1, 4)))) for _ in range(3)]
     found = [
         facility("lead", "tertiary", role="lead", group="group", capability=draw(st.sampled_from([{}, {"bone": 3}])),
                  wards=[ward(draw(some), cleaning=draw(cleaning), closes=draw(moves)),
                         *[ward(draw(few), "surgery", opens=draw(moves)) for _ in range(draw(st.integers(0, 1)))]],
-                 **emergency, **rooms[0],
+                 **emergency, **rooms[0], **day[0],
                  clinics=[clinic(draw(few), **office, **places, slots=draw(some), extra=draw(few) - 1),
                           clinic(1, "surgery", **office, slots=draw(some)), *expert[: draw(st.integers(0, 1))]]),
-        facility("member", "secondary", **member, **rooms[1], capability=draw(st.sampled_from([{}, {"bone": 4}])),
+        facility("member", "secondary", **member, **rooms[1] | day[1],
+                 capability=draw(st.sampled_from([{}, {"bone": 4}])),
                  wards=[ward(draw(few)), ward(1, "rehabilitation", "step_down", draw(cleaning), closes=draw(moves))],
                  clinics=[clinic(draw(few), **office, **appointments)], **(emergency if draw(st.booleans()) else {})),
         facility("centre", "centre", **member, clinics=[clinic(draw(few), **office, **places), *joint]),
@@ -201,6 +206,7 @@ def cases(draw: st.DrawFn) -> Case:
         "operated": Figures.model_validate(said(draw(st.lists(share, min_size=3, max_size=3)))),
         "harder_operation": Figures.model_validate(said(draw(st.lists(share, min_size=3, max_size=3)))),
     }
+    suited = {"day_case": Figure.model_validate(said(draw(st.sampled_from([0.3, 1.0]))))}
     needs = {name: rate * residents for name, rate in NEEDS.items()}
     return replace(
         town,
@@ -212,7 +218,7 @@ def cases(draw: st.DrawFn) -> Case:
             update={
                 "conditions": conditions
                 | {
-                    "lung": conditions["lung"].model_copy(update=operations | {"consultation": longer}),
+                    "lung": conditions["lung"].model_copy(update=operations | suited | {"consultation": longer}),
                     "urgent": conditions["urgent"].model_copy(update={"consultation": longer, "triage": triage}),
                 },
                 "exam_at": dict.fromkeys(towns.LEVELS[:-1], exams),
@@ -235,7 +241,7 @@ def test_a_town_in_which_all_levers_are_pulled() -> None:
     hospitals_more = {level: said(1.0 if level in ("secondary", "tertiary") else 0.5) for level in towns.LEVELS[:-1]}
     figures = {"exam_at": hospitals_more, "repeat_exam": 0.8, "reading_minutes": 90.0, "settled_by_reading": 0.5}
     facilities = towns.group_facilities()
-    facilities[0] |= imaging(ct=1, mr=1)
+    facilities[0] |= imaging(ct=1, mr=1) | towns.sessions(1, 1)
     town = towns.group_town(42, settings=ALL_LEVERS, facilities=facilities, **figures)
     assert_same(town)
     tables = towns.run(town)[0]
@@ -243,6 +249,7 @@ def test_a_town_in_which_all_levers_are_pulled() -> None:
     assert tables["exams_monthly"][["made", "repeated", "recognised", "trusted", "read_remotely"]].sum().gt(0).all()
     assert tables["needs_monthly"]["spared"].sum() > 0
     assert tables["imaging_monthly"].drop(columns=["month", "facility", "department", "cls"]).sum().gt(0).all()
+    assert tables["theatres_monthly"].groupby("place")["used"].sum().gt(0).sum() == 2
 
 
 @pytest.mark.parametrize(("levers", "window"), [({}, 720), (ALL_LEVERS, 240)])

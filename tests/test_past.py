@@ -43,7 +43,9 @@ def pulled(case: Case, day: int, **levers: Any) -> Case:
 def town() -> Case:
     """The group town under some rules, with every visit kept."""
     settings = {"up_referral.formal_share": 0.5, "down_referral.proposed": 0.4, "bed_quota.held_for_referral": "1/5"}
-    return towns.group_town(DAYS, settings=settings)
+    lead, *others = towns.group_facilities()
+    facilities = [lead | towns.sessions(theatres=1, day_centre=1), *others]
+    return towns.group_town(DAYS, settings=settings, facilities=facilities)
 
 
 def parting(one: Case, other: Case) -> int:

@@ -76,6 +76,12 @@ def ward(
     return one if cleaning is None else one | {"cleaning_minutes": said(cleaning)}
 
 
+def sessions(theatres: int | None = None, day_centre: int | None = None, pattern: str = "office") -> Data:
+    """Theatres and a day centre: places in a session of each."""
+    places = {"theatres": theatres, "day_centre": day_centre}
+    return {name: {"pattern": pattern, "slots": said(number)} for name, number in places.items() if number is not None}
+
+
 def network(
     facilities: list[Data],
     lead: str | None = None,
@@ -412,6 +418,7 @@ GROUP_CONDITIONS = {
         operated=[0.3, 0.6, 0.8],
         harder_operation=[0.9, 0.7, 0.5],
         case_weight=1.4,
+        day_case=0.4,
     )
     | exams_of(ct=0.3, mr=0.4),
     "urgent": condition(
@@ -439,6 +446,7 @@ def group_town(
         "discharge_from": 9,
         "discharge_until": 17,
         "weight_by_need": [0.6, 1.0, 1.5],
+        "day_case_hours": 8.0,
     } | care_figures
     some: Data = {"village_station": 0.3, "centre": 0.3, "secondary": 0.15, "tertiary": 0.23, "outside": 0.02}
     by_kind = {
@@ -511,6 +519,7 @@ ALL_LEVERS: Data = PLAN | {
     "emergency.rescue_bypass": 0.5,
     "emergency.rescue_centres": ["stroke", "trauma"],
     "up_referral.to_partner": 0.6,
+    "day_care.share": 0.8,
 }
 """All levers pulled."""
 

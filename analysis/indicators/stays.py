@@ -5,28 +5,113 @@ from __future__ import annotations
 import pandas as pd
 
 from analysis.indicators.catalogue import DAYS, PEOPLE_SCOPES, PLACE_SCOPES, SHARE, STANDARD, Text, Variant, indicator
-from analysis.ledger import KEYS, Frame, Ledger, tally
+from analysis.ledger import KEYS, Frame, Ledger, ninetieth, tally
 
 
 @indicator(
     name=Text("Average length of stay", "平均住院日"),
     unit=DAYS,
     formula=Text(
-        "calendar nights of the stays that ended / discharges; each institution counts its own stays",
-        "出院者占用总床日数 / 出院人次；各机构分别统计",
+        "calendar nights of the stays that ended / discharges; each institution counts its own stays; a day case is a "
+        "discharge of one day",
+        "出院者占用总床日数 / 出院人次；各机构分别统计；日间病例按1天计入",
     ),
     source="zhongwei-2023-67 四(一)3",
     scope="tertiary_public",
     scopes=PLACE_SCOPES,
     better="down",
-    variants=(Variant("hours", Text("by hours, in days", "按小时折算")),),
+    variants=(
+        Variant("hours", Text("by hours, in days", "按小时折算")),
+        Variant("without_day_cases", Text("day cases left out, above and below", "分子、分母均不计日间病例")),
+    ),
     guards=("episode_length_of_stay", "bed_wait_days", "unmet_need_share"),
 )
 def average_length_of_stay(ledger: Ledger) -> Frame:
-    """By nights, as officially, and by hours."""
-    stays = ledger.at_places("stays_monthly", ["nights", "hours", "discharges"])
+    """By nights, as officially, by hours, and by nights of those who stayed overnight.
+
+    With day cases it falls as more are done in a day; without them it rises, because short stays leave.
+    """
+    stays = ledger.at_places("stays_monthly", ["nights", "hours", "discharges", "day_cases"])
     stays["days"] = stays["hours"] / 24
-    return pd.concat([tally(stays, STANDARD, "nights", "discharges"), tally(stays, "hours", "days", "discharges")])
+    for of_all in ("nights", "discharges"):
+        stays[f"other_{of_all}"] = stays[of_all] - stays["day_cases"]
+    return pd.concat(
+        [
+            tally(stays, STANDARD, "nights", "discharges"),
+            tally(stays, "hours", "days", "discharges"),
+            tally(stays, "without_day_cases", "other_nights", "other_discharges"),
+        ]
+    )
+
+
+@indicator(
+    name=Text("Day cases among planned discharges", "择期出院患者日间病例占比"),
+    unit=SHARE,
+    formula=Text(
+        "discharges from a day centre, operated on or not / discharges of those who came neither as emergencies nor by "
+        "stepping down",
+        "日间病例（手术与非手术）出院人次 / 择期出院人次（不含急诊入院和下转）",
+    ),
+    source="zhongwei-2023-67 (day surgery and day chemotherapy are promised, no share is set)",
+    scope="tertiary_public",
+    scopes=PLACE_SCOPES,
+    variants=(Variant("of_discharges", Text("among all discharges", "占全部出院患者")),),
+)
+def day_case_share(ledger: Ledger) -> Frame:
+    """Of the patients whom a day centre could have taken, and of all."""
+    stays = ledger.at_places("stays_monthly", ["day_cases", "discharges"], ["entry"])
+    planned = stays[~stays["entry"].isin(("emergency", "step_down"))]
+    return pd.concat(
+        [tally(planned, STANDARD, "day_cases", "discharges"), tally(stays, "of_discharges", "day_cases", "discharges")]
+    )
+
+
+@indicator(
+    name=Text("Days to an operation", "择期手术等待天数"),
+    unit=DAYS,
+    formula=Text(
+        "days from the day on which an admitted patient's planned operation was due to the operation, mean; at "
+        "hospitals whose theatres are stated",
+        "住院患者择期手术从应手术日到实际手术日的天数，均值；仅含列明手术室的医院",
+    ),
+    source="convention: a stay is longer by what its operation is late",
+    scope="lead",
+    scopes=PLACE_SCOPES,
+    better="down",
+    variants=(
+        Variant("p90", Text("P90", "P90"), kind="ninetieth"),
+        Variant("day_cases", Text("of day cases, from the request", "日间病例，从申请算起")),
+        Variant("day_cases_p90", Text("of day cases, P90", "日间病例，P90"), kind="ninetieth"),
+    ),
+)
+def operation_wait_days(ledger: Ledger) -> Frame:
+    """By the day of the operation; whoever is still waiting at the end is not in it."""
+    rows = ledger.at_places("theatre_days", ["patients"], ["place", "days"])
+    rows["sum"] = rows["days"] * rows["patients"]
+    parts = []
+    for place, mean, late in (("theatre", STANDARD, "p90"), ("day_centre", "day_cases", "day_cases_p90")):
+        own = rows[rows["place"].eq(place)]
+        parts += [tally(own, mean, "sum", "patients"), ninetieth(own, late, "days", "patients")]
+    return pd.concat(parts, ignore_index=True)
+
+
+@indicator(
+    name=Text("Use of theatres", "手术室利用率"),
+    unit=SHARE,
+    formula=Text(
+        "operations in the planned sessions of theatres / places in them; emergencies are operated on beside them",
+        "择期手术台次 / 手术室开放台次；急诊手术另计",
+    ),
+    source="convention: places used over places offered",
+    scope="lead",
+    scopes=PLACE_SCOPES,
+    variants=(Variant("day_centre", Text("of day centres", "日间中心利用率")),),
+)
+def theatre_use(ledger: Ledger) -> Frame:
+    """Of theatres and of day centres, by the date of the session."""
+    rows = ledger.at_places("theatres_monthly", ["used", "offered"], ["place"])
+    variants = (("theatre", STANDARD), ("day_centre", "day_centre"))
+    return pd.concat([tally(rows[rows["place"].eq(place)], variant, "used", "offered") for place, variant in variants])
 
 
 @indicator(
