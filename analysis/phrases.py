@@ -173,12 +173,14 @@ PHRASES: dict[str, Text] = {
     "load_emergency": Text("the emergency department", "急诊科"),
     "load_imaging": Text("the busiest large equipment", "最繁忙大型设备检查室"),
     "load_ward": Text("the busiest ward", "最繁忙病区"),
+    "load_theatre": Text("the theatres", "手术室"),
     "growing": Text(
         "{scenario}: the backlog of {resource} at {place} grew from {before} to {after} in a year ({draws}).",
         "{scenario}：{place} 的{resource}积压一年内由 {before} 增至 {after}（{draws}）。",
     ),
     "appointment": Text("appointments", "预约"),
     "bed": Text("beds", "住院"),
+    "theatre": Text("operations", "择期手术"),
     # figures
     "figure_share": Text("Grassroots share of visits by month", "基层诊疗量占比（按月）"),
     "figure_levels": Text("Where residents go, {year}", "居民就诊去向，{year} 年"),

@@ -36,7 +36,7 @@ from sim.loads import Forecast
 from sim.network import BELOW, EMERGENCY_LAYER, GENERAL, Capacities, Level, Network, NetworkSpec
 from sim.policy import RESCUE_CENTRES, BedQuota, Policy, Rules
 from sim.population import AGES, Population, PopulationSpec
-from sim.records import LEG, NO_BED_BELOW, NO_ORDINARY_BED, Ledger, Legs, ward_name
+from sim.records import LEG, NO_BED_BELOW, NO_ORDINARY_BED, THEATRE, Ledger, Legs, ward_name
 from sim.referral import ReferralSpec, UpRules
 from sim.sessions import Rooms, staff
 from sim.slots import CLINIC_QUOTA, EXPERT_QUOTA, IMAGING_QUOTA, NO_QUOTA, Offer, SlotBook
@@ -621,7 +621,7 @@ class Model:
             self.ledger.add_sessions(world, int(self.timetable.month[day]), facility, kind, offered, days)
 
     def _write_backlog(self, day: int) -> None:
-        """End of a month: appointments given and not yet due, and patients waiting for a bed."""
+        """End of a month: appointments given and not yet due, and patients waiting for a bed or an operation."""
         month = int(self.timetable.month[day])
         book, points = self.journey.book, len(self.network.points)
         given = book.slots["handed_out"].sum(axis=1)
@@ -633,6 +633,9 @@ class Model:
         for w, hospital in enumerate(self.hospitals):
             waiting = np.array([p.waiting for p in hospital.pools], dtype=np.int64)
             self.ledger.backlog.add(self.ledger.backlog.index(w, month, where, 1), waiting=waiting)
+            for theatre, kind, places in hospital.sessions:
+                if kind == THEATRE:
+                    self.ledger.backlog.add(self.ledger.backlog.index(w, month, theatre, 3), waiting=places.ahead())
 
     def tables(self, world: int) -> dict[str, pd.DataFrame]:
         """All tables of one replication."""

@@ -298,7 +298,7 @@ class Ledger:
         self.referrals = Tally(
             ["referrals"], world=w, month=m, direction=2, channel=2, from_level=len(Level), to_facility=f, status=3
         )
-        self.backlog = Tally(["waiting"], world=w, month=m, facility=f, resource=3)
+        self.backlog = Tally(["waiting"], world=w, month=m, facility=f, resource=4)
         tables: dict[str, list[dict[str, NDArray[Any]]]] = {"visits": [], "stays": [], "referrals": []}
         self.rows = tables if keep_rows else None
 
@@ -428,7 +428,7 @@ class Ledger:
             "resident": np.array([False, True]), "kind": np.array(KINDS), "cls": np.array(CLASSES),
             "condition": np.array(self.conditions), "entry": np.array(ENTRIES), "direction": np.array(DIRECTIONS),
             "channel": np.array(CHANNELS), "from_level": np.array([x.name for x in Level]),
-            "status": np.array(STATUSES), "resource": np.array(["appointment", "bed", "imaging"]),
+            "status": np.array(STATUSES), "resource": np.array(["appointment", "bed", "imaging", "theatre"]),
             "cause": np.array(CAUSES),
             "place": np.array(PLACES),
         }  # fmt: skip

@@ -313,7 +313,7 @@ class Stay(simpy.Event):
     # ------------------------------------------------------------------------------------------------------- the way in
 
     def _ask(self, now: float) -> None:
-        if self.course.day_case < inf and self._comes_for_a_day(now):
+        if self.hospital.day_share > 0.0 and self._comes_for_a_day(now):
             return
         bed = self.pool.bed_for(self.entry)
         if bed is not None:
@@ -333,7 +333,7 @@ class Stay(simpy.Event):
         centre = hospital.day_centres.get(self.pool.number)
         if centre is None or self.entry == EMERGENCY or not is_day_case(course.day_case, hospital.day_share):
             return False
-        minute = centre.take(now, now + course.patience)
+        minute = centre.take(now, self.requested + course.patience)
         if minute == inf:
             return False
         self.phase = DAY_CASE
@@ -380,7 +380,7 @@ class Stay(simpy.Event):
             self._at(min(now + course.intensive, self.home_at), RELEASES, now)
         else:
             self._go_on(now)
-        if course.operation:
+        if course.operation and self.hospital.theatres:
             self._wait_for_theatre(now)
 
     def _wait_for_theatre(self, now: float) -> None:

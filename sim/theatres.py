@@ -80,6 +80,10 @@ class Places:
         since, self.told = slice(self.told, begun), begun
         return sum(self.sessions.offered[since]), [d for session in self.days[since] for d in session]
 
+    def ahead(self) -> int:
+        """Patients with a place in a session that was not over when this was last asked."""
+        return sum(map(len, self.days[self.told :]))
+
 
 def operation_due(admitted: float, after: float, acute: float) -> float:
     """When a planned operation is due: so many minutes after admission, and not after the acute phase."""

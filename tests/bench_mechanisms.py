@@ -85,7 +85,10 @@ def without(case: Case) -> dict[str, Case]:
     pulled = dict.fromkeys(group for group, _, _ in case.policy.pulled())
     groups = {name: replace(case, policy=case.policy.only([g for g in GROUPS if g != name])) for name in pulled}
     rooms = [facility.model_copy(update={"imaging": []}) for facility in case.network.facilities]
+    sessions = {"theatres": None, "day_centre": None}
+    beds_alone = [facility.model_copy(update=sessions) for facility in case.network.facilities]
     facts = {
+        "theatres and day centres": replace(case, network=case.network.model_copy(update={"facilities": beds_alone})),
         "imaging rooms": replace(case, network=case.network.model_copy(update={"facilities": rooms})),
         "exams of the same visit": _never(case, "exam"),
         "stays": _never(case, "admission"),

@@ -21,8 +21,10 @@ def test_each_mechanism_is_left_out_by_itself() -> None:
     for name in groups:
         left = others[name].policy.on(case.from_)
         assert [key for key, group in left if group != getattr(rules, key)] == [name]
-    assert [name for name in others if name not in groups] == ["imaging rooms", "exams of the same visit", "stays"]
+    facts = ["theatres and day centres", "imaging rooms", "exams of the same visit", "stays"]
+    assert [name for name in others if name not in groups] == facts
     assert not any(f.imaging for f in others["imaging rooms"].network.facilities)
+    assert not any(f.theatres or f.day_centre for f in others[facts[0]].network.facilities)
     assert bench_mechanisms.measure(others["stays"]).stays == 0 < bench_mechanisms.measure(case).stays
 
 

@@ -14,9 +14,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import towns
+from analysis.phrases import PHRASES
 from sim import streams
 from sim.care import CareSpec
 from sim.model import Case, Model
+from sim.names import strangers
 from sim.streams import Purpose
 from sim.theatres import Places, Sessions, home_from_day_centre, is_day_case, operation_due
 from sim.timetable import DAY, Timetable
@@ -75,6 +77,7 @@ def test_sessions_that_are_over_are_told_once() -> None:
         places.take(wanted)
     assert places.over(2 * DAY) == (4, [0, 0, 1])
     assert places.over(2 * DAY) == (0, [])
+    assert places.ahead() == 1
     assert places.over(7 * DAY) == (2 * 3 + 1 + 1, [0])
 
 
@@ -234,6 +237,15 @@ def test_places_used_are_operations_and_day_cases() -> None:
     assert used.loc["theatre", "used"] >= len(tables["stays"]) - cases
 
 
+def test_operations_to_come_are_a_backlog() -> None:
+    """At the end of a month: those who are in bed and have a place in a session of the next one."""
+    tables = towns.run(surgery(60, per_day=2.0, places={"theatres": 1}))[0]
+    backlog = tables["backlog"].set_index(["resource", "month"])["waiting"]
+    used = tables["theatres_monthly"].set_index("month")["used"]
+    assert backlog["theatre", "2024-01-01"] > 15
+    assert used["2024-02-01"] == 29, "every place"
+
+
 def test_counts_of_waits_for_a_bed_leave_day_cases_out() -> None:
     rows = day_cases(1.0)["stays"]
     assert day_cases(1.0)["waits_bed"]["patients"].sum() == (~rows["day_case"]).sum()
@@ -248,6 +260,21 @@ def test_the_load_of_theatres_is_told_before_the_run() -> None:
     assert loads.loc["theatre", "point"] == "hospital/theatres"
     assert loads.loc["theatre", "offered"] == pytest.approx(3 * 365, rel=1e-6)
     assert loads.loc["theatre", "load"] == pytest.approx(3 / 4, rel=1e-6)
+    assert {f"load_{resource}" for resource in loads.index} <= PHRASES.keys(), "the report can tell of each overload"
+
+
+def test_the_pattern_of_theatres_is_one_of_the_timetable() -> None:
+    case = surgery(1, places={"theatres": 1, "day_centre": 1})
+    (hospital,) = case.network.facilities
+    wrong = {n: getattr(hospital, n).model_copy(update={"pattern": "offise"}) for n in ("theatres", "day_centre")}
+    network = case.network.model_copy(update={"facilities": [hospital.model_copy(update=wrong)]})
+    parts = (case.population, case.timetable, case.demand, case.care)
+    assert not list(strangers(case.network, *parts))
+    said = [("/".join(at), text) for at, text in strangers(network, *parts)]
+    assert said == [
+        (f"network/facilities/0/{name}/pattern", "offise is no pattern of the timetable. Did you mean office?")
+        for name in wrong
+    ]
 
 
 def test_a_day_case_needs_its_hours() -> None:
