@@ -35,7 +35,10 @@ YEAR = 365 * DAY
 
 
 class Place(NamedTuple):
-    """The network as rows; F facilities, P service points, C conditions; nothing of it changes during a run."""
+    """The network as rows; F facilities, P service points, C conditions; nothing of it changes in place.
+
+    When wards open or close there are other `offers`.
+    """
 
     points: NDArray[Any]
     """Rows of facility, layer, bookable, number, pattern, level, emergency, reading (a grassroots member of a group,
@@ -46,9 +49,9 @@ class Place(NamedTuple):
     """Rows of level, in_group, has_channel (a formal channel leads up), lead (of the group, -1 = none), nearest_lead
     (the same, or the nearest group's), facility_class and minutes_row (of records); (F + 1,)."""
     offers: NDArray[Any]
-    """What a facility has for a condition: capability (level of care), ward, point (the service point that takes it),
-    member and specialist (the nearest hospital of the group, not its lead, able to give secondary and tertiary care)
-    and joint (the service point that is the joint clinic for its patients), -1 = none; (F + 1, C)."""
+    """What a facility has for a condition: capability (level of care), ward (an open one), point (the service point
+    that takes it), member and specialist (the nearest hospital of the group, not its lead, able to give secondary and
+    tertiary care) and joint (the service point that is the joint clinic for its patients), -1 = none; (F + 1, C)."""
     emergency_point: NDArray[np.int64]
     """Emergency department of each facility, -1 = none; the last: of no facility; (F + 1,)."""
     imaging_room: NDArray[np.int64]
@@ -61,15 +64,12 @@ class Place(NamedTuple):
     """Lead hospital of the grid in which the residents of each area live, -1 = none."""
 
     @classmethod
-    def of(cls, network: Network, choice: Choice, ledger: Ledger, travel: Floats) -> Place:
-        """The network as this choice and this ledger see it."""
-        net, department = network, choice.department
+    def of(cls, network: Network, choice: Choice, ledger: Ledger, travel: Floats, ward_at: NDArray[np.int64]) -> Place:
+        """The network as this choice and this ledger see it; `ward_at`: of the network, on the first day."""
+        net = network
         leads = np.append(net.lead_of_group, -1)
         # a formal channel leads up from every institution of a group but its lead hospital
         channel = (net.group >= 0) & ~net.is_lead
-        clinic = np.append(net.clinic_point, np.full((1, len(net.departments)), -1), axis=0)[:, department]
-        emergency = np.append(net.emergency_point, -1)
-        urgent = (clinic < 0) | (choice.is_emergency & (emergency >= 0)[:, None])
         return cls(
             table(
                 facility=net.point_facility, layer=net.point_layer, bookable=net.point_bookable,
@@ -83,24 +83,33 @@ class Place(NamedTuple):
                 nearest_lead=net.nearest_lead, facility_class=ledger.facility_class,
                 minutes_row=ledger.minutes_row,
             ),
-            table(
-                capability=net.capability, ward=net.ward_at[:, department],
-                point=np.where(urgent, emergency[:, None], clinic),
-                member=_members(net, department, 3), specialist=_members(net, department, 4),
-                joint=_joint_clinics(net, choice),
-            ),
-            emergency, net.imaging_room, net.imaging_point, travel, net.lead_of_grid,
+            offers(net, choice, ward_at),
+            np.append(net.emergency_point, -1), net.imaging_room, net.imaging_point, travel, net.lead_of_grid,
         )  # fmt: skip
 
 
-def _members(net: Network, department: NDArray[np.int64], care: int) -> NDArray[np.int64]:
+def offers(net: Network, choice: Choice, ward_at: NDArray[np.int64]) -> NDArray[Any]:
+    """`Place.offers` with the wards that are open, `ward_at` of the network."""
+    department = choice.department
+    clinic = np.append(net.clinic_point, np.full((1, len(net.departments)), -1), axis=0)[:, department]
+    emergency = np.append(net.emergency_point, -1)
+    urgent = (clinic < 0) | (choice.is_emergency & (emergency >= 0)[:, None])
+    ward = ward_at[:, department]
+    return table(
+        capability=net.capability, ward=ward, point=np.where(urgent, emergency[:, None], clinic),
+        member=_members(net, department, ward, 3), specialist=_members(net, department, ward, 4),
+        joint=_joint_clinics(net, choice),
+    )  # fmt: skip
+
+
+def _members(net: Network, department: NDArray[np.int64], ward: NDArray[np.int64], care: int) -> NDArray[np.int64]:
     """The nearest hospital that serves the group of a facility, not its lead, able to give care of this level.
 
     For (facility, condition), -1 = none.
     """
     found = np.full(net.capability.shape, -1, dtype=np.int64)
     hospitals = np.flatnonzero(net.level[:-1] >= Level.secondary)
-    equipped = (net.clinic_point[:, department] >= 0) & (net.ward_at[:-1, department] >= 0)
+    equipped = (net.clinic_point[:, department] >= 0) & (ward[:-1] >= 0)
     able = equipped & (net.capability[:-1] >= care)
     for f in np.flatnonzero(net.group >= 0).tolist():
         lead = net.lead_of_group[net.group[f]]

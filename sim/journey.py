@@ -82,6 +82,10 @@ class Journey:
         people = self.town.people._replace(worlds=worlds, contracted=contracted, gated=gated)
         self.town = self.town._replace(people=people, rooms=self.town.rooms._replace(doctors=doctors.ravel()))
 
+    def put_offers(self, offers: NDArray[Any]) -> None:
+        """What facilities have from now on, `offers` of `doors.Place`."""
+        self.town = self.town._replace(place=self.town.place._replace(offers=offers))
+
     def renew_choice(self) -> None:
         """Monday 00:00: what people believe about waiting takes in the week that has passed (R14)."""
         service = self.town.service.reshape(self.worlds, self.points)

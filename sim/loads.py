@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import date
 from functools import cached_property
 
 import numpy as np
@@ -165,16 +166,21 @@ class Forecast:
         return found
 
     def _wards(self, flow: Floats) -> list[tuple[str, str, str, float, float]]:
-        """Own admissions only: who steps down comes on top."""
+        """Own admissions only, who steps down comes on top; of wards that are open at some time, while they are."""
         net, care, w = self.network, self.care, self.world
         admitted = flow * (1.0 - self._beyond()) * care.admission[w]
         days = admitted * care.stay_minutes[w] / DAY * care.stay_at[w, np.minimum(net.level, Level.tertiary)][:, None]
         rows = []
         for i, ward in enumerate(net.wards):
-            mine = net.ward_at[ward.facility, self.choice.department] == i
-            facility = net.facilities[ward.facility]
-            offered, capacity = days[ward.facility, mine].sum(), self.capacities.beds[i] * YEAR
-            rows.append((f"{facility.id}/{ward_name(ward)}", facility.id, "ward", float(offered), float(capacity)))
+            facility, offered, part = net.facilities[ward.facility], 0.0, 0.0
+            for day, ward_at, share in self._ward_periods:
+                if ward.is_open(day):
+                    mine = ward_at[ward.facility, self.choice.department] == i
+                    offered += days[ward.facility, mine].sum() * share
+                    part += share
+            name, capacity = f"{facility.id}/{ward_name(ward)}", self.capacities.beds[i] * YEAR * part
+            if part > 0:
+                rows.append((name, facility.id, "ward", float(offered), float(capacity)))
         return rows
 
     @cached_property
@@ -199,3 +205,12 @@ class Forecast:
         exactly = np.column_stack([1.0 - beyond[:, 0], -np.diff(beyond, axis=1)])
         given = np.array(STAY_NEEDS) <= self.network.capability[facility][:, None]
         return np.asarray((exactly * given * self.care.operations[self.world, :, :, 0]).sum(axis=1))
+
+    @cached_property
+    def _ward_periods(self) -> list[tuple[date, NDArray[np.int64], float]]:
+        """Times in which the same wards are open: first day, `Network.ward_at`, share of the horizon."""
+        time, net = self.timetable, self.network
+        dates = [time.date(day) for day in range(time.days)]
+        begins = [0, *(n for n, day in enumerate(dates) if n > 0 and day in net.ward_moves)]
+        ends = [*begins[1:], time.days]
+        return [(dates[n], net.ward_at(dates[n]), (end - n) / time.days) for n, end in zip(begins, ends, strict=True)]

@@ -30,10 +30,10 @@ from sim.choice import Choice, ChoiceSpec, PerceivedWaits
 from sim.citation import draws
 from sim.contacts import Rows
 from sim.demand import CHUNK, Demand, DemandSpec, expected_rates, join_panels, settle_truth
-from sim.doors import People, Place
+from sim.doors import People, Place, offers
 from sim.journey import Journey
 from sim.loads import Forecast
-from sim.network import BELOW, EMERGENCY_LAYER, GENERAL, Capacities, Level, Network, NetworkSpec
+from sim.network import BELOW, EMERGENCY_LAYER, Capacities, Level, Network, NetworkSpec
 from sim.policy import RESCUE_CENTRES, BedQuota, Policy, Rules
 from sim.population import AGES, Population, PopulationSpec
 from sim.records import LEG, NO_BED_BELOW, NO_ORDINARY_BED, THEATRE, Ledger, Legs, ward_name
@@ -158,8 +158,7 @@ class Model:
         """Go on under the policy of a case that differs in nothing else, and not in what was in force so far."""
         self.case = case
         self.policies = case.drawn("policy", self.replications)
-        moves = {d for ward in self.network.wards for d in (ward.opens, ward.closes) if d}
-        self.rule_dates = sorted({d for p in self.policies for d in p.dates()} | moves)
+        self.rule_dates = sorted({d for p in self.policies for d in p.dates()} | self.network.ward_moves)
         """Days on which rules may change, or wards open or close."""
         self._offers: dict[int, Offer] = {}
 
@@ -239,7 +238,8 @@ class Model:
         ahead = self.choice.days_ahead
         book = SlotBook(opening, net.point_pattern, each("slots"), each("extra"), ahead, quota)
         self.ledger = Ledger(net, self.timetable, self.worlds, self.conditions, self.case.record == "visits")
-        place = Place.of(net, self.choice, self.ledger, each("travel"))
+        self._know_wards(self.timetable.date(0))
+        place = Place.of(net, self.choice, self.ledger, each("travel"), self.ward_at)
         people = People.of(self.population, join_panels([d.panel for d in self.demands]), self.choice)
         rooms = Rooms.of(self.care_tables, each("doctors"), each("waiting_places"))
         self.journey = Journey(
@@ -361,10 +361,16 @@ class Model:
         if not moved:
             return
         self.wards_open = is_open
-        self.step_down_wards = self._step_down_wards()
+        self._know_wards(day)
+        self.step_down_wards, self.other_wards = self._step_down_wards(), {}
+        self.journey.put_offers(offers(self.network, self.choice, self.ward_at))
         for hospital in self.hospitals:
             for n in sorted(moved, key=lambda n: not is_open[n]):  # before some look for a bed, others open
                 (hospital.open if is_open[n] else hospital.close)(hospital.pools[n], self.env.now)
+
+    def _know_wards(self, day: date) -> None:
+        """Which wards take whose patients, as in the network, from a day on."""
+        self.ward_at, self.intensive_at = self.network.ward_at(day), self.network.intensive_at(day)
 
     def _hold_beds(self, hospital: Hospital, rule: BedQuota) -> None:
         for n in np.flatnonzero(self.under_bed_quota):
@@ -472,8 +478,8 @@ class Model:
 
         `ward`: the ordinary one; `minutes`: of intensive care that is needed.
         """
-        there = self.network.intensive_at[self.ledger.ward_facility[ward], self.choice.department[condition]]
-        return np.where((minutes > 0) & (there >= 0) & np.append(self.wards_open, False)[there], there, -1)
+        there = self.intensive_at[self.ledger.ward_facility[ward], self.choice.department[condition]]
+        return np.where(minutes > 0, there, -1)
 
     def _drawn_stays(self, rows: Rows, level: NDArray[np.int64], emergency: NDArray[np.bool_]) -> NDArray[Any]:
         """Rows of STAY; `level`: of the institutions."""
@@ -493,7 +499,8 @@ class Model:
 
     def _elsewhere(self, stay: Stay) -> None:
         """Who has waited long enough, or whose ward is closed, goes to another hospital with a free bed, without a bed,
-        or out of the area; those whose ward is closed to the general ward of the same hospital, where there is one."""
+        or out of the area; those whose ward is closed to that of the same hospital which takes its patients, where
+        there is one."""
         course, now = stay.course, self.env.now
         facility = self.network.wards[stay.pool.number].facility
         if not stay.pool.in_service and (instead := self._instead(stay, facility)) >= 0:
@@ -513,7 +520,8 @@ class Model:
 
     def _instead(self, stay: Stay, facility: int) -> int:
         """The ward of the same facility that takes somebody whose ward is closed, -1 = none."""
-        return stay.ordinary if stay.ordinary >= 0 else self._general_ward(facility)
+        takes = int(self.ward_at[facility, self.choice.department[stay.course.condition]])
+        return stay.ordinary if stay.ordinary >= 0 else takes
 
     def _ask(self, stay: Stay, ward: int, now: float) -> None:
         """The same patient asks for a bed of another ward, that of intensive care first where he needs it."""
@@ -522,21 +530,13 @@ class Model:
         first, ordinary = (intensive, ward) if intensive >= 0 else (ward, -1)
         Stay(self.hospitals[course.world], course, first, stay.entry, stay.rank, now, ordinary)
 
-    def _general_ward(self, facility: int) -> int:
-        """The ward of a facility that takes what no other ward takes, -1 = none, or closed."""
-        for n, ward in enumerate(self.network.wards):
-            here = ward.facility == facility and ward.department == GENERAL and ward.kind == "acute"
-            if here and self.wards_open[n]:
-                return n
-        return -1
-
     def _other_wards(self, facility: int, condition: int, need: int) -> list[int]:
         """Wards of other hospitals that can take such a patient."""
         asked = facility, condition, need
         if asked not in self.other_wards:
             net, department = self.network, self.choice.department[condition]
             hospitals = np.flatnonzero((net.level[:-1] >= Level.secondary) & (net.capability[:-1, condition] >= need))
-            wards = net.ward_at[hospitals[hospitals != facility], department]
+            wards = self.ward_at[hospitals[hospitals != facility], department]
             self.other_wards[asked] = wards[wards >= 0].tolist()
         return self.other_wards[asked]
 

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date
 from enum import IntEnum
+from itertools import combinations
 from typing import Annotated, Literal
 
 import numpy as np
@@ -162,6 +163,19 @@ class WardSpec(Closed):
     closes: Day | None = None
     """Day on which it admits nobody any more, from 00:00; beds go as patients leave them. Left out = it stays."""
 
+    def like(self, other: WardSpec) -> bool:
+        """Whether it is of the same department and kind as another ward."""
+        return (self.department, self.kind) == (other.department, other.kind)
+
+    def overlaps(self, other: WardSpec) -> bool:
+        """Whether there is a day on which both are open."""
+        return self.since < (other.closes or date.max) and other.since < (self.closes or date.max)
+
+    @property
+    def since(self) -> date:
+        """First day."""
+        return self.opens or date.min
+
     @model_validator(mode="after")
     def _opens_first(self) -> WardSpec:
         if self.opens and self.closes and self.opens >= self.closes:
@@ -226,15 +240,20 @@ class FacilitySpec(Closed):
         kinds = [room.kind for room in self.imaging]
         if len(set(kinds)) < len(kinds):
             raise ValueError(f"facility {self.id} has two rooms with large equipment of one kind; add up their slots")
-        wards = [(w.department, w.kind) for w in self.wards]
-        if len(set(wards)) < len(wards):
-            raise ValueError(f"facility {self.id} has two wards of one department and kind; add up their beds")
+        for taken in (c.department for c in self.clinics if c.department in IMAGING):
+            raise ValueError(f"facility {self.id} has a clinic named {taken}, as rooms with large equipment are")
+        return self
+
+    @model_validator(mode="after")
+    def _wards_fit(self) -> FacilitySpec:
+        for one, other in combinations(self.wards, 2):
+            if one.like(other) and one.overlaps(other):
+                rule = "add up their beds, or open one when the other has closed"
+                raise ValueError(f"facility {self.id} has two wards of one department and kind at a time; {rule}")
         if any(w.kind == "intensive" for w in self.wards) and Level[self.level] < Level.secondary:
             raise ValueError(f"facility {self.id} has an intensive-care ward; only hospitals have them")
         if any(w.kind == "joint" for w in self.wards) and not self._is_member_centre():
             raise ValueError(f"facility {self.id} has a joint ward; only centres and sub-centres of a group have them")
-        for taken in (c.department for c in self.clinics if c.department in IMAGING):
-            raise ValueError(f"facility {self.id} has a clinic named {taken}, as rooms with large equipment are")
         return self
 
     @model_validator(mode="after")
@@ -442,6 +461,8 @@ class Network:
         self.outside = len(self.facilities)
         """Index of the world outside among facilities."""
         self.points, self.wards = self._points(), self._wards()
+        self.ward_moves = {day for ward in self.wards for day in (ward.opens, ward.closes) if day}
+        """Days on which wards open or close."""
         self.level = np.array([*(f.level for f in self.facilities), Level.outside], dtype=np.int64)
         self.group = np.array([*(f.group for f in self.facilities), -1], dtype=np.int64)
         self.area = np.array([*(f.area for f in self.facilities), -1], dtype=np.int64)
@@ -480,10 +501,6 @@ class Network:
         """Service point of each room with large equipment."""
         self.imaging_room = self._imaging_rooms()
         """Which of these rooms examines the patients of each facility, by kind, (facilities + 1, kinds); -1 = none."""
-        self.ward_at = self._ward_lookup("acute", "step_down")
-        """Ward that admits, for (facility, department), shape (facilities + 1, departments); -1 = none."""
-        self.intensive_at = self._ward_lookup("intensive")
-        """The same of intensive care."""
 
     def _expand(self) -> list[Facility]:
         made = []
@@ -532,7 +549,7 @@ class Network:
         return [
             Ward(i, w.department, w.kind, w.opens, w.closes)
             for i, f in enumerate(self.facilities)
-            for w in sorted(f.spec.wards, key=lambda w: (w.department, w.kind))
+            for w in sorted(f.spec.wards, key=lambda w: (w.department, w.kind, w.since))
         ]
 
     def _capability(self, condition_departments: dict[str, str]) -> NDArray[np.int64]:
@@ -601,11 +618,26 @@ class Network:
         lead = int(self.lead_of_group[self.group[facility]]) if self.group[facility] >= 0 else -1
         return there != facility, there != lead, self.km(facility, there), there
 
-    def _ward_lookup(self, *kinds: WardKind) -> NDArray[np.int64]:
+    def ward_at(self, day: date) -> NDArray[np.int64]:
+        """Ward for (facility, department) that admits on a day, shape (facilities + 1, departments); -1 = none.
+
+        One that takes those who step down admits others, too, where the department has no acute ward.
+        """
+        acute = {(w.facility, w.department) for w in self.wards if w.kind == "acute"}
+        below = [w.kind == "step_down" and (w.facility, w.department) not in acute for w in self.wards]
+        return self._open_wards(day, [w.kind == "acute" or alone for w, alone in zip(self.wards, below, strict=True)])
+
+    def intensive_at(self, day: date) -> NDArray[np.int64]:
+        """The same of intensive care."""
+        return self._open_wards(day, [w.kind == "intensive" for w in self.wards])
+
+    def _open_wards(self, day: date, some: list[bool]) -> NDArray[np.int64]:
         table = np.full((self.outside + 1, len(self.departments)), -1, dtype=np.int64)
-        for f in range(self.outside):
-            wards = reversed([(i, w) for i, w in enumerate(self.wards) if w.facility == f and w.kind in kinds])
-            here = {w.department: i for i, w in wards}
+        by_facility: dict[int, dict[str, int]] = {}
+        for i, w in enumerate(self.wards):
+            if some[i] and w.is_open(day):
+                by_facility.setdefault(w.facility, {})[w.department] = i
+        for f, here in by_facility.items():
             table[f] = [here.get(d, here.get(GENERAL, -1)) for d in self.departments]
         return table
 
@@ -663,7 +695,9 @@ class Network:
 
 
 def _ward_of(spec: FacilitySpec, ward: Ward) -> WardSpec:
-    return next(w for w in spec.wards if (w.department, w.kind) == (ward.department, ward.kind))
+    """Its facts: of the wards of one department and kind, which are never open together, that of the same days."""
+    named = ward.department, ward.kind, ward.opens
+    return next(w for w in spec.wards if (w.department, w.kind, w.opens) == named)
 
 
 def _waiting_places(spec: ClinicSpec | EmergencySpec) -> int:

@@ -124,6 +124,15 @@ class Visit(NamedTuple):
     """Went away without being seen, or found the waiting room full."""
 
 
+class Wards(NamedTuple):
+    """The wards that are open on a day."""
+
+    admitting: Any
+    """Ward for (facility, department), -1 = none."""
+    intensive: Any
+    """The same of intensive care."""
+
+
 @dataclass
 class Session:
     """The appointment book of one half-day."""
@@ -209,6 +218,8 @@ class Town(Model):
         self.issued = 0
         """Referrals upwards that were asked for, or that patients made themselves."""
         self.stories: list[tuple[simpy.Process, Contact]] = []
+        self.wards_on: list[Wards] = []
+        """Which wards take whose patients, on each day so far."""
         self._forget_week()
 
     def run(self, progress: Any = None) -> None:
@@ -407,7 +418,7 @@ class Town(Model):
         facility = self.facility(visit.point)
         who["seen"] = int(who["seen"]) + (1 << 4 * self.level(visit.point))
         who["origin"] = -1
-        if self.able(who, self.whose_doctors(visit.point)):
+        if self.able(who, self.whose_doctors(visit.point), visit):
             return self.treated(who, visit)
         if self.is_emergency(visit.point):
             return self.transferred(who, visit)
@@ -418,7 +429,7 @@ class Town(Model):
         sendable = who["person"] >= 0
         outcome = referral.up(
             self.rules_now, visit.key, self.has_channel(facility) and sendable,
-            self.is_beyond_group(who, facility) and sendable,
+            self.is_beyond_group(who, visit) and sendable,
         )  # fmt: skip
         if outcome == referral.FORMAL:
             return self.referred(who, visit)
@@ -458,7 +469,7 @@ class Town(Model):
             return None
         takes = [p for p in self.joint_clinics() if self.takes(p, here, self.department(who))]
         near = sorted(takes, key=lambda p: (self.facility(p) != here, net.km(here, self.facility(p))))
-        if not near or not self.able(who, self.whose_doctors(near[0])):
+        if not near or not self.able(who, self.whose_doctors(near[0]), visit):
             return None
         advised = uniform_of(visit.key, Purpose.JOINT, 0) < self.rules_now["follows_advice"]
         return near[0] if advised else None
@@ -500,8 +511,9 @@ class Town(Model):
         if who["chronic"] != FOLLOW_UP or point == OUTSIDE or self.is_emergency(point) or who["need"] > 2:
             return False
         online = is_online(self.panel.key[who["panel"]], int(who["nth"]), self.rules_now["internet"])
-        here = self.level(point) >= Level.secondary and self.able(who, self.facility(point))
-        return bool(online and here and not who["admit"])
+        gives = self.network.capability[self.facility(point), who["condition"]]
+        here = self.level(point) >= Level.secondary and gives >= who["need"] and not who["admit"]
+        return bool(online and here)
 
     # ---------------------------------------------------------------- doors
 
@@ -654,10 +666,16 @@ class Town(Model):
             if who["panel"] >= 0 and who["need"] <= 2 and not self.is_emergency(visit.point):
                 self.hand_down(who, visit)
             return self.asked_back(who, visit)
-        ward = self.network.ward_at[self.facility(visit.point), self.department(who)]
+        ward = self.ward(who, self.facility(visit.point), visit)
         entry = beds.EMERGENCY if self.is_emergency(visit.point) else int(who["cls"]) + 1
-        self._ask_for_bed(np.array([who]), np.array([ward]), np.array([entry]), np.array([visit.end]))
+        self.ask_for_bed(who, visit, ward, entry, visit.end)
         return None
+
+    def ask_for_bed(self, who: Contact, visit: Visit, ward: int, entry: int, minute: float) -> None:
+        """A bed of a ward, after intensive care where it is needed and open on the day of the visit."""
+        today, self.intensive_at = self.intensive_at, self.wards_on[self.day(visit)].intensive
+        self._ask_for_bed(np.array([who]), np.array([ward]), np.array([entry]), np.array([minute]))
+        self.intensive_at = today
 
     def hand_down(self, who: Contact, visit: Visit) -> None:
         """A hospital of a group hands a stable long-term patient to the grassroots door that suits best."""
@@ -684,7 +702,7 @@ class Town(Model):
         """The hospital of the group that the formal channel asks: a member able to help, or the lead."""
         facility = self.facility(visit.point)
         prefers_lead = uniform_of(visit.key, Purpose.UP_CHOICE, 0) < self.rules_now["to_lead"]
-        member = self.member_hospital(who, facility)
+        member = self.member_hospital(who, visit)
         return self.lead_of_group(facility) if prefers_lead or member is None else member
 
     def sent(self, who: Contact, visit: Visit, target: int) -> float:
@@ -693,9 +711,10 @@ class Town(Model):
         who["cls"] = REFERRED_CONTRACTED if contracted else REFERRED
         return visit.end + max(float(self.rules_now["delay_days"]) * DAY, self.travel(who, target))
 
-    def is_beyond_group(self, who: Contact, facility: int) -> bool:
+    def is_beyond_group(self, who: Contact, visit: Visit) -> bool:
         """At a lead hospital: no other hospital that serves its group is able to help either."""
-        return bool(self.network.is_lead[facility]) and self.member_hospital(who, facility) is None
+        at_lead = bool(self.network.is_lead[self.facility(visit.point)])
+        return at_lead and self.member_hospital(who, visit) is None
 
     def to_partner(self, who: Contact, visit: Visit) -> Plan:
         """Referred to a partner outside, where a bed is had after the partner's wait."""
@@ -705,14 +724,15 @@ class Town(Model):
         self.tell_referral(who, self.network.outside, FORMAL_CHANNEL, COMPLETED)
         return Plan(OUTSIDE, minute, False)
 
-    def member_hospital(self, who: Contact, facility: int) -> int | None:
+    def member_hospital(self, who: Contact, visit: Visit) -> int | None:
         """The nearest hospital of the group, or that serves it too, able to give secondary or such tertiary care."""
+        facility = self.facility(visit.point)
         net, department, care = self.network, self.department(who), max(int(who["need"]), 3)
         group, lead = net.groups[net.group[facility]], self.lead_of_group(facility)
         able = []
         for f, hospital in enumerate(net.facilities):
             serves = group == hospital.spec.group or group in hospital.spec.also_serves
-            equipped = net.clinic_point[f, department] >= 0 and net.ward_at[f, department] >= 0
+            equipped = net.clinic_point[f, department] >= 0 and self.ward(who, f, visit) >= 0
             if serves and equipped and hospital.level >= Level.secondary and f not in (lead, facility):
                 able += [f] if net.capability[f, who["condition"]] >= care else []
         return min(able, key=lambda f: net.km(facility, f), default=None)
@@ -721,9 +741,9 @@ class Town(Model):
         """Self-referral: a hospital of the patient's choice if it is able to help, else the grid's lead, or outside."""
         who["doors"] = 0
         point = self.choose(who, set(HOSPITAL_DOORS) - ({HOSPITAL_DOORS[0]} if who["need"] > 3 else set()))
-        if point != OUTSIDE and not self.able(who, self.facility(point)):
+        if point != OUTSIDE and not self.able(who, self.facility(point), visit):
             lead = self.lead_for(who, self.facility(visit.point))
-            to_lead = lead not in (None, self.facility(point)) and self.able(who, lead)
+            to_lead = lead not in (None, self.facility(point)) and self.able(who, lead, visit)
             point = self.point_of(who, lead) if to_lead else OUTSIDE
         who["origin"] = self.facility(visit.point)
         target = self.network.outside if point == OUTSIDE else self.facility(point)
@@ -760,6 +780,10 @@ class Town(Model):
         plan = self.at_door(who, point, minute)
         back = point != OUTSIDE and self.network.points[point].layer <= self.network.points[visit.point].layer
         return plan._replace(minute=max(minute, visit.window_end)) if back and not plan.books else plan
+
+    def day(self, visit: Visit) -> int:
+        """The day by which is decided what comes of a visit: of one over midnight that of its window (R18)."""
+        return math.ceil(visit.window_end / DAY) - 1
 
     def window_end(self, room: ServicePoint, begin: float) -> float:
         """End of the window in which a consultation begins; overtime belongs to the window of the last admission."""
@@ -873,6 +897,7 @@ class Town(Model):
         if day > 0 and self.timetable.date(day) in self.rule_dates:
             self._put_in_force(day)
             self.choices = self.choice.tables()
+        self.wards_on.append(Wards(self.ward_at, self.intensive_at))
         if day > 0 and self.timetable.weekday[day] == 0:
             self.waits.renew(*(self.week[x][None, :] for x in ("days", "requests", "minutes", "visits")))
             self._forget_week()
@@ -989,9 +1014,13 @@ class Town(Model):
         """Minutes from home."""
         return float(self.has.travel[self.area[who["person"]], facility])
 
-    def able(self, who: Contact, facility: int) -> bool:
+    def ward(self, who: Contact, facility: int, visit: Visit) -> int:
+        """The ward of a facility that takes the patient's condition and is open on the day of a visit, -1 = none."""
+        return int(self.wards_on[self.day(visit)].admitting[facility, self.department(who)])
+
+    def able(self, who: Contact, facility: int, visit: Visit) -> bool:
         """Whether a facility can give what the episode needs, the bed included."""
-        bed = not who["admit"] or self.network.ward_at[facility, self.department(who)] >= 0
+        bed = not who["admit"] or self.ward(who, facility, visit) >= 0
         return bool(self.network.capability[facility, who["condition"]] >= who["need"] and bed)
 
     def point_of(self, who: Contact, facility: int) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from pydantic import ValidationError
 import towns
 from sim.network import EMERGENCY, EQUIPMENT, NO_LIMIT, Level, Network, NetworkSpec
 from sim.schema import InputError
+from towns import ward
 
 
 def place(facilities: list[dict[str, Any]] | None = None) -> Network:
@@ -72,10 +74,11 @@ def test_wards_and_emergency_departments() -> None:
         ("member", "rehabilitation", "step_down"),
         ("lead", "general", "acute"),
     ]
-    assert net.ward_at[net.facility_index("lead"), 2] == 3
-    assert net.ward_at[net.facility_index("station")].tolist() == [-1] * 3
+    ward_at = net.ward_at(towns.MONDAY)
+    assert ward_at[net.facility_index("lead"), 2] == 3
+    assert ward_at[net.facility_index("station")].tolist() == [-1] * 3
     assert (net.emergency_point >= 0).sum() == 2
-    assert net.ward_at[net.outside].tolist() == [-1] * 3
+    assert ward_at[net.outside].tolist() == [-1] * 3
 
 
 def test_large_equipment_is_shared() -> None:
@@ -342,10 +345,16 @@ def test_also_serving_is_for_groups_that_exist_and_for_institutions_with_a_role(
         with_shared(also_serves=["second"])
 
 
-def test_two_wards_of_one_department_and_kind_are_refused() -> None:
-    """The beds of the first would be taken for those of both."""
-    twice = [towns.ward(4, closes=10), towns.ward(6, opens=10)]
-    facilities = towns.group_facilities()
-    facilities[0]["wards"] = twice
-    with pytest.raises(ValueError, match="two wards of one department and kind; add up their beds"):
-        towns.group_town(7, facilities=facilities)
+def test_two_wards_of_one_department_and_kind_are_refused_unless_one_closes_before_the_other_opens() -> None:
+    def town(*wards: towns.Data) -> Network:
+        facilities = towns.group_facilities()
+        facilities[0]["wards"] = list(wards)
+        return place(facilities)
+
+    for twice in ([ward(4), ward(6)], [ward(4, closes=11), ward(6, opens=10)], [ward(4, opens=9), ward(6, opens=10)]):
+        with pytest.raises(ValueError, match="two wards of one department and kind at a time; add up their beds"):
+            town(*twice)
+    net = town(ward(6, opens=10), ward(4, closes=8), ward(2, "general", "step_down"))
+    lead, has = net.facility_index("lead"), [*net.capacities(net.spec).beds, 0]
+    beds = {day: has[net.ward_at(towns.MONDAY + timedelta(days=day))[lead, 0]] for day in (7, 8, 10)}
+    assert beds == {7: 4, 8: 0, 10: 6}, "nobody is admitted where others step down to instead"

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 import towns
 from one_by_one import simulate_one_by_one
 from sim.citation import Figure, Figures
-from sim.model import Case
+from sim.model import Case, Model
 from sim.network import EQUIPMENT
 from sim.timetable import DAY
 from towns import ALL_LEVERS, PLAN, clinic, facility, imaging, said, ward
@@ -146,10 +146,12 @@ def facilities(draw: st.DrawFn) -> list[towns.Data]:
     places: towns.Data = draw(st.sampled_from([{}, {}, {"waiting_places": 0}, {"waiting_places": 3}]))
     emergency = {"emergency": {"doctors": said(1), **{name: said(number) for name, number in places.items()}}}
     day = [towns.sessions(draw(st.sampled_from([None, 1, 3])), draw(st.sampled_from([None, 1, 3]))) for _ in range(2)]
+    closes, later = draw(moves), draw(st.sampled_from([0, 0, 4]))
+    again = [] if closes is None else [ward(draw(few), opens=closes + later)]
     rooms = [imaging(**draw(st.dictionaries(st.sampled_from(EQUIPMENT), st.integers(1, 4)))) for _ in range(3)]
     found = [
         facility("lead", "tertiary", role="lead", group="group", capability=draw(st.sampled_from([{}, {"bone": 3}])),
-                 wards=[ward(draw(some), cleaning=draw(cleaning), closes=draw(moves)),
+                 wards=[ward(draw(some), cleaning=draw(cleaning), closes=closes), *again[: draw(st.integers(0, 1))],
                         *[ward(draw(few), "surgery", opens=draw(moves)) for _ in range(draw(st.integers(0, 1)))]],
                  **emergency, **rooms[0], **day[0],
                  clinics=[clinic(draw(few), **office, **places, slots=draw(some), extra=draw(few) - 1),
@@ -303,17 +305,17 @@ def test_a_town_in_which_the_plan_binds() -> None:
 @pytest.mark.parametrize("kind", ["release", "partition"])
 def test_a_town_whose_wards_open_and_close(kind: str) -> None:
     found = towns.group_facilities()
-    found[0]["wards"] = [
-        ward(4, cleaning=200.0),
-        ward(5, "surgery", closes=14),
-        ward(2, "bones", "step_down", opens=14),
-    ]
+    surgery = [ward(5, "surgery", closes=14), ward(2, "surgery", opens=17)]
+    found[0]["wards"] = [ward(4, cleaning=200.0), *surgery, ward(2, "bones", "step_down", opens=14)]
     found[1]["wards"] = [ward(6, closes=20), ward(1, "rehabilitation", kind="step_down", closes=17)]
     settings = PLAN | {"bed_quota.kind": kind, "down_referral.proposed": 1.0}
     town = towns.group_town(35, settings=settings, facilities=found)
     assert_same(town)
     legs = towns.run(town)[0]["stays"]
     assert (legs["entry"] == "step_down").any()
+    first, second = (n for n, w in enumerate(Model(town, [0]).network.wards) if w.department == "surgery")
+    assert legs.loc[legs["ward"] == first, "admitted"].max() < 14 * DAY
+    assert legs.loc[legs["ward"] == second, "requested"].min() >= 17 * DAY
 
 
 @pytest.mark.parametrize("window", [720, 240])

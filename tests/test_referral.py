@@ -120,7 +120,7 @@ def test_who_can_be_treated_here_is_treated_here(six_weeks: dict[str, pd.DataFra
     def is_able(episode: int, condition: str, facility: str) -> bool:
         number, here = model.conditions.index(condition), net.facility_index(facility)
         need, admitted = care.truth(figures.conditions[0, number], np.uint64(episode))
-        gives_a_bed = net.ward_at[here, model.choice.department[number]] >= 0
+        gives_a_bed = model.ward_at[here, model.choice.department[number]] >= 0
         return bool(net.capability[here, number] >= need and (gives_a_bed or not admitted))
 
     up, seen = six_weeks["referrals"].query("direction == 'up'"), six_weeks["visits"].query("not left")
@@ -288,6 +288,22 @@ def test_patients_step_down_to_wards_of_hospitals_that_serve_the_group() -> None
     assert ways["lead"] == {"member", "valley-centre", "shared"}
     assert ways["valley-lead"] == {"shared"}
     assert ways["shared"] == {"member", "valley-centre", "shared"}
+
+
+def test_doctors_send_nobody_to_a_ward_that_is_closed() -> None:
+    """Who waits when it closes looks elsewhere; from then on nobody asks for a bed there, and who needs one goes on."""
+    found = towns.group_facilities()
+    found[0]["wards"] = [towns.ward(9, closes=20), towns.ward(3, opens=60)]
+    tables = towns.run(towns.group_town(75, facilities=found))[0]
+    left = tables["waits_bed"].query("facility == 'lead'").groupby("month")["left"].sum()
+    assert left["2024-01-01"] > 0
+    assert left.get("2024-02-01", 0) == 0
+    asked = tables["stays"].query("facility == 'lead'")["requested"]
+    assert not asked.between(20 * DAY, 60 * DAY).any()
+    assert (asked >= 60 * DAY).any()
+    sent_on = tables["referrals"].query("from_facility == 'lead'")["time"]
+    assert len(sent_on) > 20
+    assert sent_on.between(20 * DAY, 60 * DAY).all(), "whom it can admit it sends nowhere"
 
 
 def test_partners_take_what_no_hospital_of_the_group_can_meet() -> None:
