@@ -9,7 +9,7 @@ Kind `partition`: held beds are never released; the referred lie in held beds on
 more beds are free than the quota. When the kind changes, empty held beds open and the new kind begins at once.
 
 A bed that is cleaned after each patient is neither occupied nor free meanwhile. A ward that is out of service admits
-nobody and evicts nobody: its beds go as patients leave them.
+nobody and evicts nobody: its beds go as patients leave them. So do those of a ward that goes on with fewer beds.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class BedPool:
         self.number = number
         """Ward (index in the network)."""
         self.installed = beds
-        """Beds of the ward while it is in service."""
+        """Beds of the ward while it is in service, as `open` makes them."""
         self.beds = beds
         """Beds in service, and those out of service that somebody still lies in or that are being cleaned."""
         self.in_service = True
@@ -114,17 +114,43 @@ class BedPool:
 
     def close(self) -> None:
         """Go out of service: empty beds go at once."""
-        self.in_service, self.set_aside = False, True
+        self.in_service = False
         self.beds -= self.free + len(self.held)
         self.free = 0
         self.held.clear()
+        self._set_aside()
 
     def open(self, now: float) -> int:
-        """Come into service; returns the number of beds to be released one day."""
-        self.in_service, self.set_aside = True, self.cleaning_minutes > 0
-        self.free += self.installed - self.beds
-        self.beds = self.installed
+        """Come into service, or go on, with the beds that are installed; returns the number to be released one day.
+
+        Beds too many go at once where they are empty, and the others as patients leave them.
+        """
+        self.in_service = True
+        while self._is_one_too_many() and (self.free or self.held):
+            if not self.free:
+                self._open_held()
+            self._add(-1)
+        self._add(max(self.installed - self.beds, 0))
+        self._set_aside()
         return self._hold_more(now)
+
+    def _add(self, beds: int) -> None:
+        self.free += beds
+        self.beds += beds
+
+    def _set_aside(self) -> None:
+        self.set_aside = self.cleaning_minutes > 0 or self._is_one_too_many()
+
+    def _is_one_too_many(self) -> bool:
+        return self.beds > (self.installed if self.in_service else 0)
+
+    def _goes(self) -> bool:
+        """Whether a bed that can be taken by nobody now goes for good; it has gone then."""
+        if not self._is_one_too_many():
+            return False
+        self.beds -= 1
+        self._set_aside()
+        return True
 
     def everybody_waiting(self) -> list[Waiting]:
         """Who waits, in order."""
@@ -133,8 +159,11 @@ class BedPool:
     def _keep_held(self, quota: int) -> None:
         """Open held beds beyond so many."""
         while self.held and len(self.held) + self.in_held > quota:
-            self.held.pop()
-            self.free += 1
+            self._open_held()
+
+    def _open_held(self) -> None:
+        self.held.pop()
+        self.free += 1
 
     def bed_for(self, entry: int) -> int | None:
         """The kind of bed that somebody may take now, None if there is none."""
@@ -179,19 +208,15 @@ class BedPool:
         """Get up from a bed that cannot be taken at once; whether it is to be cleaned."""
         if bed == HELD:
             self.in_held -= 1
-        if self.in_service:
-            self.cleaning += 1
-        else:
-            self.beds -= 1
-        return self.in_service
+        if self._goes():
+            return False
+        self.cleaning += 1
+        return True
 
     def cleaned(self, now: float) -> bool:
         """A bed is clean: as if somebody got up from it now."""
         self.cleaning -= 1
-        if not self.in_service:
-            self.beds -= 1
-            return False
-        return self.leave(OPEN, now)
+        return not self._goes() and self.leave(OPEN, now)
 
     def release_held(self, since: float) -> bool:
         """Release one held bed if the oldest has stood empty since `since`."""

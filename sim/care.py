@@ -76,6 +76,8 @@ class ConditionSpec(Closed):
     """Mean recovery after a step down, days, with a law of its own; left out = recovery's share of the stay."""
     recovery_cv: Figure | None = None
     """Coefficient of variation of that."""
+    steps_down_to: list[Name] | None = Field(default=None, min_length=1)
+    """Departments of wards to which a stay may step down (rehabilitation, nursing, home, say); left out = any."""
     intensive: Figure | None = None
     """Share of stays that begin in intensive care, at hospitals that have it; left out = none."""
     intensive_part: Figure | None = None

@@ -7,6 +7,7 @@ for what comes next. A `Town` is all that these steps read and count, of all rep
 from __future__ import annotations
 
 import math
+from datetime import date
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -25,10 +26,10 @@ from sim.slots import Pages
 from sim.streams import Floats, Purpose
 from sim.timetable import DAY, present_from
 
-ASKS, LATER, NEXT_WINDOW, OUTSIDE, BED, HOME = range(LAYERS, LAYERS + 6)
+ASKS, LATER, NEXT_WINDOW, OUTSIDE, BED, JOINT_BED, HOME = range(LAYERS, LAYERS + 7)
 """Piles: the numbers of the layers stand for their waiting rooms in this window; then those who ask for an appointment
-in this half-day, who come later, who stay on in the building, who leave the area, who need a bed. HOME is none of them:
-who is done waits for nothing."""
+in this half-day, who come later, who stay on in the building, who leave the area, who need a bed of the place, or one
+of a joint ward. HOME is none of them: who is done waits for nothing."""
 PILES = HOME
 
 YEAR = 365 * DAY
@@ -37,7 +38,7 @@ YEAR = 365 * DAY
 class Place(NamedTuple):
     """The network as rows; F facilities, P service points, C conditions; nothing of it changes in place.
 
-    When wards open or close there are other `offers`.
+    When wards open or close, or joint wards are run, there are other `offers` and another `runs`.
     """
 
     points: NDArray[Any]
@@ -51,7 +52,8 @@ class Place(NamedTuple):
     offers: NDArray[Any]
     """What a facility has for a condition: capability (level of care), ward (an open one), point (the service point
     that takes it), member and specialist (the nearest hospital of the group, not its lead, able to give secondary and
-    tertiary care) and joint (the service point that is the joint clinic for its patients), -1 = none; (F + 1, C)."""
+    tertiary care), joint (the service point that is the joint clinic for its patients) and joint_ward (the ward that is
+    the joint one), -1 = none; (F + 1, C)."""
     emergency_point: NDArray[np.int64]
     """Emergency department of each facility, -1 = none; the last: of no facility; (F + 1,)."""
     imaging_room: NDArray[np.int64]
@@ -62,10 +64,14 @@ class Place(NamedTuple):
     """Minutes from area to facility, (W, areas, F + 1)."""
     lead_of_grid: NDArray[np.int64]
     """Lead hospital of the grid in which the residents of each area live, -1 = none."""
+    ward_facility: NDArray[np.int64]
+    """Facility of each ward; the last: outside."""
+    runs: NDArray[np.bool_]
+    """Whether each ward is in service, (W, wards)."""
 
     @classmethod
-    def of(cls, network: Network, choice: Choice, ledger: Ledger, travel: Floats, ward_at: NDArray[np.int64]) -> Place:
-        """The network as this choice and this ledger see it; `ward_at`: of the network, on the first day."""
+    def of(cls, network: Network, choice: Choice, ledger: Ledger, travel: Floats, day: date) -> Place:
+        """The network as this choice and this ledger see it, with the wards of a day; all of them are run."""
         net = network
         leads = np.append(net.lead_of_group, -1)
         # a formal channel leads up from every institution of a group but its lead hospital
@@ -83,22 +89,24 @@ class Place(NamedTuple):
                 nearest_lead=net.nearest_lead, facility_class=ledger.facility_class,
                 minutes_row=ledger.minutes_row,
             ),
-            offers(net, choice, ward_at),
+            offers(net, choice, day),
             np.append(net.emergency_point, -1), net.imaging_room, net.imaging_point, travel, net.lead_of_grid,
+            ledger.ward_facility, np.ones((choice.worlds, len(net.wards)), dtype=bool),
         )  # fmt: skip
 
 
-def offers(net: Network, choice: Choice, ward_at: NDArray[np.int64]) -> NDArray[Any]:
-    """`Place.offers` with the wards that are open, `ward_at` of the network."""
+def offers(net: Network, choice: Choice, day: date) -> NDArray[Any]:
+    """`Place.offers` with the wards that are open on a day."""
     department = choice.department
     clinic = np.append(net.clinic_point, np.full((1, len(net.departments)), -1), axis=0)[:, department]
     emergency = np.append(net.emergency_point, -1)
     urgent = (clinic < 0) | (choice.is_emergency & (emergency >= 0)[:, None])
-    ward = ward_at[:, department]
+    ward = net.ward_at(day)[:, department]
     return table(
         capability=net.capability, ward=ward, point=np.where(urgent, emergency[:, None], clinic),
         member=_members(net, department, ward, 3), specialist=_members(net, department, ward, 4),
         joint=_joint_clinics(net, choice),
+        joint_ward=np.where(choice.is_emergency, -1, net.joint_ward_at(day)[:, department]),
     )  # fmt: skip
 
 

@@ -32,7 +32,21 @@ from sim.contacts import (
     put,
     take,
 )
-from sim.doors import ASKS, BED, HOME, LATER, NEXT_WINDOW, OUTSIDE, PILES, People, Place, Town, ask, through
+from sim.doors import (
+    ASKS,
+    BED,
+    HOME,
+    JOINT_BED,
+    LATER,
+    NEXT_WINDOW,
+    OUTSIDE,
+    PILES,
+    People,
+    Place,
+    Town,
+    ask,
+    through,
+)
 from sim.kernels import kernel, table
 from sim.network import LAYERS, Level
 from sim.records import EMERGENCY_VISIT, INTERNET, OUTPATIENT, Counts, Ledger, month_of, tell_visit, write_visit
@@ -82,9 +96,9 @@ class Journey:
         people = self.town.people._replace(worlds=worlds, contracted=contracted, gated=gated)
         self.town = self.town._replace(people=people, rooms=self.town.rooms._replace(doctors=doctors.ravel()))
 
-    def put_offers(self, offers: NDArray[Any]) -> None:
-        """What facilities have from now on, `offers` of `doors.Place`."""
-        self.town = self.town._replace(place=self.town.place._replace(offers=offers))
+    def put_wards(self, offers: NDArray[Any], runs: NDArray[np.bool_]) -> None:
+        """What facilities have from now on, and which wards are in service: of `doors.Place`."""
+        self.town = self.town._replace(place=self.town.place._replace(offers=offers, runs=runs))
 
     def renew_choice(self) -> None:
         """Monday 00:00: what people believe about waiting takes in the week that has passed (R14)."""
@@ -123,7 +137,8 @@ class Journey:
 
     def _close_window(self) -> None:
         """Those who need a bed ask for it, those who leave the area are written down, the others wait in the diary."""
-        self._send_to_beds(self.crowd.pick_up(BED))
+        self._send_to_beds(self.crowd.pick_up(BED), "ward")
+        self._send_to_beds(self.crowd.pick_up(JOINT_BED), "joint_ward")
         self._send_outside(self.crowd.pick_up(OUTSIDE))
         self.diary.push(self.crowd.pick_up(LATER), self.number + 1)
         for pile in (NEXT_WINDOW, ASKS):
@@ -138,11 +153,12 @@ class Journey:
         if len(admitted):
             self.stay_outside(take(rows, admitted), rows["time"][admitted])
 
-    def _send_to_beds(self, rows: Rows) -> None:
+    def _send_to_beds(self, rows: Rows, which: str) -> None:
+        """`which`: of the wards that the place of the visit offers."""
         if not len(rows):
             return
         points, point = self.town.place.points, rows["point"] % self.points
-        ward = self.town.place.offers["ward"][points["facility"][point], rows["condition"]]
+        ward = self.town.place.offers[which][points["facility"][point], rows["condition"]]
         entry = np.where(points["emergency"][point], BY_EMERGENCY, rows["cls"].astype(np.int64) + 1)
         self.ask_for_bed(rows, ward, entry, rows["time"])
 

@@ -172,6 +172,8 @@ class Forecast:
         days = admitted * care.stay_minutes[w] / DAY * care.stay_at[w, np.minimum(net.level, Level.tertiary)][:, None]
         rows = []
         for i, ward in enumerate(net.wards):
+            if ward.kind == "joint":  # none is run in the base year
+                continue
             facility, offered, part = net.facilities[ward.facility], 0.0, 0.0
             for day, ward_at, share in self._ward_periods:
                 if ward.is_open(day):

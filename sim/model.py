@@ -69,6 +69,9 @@ MOST_LENT = 0.95
 STEP_DOWN_WARDS = 3
 """Wards a patient who steps down may be offered, nearest first."""
 
+OUT_OF_SERVICE = -1
+"""Beds of a ward that admits nobody; one with no bed at all may have a waiting list."""
+
 
 @dataclass(frozen=True)
 class Case:
@@ -238,8 +241,9 @@ class Model:
         ahead = self.choice.days_ahead
         book = SlotBook(opening, net.point_pattern, each("slots"), each("extra"), ahead, quota)
         self.ledger = Ledger(net, self.timetable, self.worlds, self.conditions, self.case.record == "visits")
-        self._know_wards(self.timetable.date(0))
-        place = Place.of(net, self.choice, self.ledger, each("travel"), self.ward_at)
+        first = self.timetable.date(0)
+        self._know_wards(first)
+        place = Place.of(net, self.choice, self.ledger, each("travel"), first)
         people = People.of(self.population, join_panels([d.panel for d in self.demands]), self.choice)
         rooms = Rooms.of(self.care_tables, each("doctors"), each("waiting_places"))
         self.journey = Journey(
@@ -274,8 +278,13 @@ class Model:
         """Stays outside the area since the ledger was last written."""
         wards = self.network.wards
         self.other_wards: dict[tuple[int, int, int], list[int]] = {}
-        self.wards_open = [True] * len(wards)
+        self.beds_run = np.array([c.beds for c in self.capacities])
+        """Beds of each ward that are in service, OUT_OF_SERVICE where it is closed; (W, wards)."""
         self.step_down_wards = self._step_down_wards()
+        self.destinations = [self.case.care.conditions[c].steps_down_to for c in self.conditions]
+        """Departments of wards to which stays with each condition may step down, None = any."""
+        self.in_hospital = np.array([x.kind != "home" for x in wards], dtype=bool)
+        """Wards whose beds count as hospital beds."""
         at_lead = (bool(self.network.is_lead[x.facility]) and x.kind != "intensive" for x in wards)
         self.under_bed_quota = np.array(list(at_lead), dtype=bool)
 
@@ -293,18 +302,19 @@ class Model:
                     hospital.add_sessions(f, kind, Places(sessions), wards)
 
     def _step_down_wards(self) -> dict[tuple[int, int, int], list[int]]:
-        """Wards for those who step down, by (replication, facility, area), nearest first: of groups that it serves."""
+        """Wards for those who step down, by (replication, facility, area), nearest first: of groups that it serves, and
+        joint wards of those that it leads."""
         net = self.network
         found: dict[tuple[int, int, int], list[int]] = {}
         for f in {ward.facility for ward in net.wards}:
             linked = (net.serves & net.serves[f]).any(axis=1)
-            down = [i for i, ward in enumerate(net.wards) if ward.kind in BELOW and self.wards_open[i]]
-            here = [i for i in down if linked[net.wards[i].facility]]
+            down = [i for i, ward in enumerate(net.wards) if ward.kind in BELOW and linked[ward.facility]]
+            here = [i for i in down if net.wards[i].kind != "joint" or net.ward_run_by[i] == f]
             for w, capacities in enumerate(self.capacities):
+                run = [i for i in here if self.beds_run[w, i] != OUT_OF_SERVICE]
                 for a in range(len(net.areas)):
                     minutes = capacities.travel[a]
-                    nearest = sorted(here, key=lambda i: (minutes[net.wards[i].facility], i))
-                    found[w, f, a] = nearest[:STEP_DOWN_WARDS]
+                    found[w, f, a] = sorted(run, key=lambda i: (minutes[net.wards[i].facility], i))
         return found
 
     # ---------------------------------------------------------------- rules
@@ -342,7 +352,7 @@ class Model:
             each(lambda r: r.slot_quota.released_days_before).astype(np.int64),
             staff(np.array([c.doctors for c in self.capacities]), self._doctors_here(rules)),
         )
-        self._open_and_close_wards(self.timetable.date(day))
+        self._run_wards(self.timetable.date(day), rules)
         for w, hospital in enumerate(self.hospitals):
             hospital.release_after = float(rules[w].bed_quota.released_after_hours) * 60.0
             hospital.day_share = float(rules[w].day_care.share)
@@ -355,18 +365,33 @@ class Model:
             self.choice.renew(self.waits)
             self.journey.renew_tables()
 
-    def _open_and_close_wards(self, day: date) -> None:
-        is_open = [ward.is_open(day) for ward in self.network.wards]
-        moved = [n for n, pool in enumerate(self.hospitals[0].pools) if pool.in_service != is_open[n]]
-        if not moved:
+    def _run_wards(self, day: date, rules: list[Rules]) -> None:
+        """Wards open and close, and of joint wards as many beds are run as the rules say."""
+        before, self.beds_run = self.beds_run, np.array([self._beds_on(day, w, r) for w, r in enumerate(rules)])
+        if (self.beds_run == before).all():
             return
-        self.wards_open = is_open
         self._know_wards(day)
         self.step_down_wards, self.other_wards = self._step_down_wards(), {}
-        self.journey.put_offers(offers(self.network, self.choice, self.ward_at))
-        for hospital in self.hospitals:
-            for n in sorted(moved, key=lambda n: not is_open[n]):  # before some look for a bed, others open
-                (hospital.open if is_open[n] else hospital.close)(hospital.pools[n], self.env.now)
+        self.journey.put_wards(offers(self.network, self.choice, day), self.beds_run != OUT_OF_SERVICE)
+        for w, hospital in enumerate(self.hospitals):
+            moved = np.flatnonzero(self.beds_run[w] != before[w]).tolist()
+            for n in sorted(moved, key=lambda n: self.beds_run[w, n] == OUT_OF_SERVICE):  # before some look for a bed,
+                self._run_ward(hospital, hospital.pools[n], int(self.beds_run[w, n]))  # others open
+
+    def _run_ward(self, hospital: Hospital, pool: BedPool, beds: int) -> None:
+        if beds == OUT_OF_SERVICE:
+            hospital.close(pool, self.env.now)
+        else:
+            pool.installed = beds
+            hospital.open(pool, self.env.now)
+
+    def _beds_on(self, day: date, world: int, rules: Rules) -> list[int]:
+        """Beds of each ward that are in service on a day; a joint ward is where a bed of it is run (M09)."""
+        share, found = Fraction(rules.shared.joint_wards), []
+        for ward, there in zip(self.network.wards, self.capacities[world].beds.tolist(), strict=True):
+            run = there if ward.kind != "joint" else int(share * there + Fraction(1, 2)) or OUT_OF_SERVICE
+            found.append(run if ward.is_open(day) else OUT_OF_SERVICE)
+        return found
 
     def _know_wards(self, day: date) -> None:
         """Which wards take whose patients, as in the network, from a day on."""
@@ -465,7 +490,7 @@ class Model:
         """Bed requests of patients to be admitted, each at its own minute."""
         # place on a waiting list: emergencies first, then by class where the policy grants it
         by_class = (entry == beds.EMERGENCY) | self.journey.town.people.worlds["priority"][rows["world"]]
-        stays = self._drawn_stays(rows, self.network.level[self.ledger.ward_facility[ward]], entry == beds.EMERGENCY)
+        stays = self._drawn_stays(rows, self.network.level[self.network.ward_run_by[ward]], entry == beds.EMERGENCY)
         intensive = self._intensive_ward(ward, rows["condition"], stays["intensive"])
         first, ordinary = np.where(intensive >= 0, intensive, ward), np.where(intensive >= 0, ward, -1)
         columns = (first, entry, np.where(by_class, entry, beds.OTHER), when, ordinary)
@@ -492,10 +517,16 @@ class Model:
         return referral.steps_down(rules.proposed, rules.consented, course.proposal, course.consent)
 
     def _downstream(self, course: Course, ward: int) -> list[int]:
-        facility = self.network.wards[ward].facility
+        """The nearest wards of the departments to which the condition may step down, without those of the same place;
+        nobody steps down from a joint ward."""
+        wards, here = self.network.wards, self.network.wards[ward]
+        if here.kind == "joint":
+            return []
         area = int(self.journey.town.people.residents[course.person]["area"])
-        near = self.step_down_wards[course.world, facility, area]
-        return [n for n in near if self.network.wards[n].facility != facility]
+        near, allowed = self.step_down_wards[course.world, here.facility, area], self.destinations[course.condition]
+        if allowed is not None:
+            near = [n for n in near if wards[n].department in allowed]
+        return [n for n in near[:STEP_DOWN_WARDS] if wards[n].facility != here.facility]
 
     def _elsewhere(self, stay: Stay) -> None:
         """Who has waited long enough, or whose ward is closed, goes to another hospital with a free bed, without a bed,
@@ -520,8 +551,9 @@ class Model:
 
     def _instead(self, stay: Stay, facility: int) -> int:
         """The ward of the same facility that takes somebody whose ward is closed, -1 = none."""
-        takes = int(self.ward_at[facility, self.choice.department[stay.course.condition]])
-        return stay.ordinary if stay.ordinary >= 0 else takes
+        if stay.ordinary >= 0 or self.network.wards[stay.pool.number].kind == "joint":
+            return stay.ordinary
+        return int(self.ward_at[facility, self.choice.department[stay.course.condition]])
 
     def _ask(self, stay: Stay, ward: int, now: float) -> None:
         """The same patient asks for a bed of another ward, that of intensive care first where he needs it."""
@@ -594,6 +626,7 @@ class Model:
         pools = [pool for hospital in self.hospitals for pool in hospital.pools]
         counts = np.array([(p.beds, p.occupied, len(p.held), p.in_held) for p in pools], dtype=np.int64)
         total, occupied, held, used = counts.T.reshape(4, self.worlds, -1)
+        total, occupied = total * self.in_hospital, occupied * self.in_hospital
         tonight = {"bed_days": total, "occupied_days": occupied, "held_days": held + used, "used_held_days": used}
         at = table.index(np.arange(self.worlds)[:, None], month, np.arange(total.shape[1]))
         for measure, number in tonight.items():

@@ -10,10 +10,13 @@ from collections.abc import Collection, Iterator
 
 from sim.care import CareSpec
 from sim.demand import DemandSpec
-from sim.network import GENERAL, FacilitySpec, NetworkSpec
+from sim.network import BELOW, GENERAL, FacilitySpec, NetworkSpec
 from sim.population import PopulationSpec
 from sim.schema import KeyPath, did_you_mean
 from sim.timetable import ROUND_THE_CLOCK, TimetableSpec
+
+RECOVERY = ("rehabilitation", "nursing", "hospice", "home")
+"""Departments in which stays go on after a step down and which need treat no condition."""
 
 Strange = tuple[KeyPath, str]
 """Where a name stands, and what is wrong with it."""
@@ -34,27 +37,41 @@ def strangers(
     yield from _unknown(at, demand.inflow, _ids(network), "facility of the network")
     for name, inflow in demand.inflow.items():
         yield from _unknown((*at, name, "conditions"), inflow.conditions, conditions, "condition")
+    down = {name for c in care.conditions.values() for name in c.steps_down_to or []}
+    recovering = sorted({*RECOVERY, *down} - departments)
     for number, facility in enumerate(network.facilities):
         where = ("network", "facilities", str(number))
-        yield from _of_facility(where, facility, departments, conditions, [*timetable.patterns, ROUND_THE_CLOCK])
+        patterns = [*timetable.patterns, ROUND_THE_CLOCK]
+        yield from _of_facility(where, facility, sorted(departments), recovering, conditions, patterns)
+    below = sorted({w.department for f in network.facilities for w in f.wards if w.kind in BELOW})
+    for name, condition in care.conditions.items():
+        path = ("care", "conditions", name, "steps_down_to")
+        for n, department in enumerate(condition.steps_down_to or []):
+            yield from _unknown((*path, str(n)), [department], below, "department of a ward that takes who steps down")
 
 
 def _of_facility(
-    at: KeyPath, facility: FacilitySpec, departments: Collection[str], conditions: list[str], patterns: list[str]
-) -> Iterator[Strange]:
-    welcome = [*conditions, *sorted(departments), "default"]
+    at: KeyPath, facility: FacilitySpec, departments: list[str], recovering: list[str], conditions: list[str],
+    patterns: list[str],
+) -> Iterator[Strange]:  # fmt: skip
+    """`recovering`: departments that treat no condition, of wards for those who step down."""
+    welcome = [*conditions, *departments, "default"]
     yield from _unknown((*at, "capability"), facility.capability, welcome, "condition, department or default")
     opens = {"clinics": [c.pattern for c in facility.clinics], "imaging": [room.pattern for room in facility.imaging]}
-    treats = {"clinics": [c.department for c in facility.clinics], "wards": [w.department for w in facility.wards]}
+    treating = [*departments, GENERAL]
+    treats = {
+        "clinics": [(c.department, treating) for c in facility.clinics],
+        "wards": [(w.department, treating + recovering * (w.kind in BELOW)) for w in facility.wards],
+    }
     for kind, one in (("theatres", facility.theatres), ("day_centre", facility.day_centre)):
         if one:
             yield from _unknown((*at, kind, "pattern"), [one.pattern], patterns, "pattern of the timetable")
     for kind, names in opens.items():
         for n, name in enumerate(names):
             yield from _unknown((*at, kind, str(n), "pattern"), [name], patterns, "pattern of the timetable")
-    for kind, names in treats.items():
-        for n, name in enumerate(names):
-            path, known = (*at, kind, str(n), "department"), [*sorted(departments), GENERAL]
+    for kind, wanted in treats.items():
+        for n, (name, known) in enumerate(wanted):
+            path = (*at, kind, str(n), "department")
             yield from _unknown(path, [name], known, "department that treats any condition")
 
 

@@ -254,6 +254,8 @@ class FacilitySpec(Closed):
             raise ValueError(f"facility {self.id} has an intensive-care ward; only hospitals have them")
         if any(w.kind == "joint" for w in self.wards) and not self._is_member_centre():
             raise ValueError(f"facility {self.id} has a joint ward; only centres and sub-centres of a group have them")
+        if any(w.kind == "home" for w in self.wards) and self.level not in ("centre", "sub_centre"):
+            raise ValueError(f"facility {self.id} has home beds; only centres and sub-centres have them")
         return self
 
     @model_validator(mode="after")
@@ -502,6 +504,12 @@ class Network:
         self.imaging_room = self._imaging_rooms()
         """Which of these rooms examines the patients of each facility, by kind, (facilities + 1, kinds); -1 = none."""
 
+        self.ward_run_by = np.array([self._runs(w) for w in self.wards], dtype=np.int64)
+        """Facility whose doctors care for the patients of each ward: the lead hospital in joint wards."""
+
+    def _runs(self, ward: Ward) -> int:
+        return int(self.lead_of_group[self.group[ward.facility]]) if ward.kind == "joint" else ward.facility
+
     def _expand(self) -> list[Facility]:
         made = []
         for f in self.spec.facilities:
@@ -626,6 +634,33 @@ class Network:
         acute = {(w.facility, w.department) for w in self.wards if w.kind == "acute"}
         below = [w.kind == "step_down" and (w.facility, w.department) not in acute for w in self.wards]
         return self._open_wards(day, [w.kind == "acute" or alone for w, alone in zip(self.wards, below, strict=True)])
+
+    def joint_ward_at(self, day: date) -> NDArray[np.int64]:
+        """The same of joint wards, open on a day, for patients of a facility: its own, else the nearest of the group.
+
+        One takes what its department says; a general one also what the lead hospital has no ward of its own for.
+        """
+        table, at_lead = np.full((self.outside + 1, len(self.departments)), -1, dtype=np.int64), self.ward_at(day)
+        joint = [n for n, w in enumerate(self.wards) if w.kind == "joint" and w.is_open(day)]
+        for f in np.flatnonzero(self.group >= 0).tolist() if joint else []:
+            for d, own in enumerate(at_lead[self.lead_of_group[self.group[f]]].tolist()):
+                takes = (
+                    {self.departments[d]}
+                    if own >= 0 and self.wards[own].department != GENERAL
+                    else {self.departments[d], GENERAL}
+                )
+                mine = [n for n in joint if self.group[self.wards[n].facility] == self.group[f]]
+                table[f, d] = min(
+                    (n for n in mine if self.wards[n].department in takes),
+                    key=lambda n: self._way_to_ward(f, n, self.departments[d]),
+                    default=-1,
+                )
+        return table
+
+    def _way_to_ward(self, facility: int, ward: int, department: str) -> tuple[bool, float, bool, int]:
+        """What makes one joint ward better than another for the patients of a facility: the smaller, the better."""
+        there = self.wards[ward].facility
+        return there != facility, self.km(facility, there), self.wards[ward].department != department, ward
 
     def intensive_at(self, day: date) -> NDArray[np.int64]:
         """The same of intensive care."""

@@ -539,6 +539,27 @@ class Shared(Closed):
     halves to even), to residents whose need, no bed, exceeds a grassroots member of the group. The ordinary clinic of
     the lead hospital whose doctors hold them goes without their time, at most 95 per cent of its own."""
 
+    joint_wards: Annotated[
+        Share,
+        Lever(
+            m="M09",
+            title="Beds of joint wards run",
+            title_zh="联合病房床位启用率",
+            unit="share of beds",
+            low=0,
+            high=1,
+            room="beds",
+            through="beds at grassroots members with the care of the lead hospital, for those who would be sent up to "
+            "it, and for its patients who step down",
+            expected="admissions of grassroots institutions rise, occupancy of the lead hospital falls where its beds "
+            "are scarce",
+            expected_zh="基层住院人次上升;牵头医院床位紧张时其病床使用率下降",
+        ),
+    ] = Fraction(0)
+    """Share of the beds of each joint ward of the network that is run (rounded half up), for residents seen at a
+    grassroots member of the group who need a bed and more than the place gives, and for stays of the lead hospital that
+    step down. When it falls nobody is evicted: beds go as patients leave them."""
+
 
 class Chronic(Closed):
     """Long-term patients."""

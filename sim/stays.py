@@ -199,9 +199,10 @@ class Hospital:
             who.turned_away(pool, now)
 
     def open(self, pool: BedPool, now: float) -> None:
-        """A ward comes into service."""
+        """A ward comes into service, or goes on with another number of beds."""
         for _ in range(pool.open(now)):
             self.watch(pool)
+        pool.serve()
 
     def watch(self, pool: BedPool) -> None:
         """Come back when the bed held now would be released."""

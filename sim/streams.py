@@ -103,6 +103,8 @@ class Purpose(IntEnum):
     SENT_DOWN = 69
     CARE_CENTRE = 72
     INTERNET = 73
+    # of a visit as well
+    JOINT_WARD = 85
 
 
 def mix(x: Keys) -> Keys:

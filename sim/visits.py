@@ -26,6 +26,7 @@ from sim.contacts import (
 from sim.doors import (
     BED,
     HOME,
+    JOINT_BED,
     LATER,
     NEXT_WINDOW,
     People,
@@ -155,13 +156,8 @@ def _seen(town: Town, who: Any, point: Any, patient: Any, window_end: float) -> 
             return HOME
         _hand_down(town, who, point)
         return _asked_back(town.rooms.care.conditions, town.hours, who, point, visit, end, window_end)
-    if _may_be_helped(who, point):
-        if _is_settled(town, who, point, visit):
-            return _asked_back(town.rooms.care.conditions, town.hours, who, point, visit, end, window_end)
-        joint = _joint_clinic(town, who, point, visit)
-        if joint >= 0:
-            return _to_joint_clinic(town, who, point, joint, end, window_end)
-    return _goes_on(town, who, point, visit, end, window_end)
+    helped = _helped(town, who, point, visit, end, window_end)
+    return helped if helped >= 0 else _goes_on(town, who, point, visit, end, window_end)
 
 
 @kernel
@@ -237,9 +233,17 @@ def _hand_down(town: Town, who: Any, point: Any) -> None:
 
 
 @kernel
-def _may_be_helped(who: Any, point: Any) -> bool:
-    """The group may help residents at its grassroots members, unless a bed is needed."""
-    return point["reading"] and not point["emergency"] and who["person"] >= 0 and who["admit"] == 0
+def _helped(town: Town, who: Any, point: Any, visit: np.uint64, end: float, window_end: float) -> int:
+    """What the group does at its grassroots members for residents whose need exceeds the place, -1 = nothing."""
+    if not point["reading"] or point["emergency"] or who["person"] < 0:
+        return -1
+    if who["admit"] == 1:
+        ward = _joint_ward(town, who, point, visit)
+        return _to_joint_ward(town, who, point, ward, end) if ward >= 0 else -1
+    if _is_settled(town, who, point, visit):
+        return _asked_back(town.rooms.care.conditions, town.hours, who, point, visit, end, window_end)
+    joint = _joint_clinic(town, who, point, visit)
+    return _to_joint_clinic(town, who, point, joint, end, window_end) if joint >= 0 else -1
 
 
 @kernel
@@ -287,6 +291,31 @@ def _to_joint_clinic(town: Town, who: Any, point: Any, joint: int, end: float, w
     who["doors"], who["point"] = 0, int(who["world"]) * len(town.place.points) + joint
     who["time"] = end if there == point["facility"] else end + minutes_to(town.place, town.people, who, there)
     return ask(who, window_end)
+
+
+@kernel
+def _joint_ward(town: Town, who: Any, point: Any, visit: np.uint64) -> int:
+    """The joint ward to which a patient goes who needs a bed and more than a grassroots member gives (M09), -1 = none.
+
+    It is run and takes the condition, the lead hospital is able to give such care, and the patient follows the advice.
+    """
+    place, world, condition = town.place, int(who["world"]), int(who["condition"])
+    ward = place.offers[point["facility"], condition]["joint_ward"]
+    if ward < 0 or not place.runs[world, ward]:
+        return -1
+    lead = place.facilities[point["facility"]]["lead"]
+    if place.offers[lead, condition]["capability"] < who["need"]:
+        return -1
+    luck = streams.uniform_of(visit, Purpose.JOINT_WARD, 0)
+    return ward if luck < town.people.worlds[world]["follows_advice"] else -1
+
+
+@kernel
+def _to_joint_ward(town: Town, who: Any, point: Any, ward: int, end: float) -> int:
+    """A bed there is asked for as soon as the patient could be there."""
+    there = town.place.ward_facility[ward]
+    who["time"] = end if there == point["facility"] else end + minutes_to(town.place, town.people, who, there)
+    return JOINT_BED
 
 
 @kernel

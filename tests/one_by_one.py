@@ -131,6 +131,8 @@ class Wards(NamedTuple):
     """Ward for (facility, department), -1 = none."""
     intensive: Any
     """The same of intensive care."""
+    run: Any
+    """Beds of each ward that are in service, less than one where it is closed."""
 
 
 @dataclass
@@ -415,7 +417,6 @@ class Town(Model):
 
     def what_next(self, who: Contact, visit: Visit) -> Plan | None:
         """What comes of being seen: home, back another day, a bed, or up, by the formal channel or alone."""
-        facility = self.facility(visit.point)
         who["seen"] = int(who["seen"]) + (1 << 4 * self.level(visit.point))
         who["origin"] = -1
         if self.able(who, self.whose_doctors(visit.point), visit):
@@ -426,7 +427,14 @@ class Town(Model):
             return self.asked_back(who, visit)
         if (joint := self.joint_clinic(who, visit)) is not None:
             return self.to_joint_clinic(who, visit, joint)
-        sendable = who["person"] >= 0
+        if (ward := self.joint_ward(who, visit)) is not None:
+            self.to_joint_ward(who, visit, ward)
+            return None
+        return self.goes_up(who, visit)
+
+    def goes_up(self, who: Contact, visit: Visit) -> Plan | None:
+        """By the formal channel, alone, out of the area; or not."""
+        facility, sendable = self.facility(visit.point), who["person"] >= 0
         outcome = referral.up(
             self.rules_now, visit.key, self.has_channel(facility) and sendable,
             self.is_beyond_group(who, visit) and sendable,
@@ -450,8 +458,12 @@ class Town(Model):
 
     def may_be_settled(self, who: Contact, visit: Visit) -> bool:
         """The group may help residents at its grassroots members, unless a bed is needed."""
+        return self.is_at_member(who, visit) and not who["admit"]
+
+    def is_at_member(self, who: Contact, visit: Visit) -> bool:
+        """A resident at a grassroots member of a group."""
         grassroots = self.level(visit.point) < Level.secondary and self.has_channel(self.facility(visit.point))
-        return bool(grassroots and who["person"] >= 0 and not who["admit"])
+        return bool(grassroots and who["person"] >= 0)
 
     def is_settled(self, who: Contact, visit: Visit) -> bool:
         """An exam that the group has read was all that was missing, or else a specialist helps."""
@@ -480,6 +492,39 @@ class Town(Model):
         way = 0.0 if there == self.facility(visit.point) else self.travel(who, there)
         who["doors"] = 0
         return Plan(point, visit.end + way, True)
+
+    def joint_ward(self, who: Contact, visit: Visit) -> int | None:
+        """The joint ward in which the patient asks for a bed: the lead hospital's care is enough, the advice followed.
+
+        The one of the place, else the nearest; one of the department rather than a general one.
+        """
+        net, here = self.network, self.facility(visit.point)
+        wanted = net.departments[self.department(who)]
+        if not who["admit"] or self.choice.is_emergency[who["condition"]] or not self.is_at_member(who, visit):
+            return None
+        lead, date = self.lead_of_group(here), self.timetable.date(self.day(visit))
+        own = self.ward(who, lead, visit)
+        names = {wanted, "general"} if own < 0 or net.wards[own].department == "general" else {wanted}
+        takes = [
+            n for n, w in enumerate(net.wards)
+            if w.kind == "joint" and w.is_open(date) and net.group[w.facility] == net.group[here]
+            and w.department in names
+        ]  # fmt: skip
+        if not takes:
+            return None
+        where = [w.facility for w in net.wards]
+        near = min(takes, key=lambda n: (where[n] != here, net.km(here, where[n]), net.wards[n].department != wanted))
+        run = self.wards_on[self.day(visit)].run[near] >= 1
+        if not run or net.capability[lead, who["condition"]] < who["need"]:
+            return None
+        advised = uniform_of(visit.key, Purpose.JOINT_WARD, 0) < self.rules_now["follows_advice"]
+        return near if advised else None
+
+    def to_joint_ward(self, who: Contact, visit: Visit, ward: int) -> None:
+        """At once, or after the way there."""
+        there = self.network.wards[ward].facility
+        way = 0.0 if there == self.facility(visit.point) else self.travel(who, there)
+        self.ask_for_bed(who, visit, ward, int(who["cls"]) + 1, visit.end + way)
 
     def joint_clinics(self) -> list[int]:
         """Clinics below at which doctors of lead hospitals see patients."""
@@ -897,7 +942,7 @@ class Town(Model):
         if day > 0 and self.timetable.date(day) in self.rule_dates:
             self._put_in_force(day)
             self.choices = self.choice.tables()
-        self.wards_on.append(Wards(self.ward_at, self.intensive_at))
+        self.wards_on.append(Wards(self.ward_at, self.intensive_at, self.beds_run[WORLD]))
         if day > 0 and self.timetable.weekday[day] == 0:
             self.waits.renew(*(self.week[x][None, :] for x in ("days", "requests", "minutes", "visits")))
             self._forget_week()

@@ -161,8 +161,9 @@ def _stays(scenario: str, luck: np.random.Generator) -> dict[str, pd.DataFrame]:
         "episode_nights",
     ]
     stays = pd.DataFrame(rows, columns=names).assign(
-        ward="general", resident=True, entry="other", hours=lambda r: 23.5 * r["nights"]
-    )
+        ward=lambda r: np.where(r["facility"].eq("centre-a"), "general_joint", "general"),
+        resident=True, entry="other", hours=lambda r: 23.5 * r["nights"],
+    )  # fmt: skip
     cases = [stays["facility"].map({place: each[n] for place, each in CASES.items()}) for n in range(3)]
     stays["day_cases"] = stays["facility"].map(DAY_CASES).fillna(0).astype(int)
     stays = stays.assign(operated=cases[0], level4=cases[1], weight_thousandths=cases[2] * stays["discharges"])

@@ -271,6 +271,24 @@ def test_a_held_bed_is_held_again_when_it_is_clean() -> None:
     assert list(one.held) == [50.0]
 
 
+def test_a_ward_that_goes_on_with_fewer_beds_evicts_nobody_and_with_more_has_them_at_once() -> None:
+    one = pool(5)
+    inside = [Somebody(OTHER, 3) for _ in range(4)]
+    for who in inside:
+        who.bed_granted(one, OPEN)
+    one.installed = 2
+    one.open(0.0)
+    assert (one.beds, one.occupied, one.free, one.set_aside) == (4, 4, 0, True)
+    assert not any(one.empty(OPEN) for _ in range(2))
+    assert (one.beds, one.occupied, one.set_aside) == (2, 2, False)
+    one.leave(OPEN, 1.0)
+    one.installed = 6
+    one.open(2.0)
+    assert (one.beds, one.occupied, one.free) == (6, 1, 5)
+    one.close()
+    assert (one.beds, one.occupied, one.free) == (1, 1, 0)
+
+
 class Honest(Somebody):
     """Somebody who never lies in a bed that is kept for others."""
 
@@ -308,7 +326,7 @@ class Pool(RuleBasedStateMachine):
         self.now += 1
         if self.inside:
             who = self.inside.pop(which % len(self.inside))
-            (self.one.leave(who.bed, self.now) if self.one.in_service else self.one.empty(who.bed))
+            (self.one.empty(who.bed) if self.one.set_aside else self.one.leave(who.bed, self.now))
             self.one.serve()
 
     @rule(which=st.integers(0, 20))
@@ -334,6 +352,15 @@ class Pool(RuleBasedStateMachine):
             one.open(self.now)
         assert one.occupied == occupied
 
+    @rule(beds=st.integers(0, 9))
+    def run_so_many_beds(self, beds: int) -> None:
+        one, occupied = self.one, self.one.occupied
+        if one.in_service:
+            one.installed = beds
+            one.open(self.now)
+            assert one.occupied == occupied
+            one.serve()
+
     @rule(age=st.integers(0, 5))
     def release(self, age: int) -> None:
         if self.one.release_held(self.now - age):
@@ -356,7 +383,9 @@ class Pool(RuleBasedStateMachine):
         assert len(one.held) <= max(one.quota - one.in_held, 0)
         assert one.kind != PROTECT or not one.held
         assert one.in_service or (one.free, len(one.held)) == (0, 0)
-        assert one.beds == (one.installed if one.in_service else one.occupied + one.cleaning)
+        run = one.installed if one.in_service else 0
+        assert one.beds == run or (one.beds > run and one.beds == one.occupied + one.cleaning)
+        assert one.set_aside == (one.beds > run)
         assert one.kind == PROTECT or one.protected == 0
         assert one.waiting == sum(map(len, one.lists))
         assert one.entitled == sum(who.entry < OTHER for line in one.lists for who in line)

@@ -76,6 +76,20 @@ def test_names_on_which_facts_disagree_are_told_at_once(folder: Path) -> None:
     ]
 
 
+def test_wards_to_which_stays_step_down_are_names_too(folder: Path) -> None:
+    """Of departments that need treat no condition: nursing, home, and whatever a condition names."""
+    home = "{department: home, beds: {<<: *b, value: 4}, kind: home}"
+    assert EXAMPLE.count(home) == 1
+    nursing, respite = (home.replace("department: home", f"department: {name}") for name in ("nursing", "respite"))
+    write(folder, EXAMPLE.replace(home, f"{nursing}\n      - {respite}"), "network/more")
+    (strange,) = told("mine", "network=more")
+    assert "respite is no department that treats any condition." in strange
+    to = "+care.conditions.bone.steps_down_to"
+    load("mine", overrides=["network=more", f"{to}=[respite, nursing]"])
+    text = "nursng is no department of a ward that takes who steps down. Did you mean nursing?"
+    assert [line.split(": ", 1)[1] for line in told("mine", "network=more", f"{to}=[respite, nursng]")] == [text]
+
+
 def test_every_area_has_residents_and_every_condition_its_needs(folder: Path) -> None:
     people = (SHIPPED / "configs" / "population" / "example.yaml").read_text("utf-8")
     write(folder, people.replace("  valley:", "  vallei:"), "population/wrong")

@@ -570,6 +570,28 @@ def test_joint_clinics() -> None:
     assert days_waited("other")(high) > days_waited("other")(low) + 0.2
 
 
+def test_joint_wards() -> None:
+    assert EXPECTED["shared.joint_wards"] == (
+        "admissions of grassroots institutions rise, occupancy of the lead hospital falls where its beds are scarce"
+    )
+    low, high = both("shared.joint_wards", 0, 1, CHANNEL | {"down_referral.proposed": 1.0})
+    ended = {
+        how: total("stays_monthly", "discharges", ward="medicine_joint", entry=how) for how in ("other", "step_down")
+    }
+    nights = {what: total("beds_monthly", f"{what}_days", facility="lead_hospital") for what in ("bed", "occupied")}
+    below = total("stays_monthly", "discharges", level="centre")
+    assert ended["other"](low) == ended["step_down"](low) == 0
+    assert ended["other"](high) > 30
+    assert ended["step_down"](high) > 5
+    assert below(high) > below(low) + 40
+    assert nights["bed"](high) == nights["bed"](low)
+    assert nights["occupied"](high) < 0.95 * nights["occupied"](low)
+    assert formal("completed")(high) < formal("completed")(low)
+    run = total("beds_monthly", "bed_days", ward="medicine_joint")
+    half = example(CHANNEL | {"down_referral.proposed": 1.0, "shared.joint_wards": 0.3})
+    assert (run(low), run(half)) == (0, run(high) / 4), "a quarter of four beds: 1.2, rounded"
+
+
 # ------------------------------------------------------------------------------------------------- long-term patients
 
 

@@ -282,6 +282,11 @@ def test_the_ninetieth_is_the_smallest_bin_that_holds_nine_tenths(bins: list[int
     assert (told["value"], told["denominator"]) == (expected, sum(bins))
 
 
+def test_discharges_from_joint_wards_are_those_of_the_centre_where_they_lie(yearly: pd.DataFrame) -> None:
+    assert row(yearly, "discharges", "centre", "joint")["value"] == 12 * 60
+    assert row(yearly, "discharges", "centre", STANDARD)["value"] == 12 * 60
+
+
 def test_a_quota_offered_is_not_a_quota_used(yearly: pd.DataFrame) -> None:
     assert row(yearly, "slots_offered", "lead", "held")["value"] == 12 * 900
     assert row(yearly, "slot_quota_used", "lead", HEADLINE)["value"] == pytest.approx(1 / 9)

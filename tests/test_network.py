@@ -69,13 +69,18 @@ def test_an_expert_clinic_stands_beside_the_ordinary_one() -> None:
 def test_wards_and_emergency_departments() -> None:
     net = place()
     assert [(net.facilities[w.facility].id, w.department, w.kind) for w in net.wards] == [
+        ("valley-centre", "general", "joint"),
+        ("valley-centre", "home", "home"),
         ("valley-centre", "rehabilitation", "step_down"),
         ("member", "general", "acute"),
         ("member", "rehabilitation", "step_down"),
         ("lead", "general", "acute"),
     ]
     ward_at = net.ward_at(towns.MONDAY)
-    assert ward_at[net.facility_index("lead"), 2] == 3
+    assert ward_at[net.facility_index("lead"), 2] == 5
+    assert {net.wards[n].kind for n in ward_at[ward_at >= 0]} == {"acute", "step_down"}, (
+        "not in joint wards, nor at home"
+    )
     assert ward_at[net.facility_index("station")].tolist() == [-1] * 3
     assert (net.emergency_point >= 0).sum() == 2
     assert ward_at[net.outside].tolist() == [-1] * 3
@@ -144,7 +149,7 @@ def test_capacities_and_travel() -> None:
     point = int(net.clinic_point[lead, 0])
     assert (have.doctors[point], have.slots[point], have.extra[point]) == (1, 5, 1)
     assert have.doctors[net.emergency_point[lead]] == 2
-    assert have.beds.tolist() == [2, 6, 3, 9]
+    assert have.beds.tolist() == [3, 1, 2, 6, 3, 9]
     town, valley = net.areas.index("town"), net.areas.index("valley")
     assert have.travel.shape == (2, len(net.facilities) + 1)
     assert have.travel[town, lead] == 10
@@ -217,6 +222,30 @@ def test_the_joint_clinic_of_the_place_itself_and_else_the_nearest_of_the_group(
     assert nearest["centre"] == nearest["station"] == "centre"
     assert nearest["valley-centre"] == nearest["village-001"] == "valley-centre"
     assert nearest["private"] is None
+
+
+def test_a_joint_ward_takes_its_department_and_a_general_one_what_the_lead_hospital_has_no_ward_for() -> None:
+    """That of the place itself, else the nearest of the group; of two at a place that of the department."""
+    facilities = towns.group_facilities()
+    facilities[0]["wards"] = [ward(4), ward(2, "surgery", closes=9)]
+    facilities[2]["wards"] = [ward(3, kind="joint")]
+    facilities[3]["wards"] = [ward(3, kind="joint"), ward(2, "surgery", "joint", opens=3)]
+    facilities.append(towns.facility("private", "clinic", clinics=[towns.clinic(1)]))
+    net = place(facilities)
+
+    def joint(facility: str, department: str, day: int) -> tuple[str, str] | None:
+        at = net.joint_ward_at(towns.MONDAY + timedelta(days=day))
+        n = at[net.facility_index(facility), net.departments.index(department)]
+        return (net.facilities[net.wards[n].facility].id, net.wards[n].department) if n >= 0 else None
+
+    assert joint("station", "general", 0) == ("centre", "general")
+    assert joint("village-001", "general", 0) == ("valley-centre", "general")
+    assert joint("centre", "surgery", 0) is None, "the lead hospital has a ward of surgery"
+    assert joint("centre", "surgery", 3) == ("valley-centre", "surgery")
+    assert joint("centre", "surgery", 9) == ("centre", "general"), "it is closed"
+    assert joint("village-001", "surgery", 9) == ("valley-centre", "surgery")
+    assert joint("private", "general", 0) is None
+    assert {net.facilities[f].id for f in net.ward_run_by} == {"lead", "member"}
 
 
 def test_a_service_point_keeps_its_number_when_others_open() -> None:

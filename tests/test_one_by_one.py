@@ -16,6 +16,7 @@ from one_by_one import simulate_one_by_one
 from sim.citation import Figure, Figures
 from sim.model import Case, Model
 from sim.network import EQUIPMENT
+from sim.policy import Policy
 from sim.timetable import DAY
 from towns import ALL_LEVERS, PLAN, clinic, facility, imaging, said, ward
 
@@ -86,6 +87,7 @@ LEVERS: dict[str, st.SearchStrategy[Any]] = {
     "shared.specialist_settles": share,
     "shared.specialists_away": st.sampled_from([0.0, 0.4, 1.0]),
     "shared.joint_clinics": st.sampled_from([0.0, "1/3", 0.5, 1.0]),
+    "shared.joint_wards": st.sampled_from([0.0, "1/3", 0.5, 1.0]),
     "chronic.sent_down": share,
     "chronic.long_prescription": share,
     "chronic.refill_at_grassroots": share,
@@ -143,6 +145,10 @@ def facilities(draw: st.DrawFn) -> list[towns.Data]:
         clinic(draw(few), name, draw(st.sampled_from(["joint", "office"])), "joint", slots=draw(some))
         for name in draw(st.sampled_from([[], ["general"], ["surgery"], ["general", "surgery"]]))
     ]
+    below = [
+        ward(draw(few), name, "joint", draw(cleaning), opens=draw(moves))
+        for name in draw(st.sampled_from([[], ["general"], ["surgery"], ["general", "surgery"]]))
+    ]
     places: towns.Data = draw(st.sampled_from([{}, {}, {"waiting_places": 0}, {"waiting_places": 3}]))
     emergency = {"emergency": {"doctors": said(1), **{name: said(number) for name, number in places.items()}}}
     day = [towns.sessions(draw(st.sampled_from([None, 1, 3])), draw(st.sampled_from([None, 1, 3]))) for _ in range(2)]
@@ -160,9 +166,9 @@ def facilities(draw: st.DrawFn) -> list[towns.Data]:
                  capability=draw(st.sampled_from([{}, {"bone": 4}])),
                  wards=[ward(draw(few)), ward(1, "rehabilitation", "step_down", draw(cleaning), closes=draw(moves))],
                  clinics=[clinic(draw(few), **office, **appointments)], **(emergency if draw(st.booleans()) else {})),
-        facility("centre", "centre", **member, clinics=[clinic(draw(few), **office, **places), *joint]),
+        facility("centre", "centre", **member, clinics=[clinic(draw(few), **office, **places), *joint], wards=below),
         facility("valley-centre", "centre", "valley", **member, clinics=[clinic(1, **office), *joint[:1]],
-                 wards=[ward(1, "rehabilitation", kind="step_down")]),
+                 wards=[ward(1, "rehabilitation", kind="step_down"), *below[:1], ward(1, "home", "home")]),
         facility("station", "village_station", **member, clinics=[clinic(1, **office)]),
     ]  # fmt: skip
     if draw(st.booleans()):
@@ -209,6 +215,7 @@ def cases(draw: st.DrawFn) -> Case:
         "harder_operation": Figures.model_validate(said(draw(st.lists(share, min_size=3, max_size=3)))),
     }
     suited = {"day_case": Figure.model_validate(said(draw(st.sampled_from([0.3, 1.0]))))}
+    down = {"steps_down_to": draw(st.sampled_from([None, ["home"], ["rehabilitation", "general"]]))}
     needs = {name: rate * residents for name, rate in NEEDS.items()}
     return replace(
         town,
@@ -220,7 +227,7 @@ def cases(draw: st.DrawFn) -> Case:
             update={
                 "conditions": conditions
                 | {
-                    "lung": conditions["lung"].model_copy(update=operations | suited | {"consultation": longer}),
+                    "lung": conditions["lung"].model_copy(update=operations | suited | down | {"consultation": longer}),
                     "urgent": conditions["urgent"].model_copy(update={"consultation": longer, "triage": triage}),
                 },
                 "exam_at": dict.fromkeys(towns.LEVELS[:-1], exams),
@@ -316,6 +323,38 @@ def test_a_town_whose_wards_open_and_close(kind: str) -> None:
     first, second = (n for n, w in enumerate(Model(town, [0]).network.wards) if w.department == "surgery")
     assert legs.loc[legs["ward"] == first, "admitted"].max() < 14 * DAY
     assert legs.loc[legs["ward"] == second, "requested"].min() >= 17 * DAY
+
+
+@pytest.mark.parametrize("window", [720, 240])
+def test_a_town_with_joint_wards_of_which_fewer_beds_are_run_one_day(window: int) -> None:
+    """That of the place, else the nearest; the lead hospital steps down to them, with `bone` to no other ward."""
+    found = towns.group_facilities()
+    found[0]["wards"] = [ward(4), ward(2, "surgery", closes=25)]
+    found[2]["wards"] = [ward(3, kind="joint", cleaning=100.0), ward(1, "surgery", "joint", opens=10)]
+    settings = ALL_LEVERS | {"down_referral.proposed": 1.0, "bed_quota.kind": "release"}
+    town = towns.group_town(49, window=window, settings=settings, facilities=found, doors={"follows_advice": 0.7})
+    shares = {0: 1.0, 21: 0.25, 35: 0.0, 42: 1.0}
+    dates = {day: (towns.MONDAY + timedelta(days=day)).isoformat() for day in shares}
+    joint = {dates[day]: said(share, "share of beds") for day, share in shares.items()}
+    rules = town.policy.model_dump(exclude_none=True)
+    rules["shared"] |= {"joint_wards": joint}
+    conditions = town.care.conditions
+    bone = conditions["bone"].model_copy(update={"steps_down_to": ["general", "surgery"]})
+    town = replace(
+        town,
+        policy=Policy.model_validate(rules),
+        care=town.care.model_copy(update={"conditions": conditions | {"bone": bone}}),
+    )
+    assert_same(town)
+    legs, wards = towns.run(town)[0]["stays"], Model(town, [0]).network.wards
+    kind = legs["ward"].map(dict(enumerate(w.kind for w in wards)))
+    here = legs[kind == "joint"]
+    assert here.groupby(["facility", "ward"])["entry"].agg(lambda how: how.eq("step_down").sum()).gt(0).sum() >= 2
+    assert {"other", "step_down"} <= set(here["entry"])
+    assert not here["admitted"].between(35 * DAY, 42 * DAY).any()
+    assert (here["admitted"] >= 42 * DAY).any()
+    down = legs[(legs["entry"] == "step_down") & (legs["condition"] == "bone")]
+    assert set(down["ward"].map(dict(enumerate(w.department for w in wards)))) <= {"general", "surgery"}
 
 
 @pytest.mark.parametrize("window", [720, 240])

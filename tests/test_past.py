@@ -157,7 +157,11 @@ def test_wards_that_open_and_close_do_so_in_every_branch() -> None:
     facilities[0]["wards"] = [towns.ward(4, cleaning=90.0), towns.ward(5, "surgery", closes=25)]
     facilities[1]["wards"] = [towns.ward(6), towns.ward(3, "rehabilitation", "step_down", opens=35)]
     base = towns.group_town(DAYS, settings={"down_referral.proposed": 0.8}, facilities=facilities)
-    study = {"before": base, "plan": pulled(base, 20, bed_quota__held_for_referral="1/2", bed_quota__kind="partition")}
+    study = {
+        "before": base,
+        "plan": pulled(base, 20, bed_quota__held_for_referral="1/2", bed_quota__kind="partition"),
+        "joint": pulled(base, 20, shared__joint_wards=1.0),
+    }
     assert tree(study, [0]).end == 20
     assert_no_difference(study, [0])
 

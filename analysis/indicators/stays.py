@@ -166,13 +166,17 @@ def outpatient_per_discharge(ledger: Ledger) -> Frame:
     scope="grid",
     scopes="grid, in_area, area, group, tertiary_public, lead, each level, each hospital",
     kind="count",
+    variants=(Variant("joint", Text("from joint wards", "联合病房"), kind="count"),),
 )
 def discharges(ledger: Ledger) -> Frame:
-    """Of residents, and by institution."""
+    """Of residents, and by institution; a joint ward counts where it lies."""
     people = ledger.of_people("stays_monthly", ["discharges"])
     by_place = ledger.at_places("stays_monthly", ["discharges"])
     further = by_place[~by_place["scope"].isin(people["scope"])]
-    return tally(pd.concat([people, further], ignore_index=True), STANDARD, "discharges")
+    wards = ledger.at_places("stays_monthly", ["discharges"], ["ward"])
+    joint = wards[wards["ward"].astype(str).str.endswith("_joint")]
+    everybody = tally(pd.concat([people, further], ignore_index=True), STANDARD, "discharges")
+    return pd.concat([everybody, tally(joint, "joint", "discharges")])
 
 
 @indicator(
