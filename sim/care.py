@@ -34,8 +34,9 @@ NO_EQUIPMENT = -1
 HOURS_OF = ("admission", "discharge")
 HALF_CV = float(streams.sigma(0.5))
 """Spread of the logarithm of bed patience and of turnarounds: their coefficient of variation is a half."""
-AFTER_MISSED, CALLED_BACK = 1 << 32, (1 << 32) + 1
-"""A follow-up's children: the emergency that comes of it, the follow-up made up for; its visits have lower numbers."""
+AFTER_MISSED, CALLED_BACK, AFTER_STAY = 1 << 32, (1 << 32) + 1, (1 << 32) + 2
+"""Children of an episode, whose visits have lower numbers: of a follow-up the emergency that comes of it and the
+follow-up made up for; of any the readmission after its stay."""
 
 
 class ConditionSpec(Closed):
@@ -110,6 +111,9 @@ class ConditionSpec(Closed):
     """Mean consultation over that of all patients of the level or emergency department; left out = 1."""
     triage: Figures | None = None
     """Shares of triage levels 1 to 4 with this condition, most urgent first; left out = those of all emergencies."""
+    readmission: Figure | None = None
+    """Chance that a resident's discharge home is followed by an unplanned readmission. Readmissions are part of
+    `admission`, so residents' first admissions are that times 1 - readmission; left out = none."""
 
     @model_validator(mode="after")
     def _triage_is_whole(self) -> ConditionSpec:
@@ -129,6 +133,12 @@ class ConditionSpec(Closed):
         for one, other in (("recovery_days", "recovery_cv"), ("intensive", "intensive_part")):
             if (getattr(self, one) is None) != (getattr(self, other) is None):
                 raise ValueError(f"{self.name} has one of {one} and {other}; they are stated together")
+        return self
+
+    @model_validator(mode="after")
+    def _some_stay_at_home(self) -> ConditionSpec:
+        if self.readmission and not 0 <= self.readmission.value < 1:
+            raise ValueError(f"readmission is at least 0 and below 1; found {self.readmission.value}")
         return self
 
     @model_validator(mode="after")
@@ -257,6 +267,11 @@ class CareSpec(Closed):
     """Chance that a long-term patient whom a chronic-care centre calls back makes up for a missed follow-up."""
     makes_up_days: Figure
     """Mean days until then (at least 2)."""
+    readmission_days: Figure | None = None
+    """Mean days from a discharge home to the need for which the patient is readmitted (at least 2); each takes half to
+    one and a half times as long, so all fall within 30 days where the mean is at most 20."""
+    readmitted_after_step_down: Figure | None = None
+    """Chance of a readmission after a stay that ended below a step down over that of others; left out = 1."""
 
     def case_weights(self, condition: ConditionSpec) -> list[float]:
         """Weight of a stay in thousandths by level of care needed, in whole numbers."""
@@ -273,6 +288,13 @@ class CareSpec(Closed):
         hours = {what: (getattr(self, f"{what}_from"), getattr(self, f"{what}_until")) for what in HOURS_OF}
         return [f"{x}_from {a} is not before {x}_until {b}" for x, (a, b) in hours.items() if a >= b]
 
+    def _readmission_problems(self) -> list[str]:
+        if self.readmission_days and self.readmission_days.value < 2:
+            return [f"readmission_days is at least 2; found {self.readmission_days.value}"]
+        if not self.readmission_days and any(c.readmission for c in self.conditions.values()):
+            return ["some conditions have a readmission, so readmission_days is needed"]
+        return []
+
     @model_validator(mode="after")
     def _day_cases_have_hours(self) -> CareSpec:
         suited = [name for name, c in self.conditions.items() if c.day_case]
@@ -282,7 +304,7 @@ class CareSpec(Closed):
 
     @model_validator(mode="after")
     def _complete(self) -> CareSpec:
-        problems = []
+        problems = self._readmission_problems()
         for field in ("consultation_minutes", "exam_at", "stay_at", "exam_minutes_at"):
             named, whole = set(getattr(self, field)), field != "exam_minutes_at"
             missing = [x for x in LEVELS[:-1] if whole and x not in named]
@@ -393,6 +415,12 @@ class Care:
     """(W,)."""
     makes_up_minutes: Floats
     """(W,)."""
+    readmission: Floats
+    """(W, C)."""
+    readmission_minutes: Floats
+    """Mean minutes until then, (W,)."""
+    after_step_down: Floats
+    """Chance after a stay that ended below a step down over that of others, (W,)."""
     consultation_sigma: Floats
     """Spread of the logarithm of consultations, (W,)."""
     exponential: bool
@@ -474,6 +502,9 @@ class Care:
             forgoes_bed=np.array([x.value if (x := s.forgoes_bed) else 0.0 for s in specs]),
             makes_up=single("makes_up"),
             makes_up_minutes=single("makes_up_days") * 1440.0,
+            readmission=per_condition(lambda c: c.readmission.value if c.readmission else 0.0),
+            readmission_minutes=np.array([d.value * 1440.0 if (d := s.readmission_days) else 0.0 for s in specs]),
+            after_step_down=np.array([r.value if (r := s.readmitted_after_step_down) else 1.0 for s in specs]),
             consultation_sigma=streams.sigma(single("consultation_cv")),
             exponential=specs[0].consultation_law == "exponential",
             patience_exponential=specs[0].patience_law == "exponential",
@@ -490,7 +521,7 @@ class Care:
         """What kernels read."""
         more = {f"beyond_{level}": self.beyond[:, :, level - 1] for level in (1, 2, 3)}
         plain = ["stay_minutes", "step_down", "recovery", "exacerbates_to", "exacerbation", "exacerbation_minutes"]
-        plain += ["recovery_minutes", "intensive", "intensive_part", "day_case"]
+        plain += ["recovery_minutes", "intensive", "intensive_part", "day_case", "readmission"]
         more |= {name: getattr(self, name) for name in plain}
         law, patience_law = map(_quantiles, (self.exponential, self.patience_exponential))
         stay_law = _quantiles(self.stay_exponential)
@@ -498,7 +529,7 @@ class Care:
             table(
                 admission=self.admission, follow_up=self.follow_up, follow_up_minutes=self.follow_up_minutes,
                 stay_sigma=streams.sigma(self.stay_cv), recovery_sigma=streams.sigma(self.recovery_cv),
-                exam_asked=self.exam_asked, **more
+                exam_asked=self.exam_asked, first_admission=self.admission * (1.0 - self.readmission), **more
             ),
             table(
                 sigma=self.consultation_sigma, second_look=self.second_look, patience=self.patience,
@@ -507,6 +538,7 @@ class Care:
                 settled_by_reading=self.settled_by_reading, bed_patience=self.bed_patience,
                 forgoes_bed=self.forgoes_bed,
                 makes_up=self.makes_up, makes_up_minutes=self.makes_up_minutes, imaging_report=self.imaging_report,
+                readmission_minutes=self.readmission_minutes, after_step_down=self.after_step_down,
             ),
             self.exam, self.imaging, self.consultation[:, :, None] * self.minutes[:, None, :], self.triage,
             self.operations, self.case_weight, self.stay_at, self.exam_minutes, law, patience_law, stay_law,
@@ -525,10 +557,12 @@ class CareTables(NamedTuple):
     conditions: NDArray[Any]
     """Rows of admission, follow_up, follow_up_minutes, stay_minutes, stay_sigma (spread of the logarithm), step_down,
     recovery, recovery_minutes, recovery_sigma, intensive, intensive_part, day_case, beyond_1, beyond_2, beyond_3,
-    exacerbates_to, exacerbation, exacerbation_minutes, exam_asked; (W, C)."""
+    exacerbates_to, exacerbation, exacerbation_minutes, exam_asked, first_admission (of residents, without
+    readmissions), readmission; (W, C)."""
     worlds: NDArray[Any]
     """Rows of sigma (spread of consultations), second_look, patience, patience_sigma, repeat_exam, results_valid,
-    reading_minutes, settled_by_reading, bed_patience, forgoes_bed, makes_up, makes_up_minutes, imaging_report; (W,)."""
+    reading_minutes, settled_by_reading, bed_patience, forgoes_bed, makes_up, makes_up_minutes, imaging_report,
+    readmission_minutes, after_step_down; (W,)."""
     exam: Floats
     """(W, C, L)."""
     imaging: Floats
@@ -562,14 +596,16 @@ class CareTables(NamedTuple):
 
 
 @kernel
-def truth(condition: Any, key: np.uint64) -> tuple[int, bool]:
+def truth(condition: Any, key: np.uint64, resident: bool) -> tuple[int, bool]:
     """What is true of an episode: level of care needed (1-4) and whether a bed is needed (then at least level 2).
 
-    `condition`: its row of `CareTables.conditions`.
+    `condition`: its row of `CareTables.conditions`. Residents' readmissions are episodes of their own and part of the
+    admissions stated, so fewer of the others need a bed.
     """
+    admission = condition["first_admission"] if resident else condition["admission"]
     u = streams.uniform_of(key, Purpose.SEVERITY, 0)
     need = 1 + int(u < condition["beyond_1"]) + int(u < condition["beyond_2"]) + int(u < condition["beyond_3"])
-    admitted = streams.uniform_of(key, Purpose.ADMISSION, 0) < condition["admission"]
+    admitted = streams.uniform_of(key, Purpose.ADMISSION, 0) < admission
     return max(need, 2) if admitted else need, admitted
 
 
@@ -610,6 +646,34 @@ def exacerbation_of(patient: np.uint64, nth: int) -> np.uint64:
 def exacerbation_delay(condition: Any, episode: np.uint64) -> float:
     """Minutes from the missed follow-up to the emergency: half to one and a half times the mean."""
     return condition["exacerbation_minutes"] * (0.5 + streams.uniform_of(episode, Purpose.EXACERBATION_TIME, 0))
+
+
+@kernel
+def is_readmitted(tables: CareTables, stay: Any) -> bool:
+    """Whether a discharge home is followed by an unplanned readmission; visitors would be readmitted at home.
+
+    `stay`: its last leg, a row of `records.LEG`.
+    """
+    world = int(stay["world"])
+    if stay["to_step_down"] or stay["person"] < 0:
+        return False
+    chance = tables.conditions[world, int(stay["condition"])]["readmission"]
+    if stay["came_from"] >= 0:
+        chance *= tables.worlds[world]["after_step_down"]
+    return streams.uniform_of(stay["key"], Purpose.READMISSION, 0) < chance
+
+
+@kernel
+def readmission_of(episode: np.uint64) -> np.uint64:
+    """The episode in which that is done, a child of the one whose stay has ended."""
+    return streams.child_of(episode, AFTER_STAY)
+
+
+@kernel
+def readmission_delay(tables: CareTables, world: int, episode: np.uint64) -> float:
+    """Minutes from the discharge until it begins: half to one and a half times the mean."""
+    spread = 0.5 + streams.uniform_of(episode, Purpose.READMISSION_TIME, 0)
+    return tables.worlds[world]["readmission_minutes"] * spread
 
 
 @kernel

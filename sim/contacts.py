@@ -31,9 +31,9 @@ FIRST_LOOK, SECOND_LOOK, ORDERED, RETURNED = range(4)
 """Waiting to be seen; back in the queue with the results of a same-visit exam; asking for an exam with large equipment;
 back from it another time."""
 
-FOLLOW_UP, MADE_UP, EXACERBATION = 1, 2, 3
+FOLLOW_UP, MADE_UP, EXACERBATION, READMISSION = 1, 2, 3, 4
 """What a contact is in the life of a long-term patient: a follow-up, one to which the patient was called back, an
-emergency that came of one that was missed; 0 = nothing of the kind."""
+emergency that came of one that was missed; and of any patient the readmission after a stay; 0 = nothing of the kind."""
 
 CONTACT = np.dtype(
     [
@@ -53,7 +53,7 @@ CONTACT = np.dtype(
         ("doors", "u1"),  # doors tried in vain, as bits
         ("entry", "u1"),  # how the patient got in
         ("stage", "u1"),
-        ("chronic", "u1"),  # a long-term patient's follow-up, or what came of one that was missed
+        ("chronic", "u1"),  # a long-term patient's follow-up, what came of one that was missed, or a readmission
         ("origin", "i2"),  # facility that referred or sent the patient on, -1 = none
         ("panel", "i4"),  # row of the long-term patient, -1 = none
         ("examined", "i2"),  # facility that made the last exam of this episode, plus 1; 0 = none yet

@@ -340,4 +340,6 @@ def settle_truth(rows: Rows, conditions: Any) -> None:
     """Write into each new need what is true of the episode (`conditions`: of care.CareTables)."""
     for i in range(len(rows)):
         who = rows[i]
-        who["need"], who["admit"] = care.truth(conditions[int(who["world"]), int(who["condition"])], who["key"])
+        who["need"], who["admit"] = care.truth(
+            conditions[int(who["world"]), int(who["condition"])], who["key"], who["person"] >= 0
+        )

@@ -15,7 +15,18 @@ from numpy.typing import NDArray
 
 from sim import care, choice, demand, streams
 from sim.choice import ALL_DOORS, ALL_GRASSROOTS, DOOR_OF_LEVEL, DOORS, OUTSIDE_DOOR, Choice, Tables
-from sim.contacts import EXACERBATION, FIRST_LOOK, FOLLOW_UP, MADE_UP, NEED, OTHER, REQUEST, VISIT, WALK_IN
+from sim.contacts import (
+    EXACERBATION,
+    FIRST_LOOK,
+    FOLLOW_UP,
+    MADE_UP,
+    NEED,
+    OTHER,
+    READMISSION,
+    REQUEST,
+    VISIT,
+    WALK_IN,
+)
 from sim.demand import Panel
 from sim.kernels import kernel, table
 from sim.network import EMERGENCY_LAYER, LAYERS, Level, Network
@@ -398,6 +409,7 @@ def count_need(counts: Counts, who: Any, spared: bool) -> None:
     here["spared"] += int(spared)
     here["follow_ups"] += int(who["chronic"] == FOLLOW_UP and not spared)
     here["exacerbations"] += int(who["chronic"] == EXACERBATION)
+    here["readmissions"] += int(who["chronic"] == READMISSION)
 
 
 @kernel
@@ -455,7 +467,7 @@ def _fall_ill(town: Town, who: Any, minute: float) -> int:
     key = care.exacerbation_of(patient, nth)
     _begin_anew(who, key, minute + care.exacerbation_delay(condition, key))
     who["condition"], who["chronic"], who["panel"] = condition["exacerbates_to"], EXACERBATION, -1
-    who["need"], who["admit"] = care.truth(conditions[int(who["condition"])], key)
+    who["need"], who["admit"] = care.truth(conditions[int(who["condition"])], key, True)
     return LATER
 
 
@@ -465,3 +477,25 @@ def _begin_anew(who: Any, key: np.uint64, minute: float) -> None:
     who["key"], who["time"], who["kind"], who["stage"] = key, minute, NEED, FIRST_LOOK
     who["point"] = who["origin"] = -1
     who["doors"] = 0
+
+
+# ------------------------------------------------------------------------------------------------------- readmissions
+
+
+@kernel
+def readmit(tables: care.CareTables, stays: Any, rows: Any) -> int:
+    """Fill rows with the needs of those who will be readmitted, which find a door as any first need; returns how many.
+
+    `stays`: legs that have ended, rows of `records.LEG`; `rows`: blank ones, as many.
+    """
+    number = 0
+    for i in range(len(stays)):
+        stay, who = stays[i], rows[number]
+        if not care.is_readmitted(tables, stay):
+            continue
+        number += 1
+        who["key"] = care.readmission_of(stay["key"])
+        who["time"] = stay["discharged"] + care.readmission_delay(tables, int(stay["world"]), who["key"])
+        who["world"], who["person"], who["condition"] = stay["world"], stay["person"], stay["condition"]
+        who["kind"], who["chronic"], who["need"], who["admit"] = NEED, READMISSION, stay["need"], 1
+    return number

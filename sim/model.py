@@ -23,7 +23,7 @@ import pandas as pd
 import simpy
 from numpy.typing import NDArray
 
-from sim import beds, care, contacts, referral, streams, timetable
+from sim import beds, care, contacts, doors, referral, streams, timetable
 from sim.beds import BedPool
 from sim.care import STAY, Care, CareSpec, draw_stays
 from sim.choice import Choice, ChoiceSpec, PerceivedWaits
@@ -36,7 +36,7 @@ from sim.loads import Forecast
 from sim.network import BELOW, EMERGENCY_LAYER, Capacities, Level, Network, NetworkSpec
 from sim.policy import RESCUE_CENTRES, BedQuota, Policy, Rules
 from sim.population import AGES, Population, PopulationSpec
-from sim.records import LEG, NO_BED_BELOW, NO_ORDINARY_BED, THEATRE, Ledger, Legs, ward_name
+from sim.records import ADMISSION, LAST_HOME, LEG, NO_BED_BELOW, NO_ORDINARY_BED, THEATRE, Ledger, Legs, ward_name
 from sim.referral import ReferralSpec, UpRules
 from sim.sessions import Rooms, staff
 from sim.slots import CLINIC_QUOTA, EXPERT_QUOTA, IMAGING_QUOTA, NO_QUOTA, Offer, SlotBook
@@ -276,6 +276,7 @@ class Model:
             self._open_theatres(w)
         self.legs_outside: list[Legs] = []
         """Stays outside the area since the ledger was last written."""
+        self.last_home = np.zeros((self.worlds, self.population.size), dtype=LAST_HOME)
         wards = self.network.wards
         self.other_wards: dict[tuple[int, int, int], list[int]] = {}
         self.beds_run = np.array([c.beds for c in self.capacities])
@@ -579,8 +580,8 @@ class Model:
         home = admitted + shape * self.outside_stay[c.world]
         if home < self.timetable.horizon:
             way = (ward, beds.OTHER, -1, now, admitted, home, admitted, False)
-            leg = (c.world, c.key, c.person, c.condition, *way, c.operation, c.weight, False)
-            self.ledger.add_stays(np.array([leg], dtype=LEG))
+            leg = (c.world, c.key, c.person, c.condition, *way, c.operation, c.weight, False, c.need)
+            self.legs_outside.append(np.array([leg], dtype=LEG))
 
     def _stay_outside(self, rows: Rows, when: NDArray[np.float64]) -> None:
         """Stays of residents at hospitals outside the area; partners have a wait of their own."""
@@ -592,7 +593,7 @@ class Model:
         discharged = admitted + shape * self.outside_stay[world]
         legs = np.zeros(len(rows), dtype=LEG)
         legs["world"], legs["condition"] = world, condition
-        legs["key"], legs["person"] = rows["key"], rows["person"]
+        legs["key"], legs["person"], legs["need"] = rows["key"], rows["person"], rows["need"]
         legs["ward"], legs["entry"], legs["came_from"] = len(self.network.wards), beds.OTHER, -1
         legs["requested"], legs["discharged"] = when, discharged
         legs["admitted"] = legs["first_admitted"] = admitted
@@ -609,9 +610,23 @@ class Model:
         legs = np.concatenate([*self.legs_outside, np.fromiter(ended, dtype=LEG, count=len(ended))])
         self.ledger.add_stays(legs)
         self._write_down_referrals(legs[legs["entry"] == beds.STEP_DOWN])
+        self._follow_home(legs)
         self.legs_outside.clear()
         for hospital in self.hospitals:
             hospital.legs.clear()
+            hospital.admitted.clear()
+
+    def _follow_home(self, legs: Legs) -> None:
+        """Who has come home may be readmitted: admissions since then are told, and those to come will be needs."""
+        admitted = [who for hospital in self.hospitals for who in hospital.admitted]
+        came = np.fromiter(admitted, dtype=ADMISSION, count=len(admitted))
+        self.ledger.add_readmissions(self.last_home, legs, came)
+        rows = contacts.empty(len(legs))
+        self._fall_ill_again(rows[: doors.readmit(self.care_tables, legs, rows)])
+
+    def _fall_ill_again(self, rows: Rows) -> None:
+        """Needs to come, of patients who will be readmitted."""
+        self.journey.diary.push(rows, self.journey.number + 1)
 
     def _write_down_referrals(self, legs: Legs) -> None:
         """Legs that began with a step down complete a formal referral downwards."""

@@ -77,6 +77,7 @@ LEG = np.dtype(
         ("operation", "i8"),  # highest level, 0 = none; of the first leg
         ("weight", "i8"),  # of the case, thousandths
         ("day_case", "?"),  # at a day centre, without a bed of the ward
+        ("need", "i8"),  # level of care needed
     ],
     align=True,
 )
@@ -84,6 +85,15 @@ LEG = np.dtype(
 
 Legs = NDArray[Any]
 """Structured array with dtype LEG, shape (legs,)."""
+
+READMITTED_WITHIN = 30 * DAY
+"""Minutes after a discharge home in which an admission counts as a readmission (R11)."""
+
+ADMISSION = np.dtype([("world", "i8"), ("person", "i8"), ("time", "f8")])
+"""A resident is admitted to a first bed."""
+
+LAST_HOME = np.dtype([("time", "f8"), ("ward", "i4")])
+"""A resident's last discharge home that no admission has followed yet: its minute, and its ward plus 1; 0 = none."""
 
 
 class Tally:
@@ -248,6 +258,24 @@ def tell_referral(counts: Counts, who: Any, to: int, channel: int, status: int) 
     row["from_facility"], row["to_facility"] = origin, to
 
 
+@kernel
+def count_readmissions(counts: Any, month: Any, last: Any, moves: Any, wards: Any, until: float) -> None:
+    """Discharges home and admissions, in order of time: an admission may follow the person's last discharge.
+
+    `counts`: the table of readmissions; `month`: of each day; `last`: rows of LAST_HOME; `moves`: rows of ADMISSION;
+    `wards`: those that are left, -1 = an admission; `until`: later discharges cannot be observed long enough.
+    """
+    for i in range(len(moves)):
+        move, ward = moves[i], wards[i]
+        world, home = int(move["world"]), last[int(move["world"]), int(move["person"])]
+        if ward < 0 and home["ward"] > 0 and move["time"] <= home["time"] + READMITTED_WITHIN:
+            counts[world, month[day_at(home["time"])], home["ward"] - 1]["readmitted"] += 1
+        home["ward"] = 0
+        if ward >= 0 and move["time"] <= until:
+            home["time"], home["ward"] = move["time"], ward + 1
+            counts[world, month[day_at(move["time"])], ward]["discharges"] += 1
+
+
 class Ledger:
     """All counts of all replications of a batch."""
 
@@ -275,7 +303,7 @@ class Ledger:
         room = max(len(network.imaging_point), 1)
         self.imaging = Tally(imaging, world=w, month=m, room=room, cls=3)
         self.imaging_days = Histogram(["patients"], world=w, month=m, room=room, cls=3, days=MOST_DAYS + 1)
-        needs = ["needs", "unmet", "spared", "follow_ups", "called_back", "missed", "exacerbations"]
+        needs = ["needs", "unmet", "spared", "follow_ups", "called_back", "missed", "exacerbations", "readmissions"]
         self.needs = Tally(needs, world=w, month=m, condition=len(conditions), resident=2)
         exams = ["made", "repeated", "recognised", "trusted", "read_remotely"]
         self.exams = Tally(exams, world=w, month=m, facility=f)
@@ -294,6 +322,7 @@ class Ledger:
         at = {"world": w, "month": m, "facility": self._with_sessions(), "place": len(PLACES)}
         self.theatres = Tally(["offered", "used"], **at)
         self.theatre_days = Histogram(["patients"], **at, days=days)
+        self.readmissions = Tally(["discharges", "readmitted"], world=w, month=m, ward=len(network.wards))
         self.bed_days = Histogram(["patients", "left"], world=w, month=m, facility=inpatient, entry=5, days=days)
         self.referrals = Tally(
             ["referrals"], world=w, month=m, direction=2, channel=2, from_level=len(Level), to_facility=f, status=3
@@ -372,7 +401,7 @@ class Ledger:
         """Ended legs of stays, dated by discharge."""
         if not len(legs):
             return
-        world, key, person, condition, ward, entry, _, *dates, down, operation, weight, day_case = (
+        world, key, person, condition, ward, entry, _, *dates, down, operation, weight, day_case, _ = (
             legs[name] for name in LEG.names or ()
         )
         requested, admitted, discharged, first = dates
@@ -402,6 +431,20 @@ class Ledger:
         self.theatres.add(self.theatres.index(world, month, row, place), offered=offered, used=len(days))
         waited = np.minimum(np.array(days, dtype=np.int64), MOST_DAYS)
         self.theatre_days.add(self.theatre_days.index(world, month, row, place, waited), patients=1)
+
+    def add_readmissions(self, last: NDArray[Any], legs: Legs, admissions: NDArray[Any]) -> None:
+        """Residents' discharges home from the area's wards and their admissions there since this was last called.
+
+        `last`: rows of LAST_HOME, (W, residents), which are kept up; `admissions`: rows of ADMISSION.
+        """
+        left = legs[~legs["to_step_down"] & (legs["person"] >= 0) & (legs["ward"] < len(self.network.wards))]
+        moves = np.empty(len(left) + len(admissions), dtype=ADMISSION)
+        for name, of_leg in (("world", "world"), ("person", "person"), ("time", "discharged")):
+            moves[name] = np.append(left[of_leg], admissions[name])
+        wards = np.append(left["ward"], np.full(len(admissions), -1))
+        turn = np.argsort(moves["time"], kind="stable")  # at one instant who leaves goes before who comes
+        until = self.timetable.horizon - READMITTED_WITHIN
+        count_readmissions(self.readmissions.table, self.timetable.month, last, moves[turn], wards[turn], until)
 
     def add_leaver(self, world: int, minute: float, facility: int, entry: int) -> None:
         """A patient left the waiting list for a bed of a facility."""
@@ -453,6 +496,7 @@ class Ledger:
             "blocked_monthly": self._by_ward(self.blocked.of_world(world, names)),
             "theatres_monthly": self.theatres.of_world(world, names | with_sessions),
             "theatre_days": self.theatre_days.of_world(world, names | with_sessions),
+            "readmissions_monthly": self._by_ward(self.readmissions.of_world(world, names)),
             "waits_bed": self.bed_days.of_world(world, names | inpatient).rename(columns={"entry": "cls"}),
             "referrals_monthly": self.referrals.of_world(world, names),
             "backlog": self.backlog.of_world(world, names),

@@ -156,6 +156,8 @@ class Hospital:
         one, the share, in force, who are to be one."""
         self.legs: list[tuple[float, ...]] = []
         """Legs ended since the ledger was last written, each in the order of `records.LEG`."""
+        self.admitted: list[tuple[int, int, float]] = []
+        """Residents admitted to a first bed since then, each in the order of `records.ADMISSION`."""
         self.goes_down: Callable[[Course], bool]
         """Whether a stay whose acute phase ends steps down, by the rules in force."""
         self.downstream: Callable[[Course, int], list[int]]
@@ -297,6 +299,7 @@ class Stay(simpy.Event):
             return
         self.due = inf
         if phase == DAY_CASE:
+            self._note_admission(self.admitted)
             self._leave(now, to_step_down=False)
         elif phase >= BLOCKED:
             self._go_home(now)
@@ -373,6 +376,7 @@ class Stay(simpy.Event):
         self.pool.take(bed)
         self.bed, self.admitted, self.first_admitted = bed, now, now
         course = self.course
+        self._note_admission(now)
         self.ready = now + course.acute
         self.ends = ends = now + course.minutes
         self.home_at = self.hospital.discharge_at(ends)
@@ -391,6 +395,11 @@ class Stay(simpy.Event):
             return
         due = operation_due(now, self.hospital.operation_after, min(self.course.acute, self.course.minutes))
         self.prolong(min(theatre.take(due), theatre.sessions.end) - due, LATE_OPERATION, now)
+
+    def _note_admission(self, minute: float) -> None:
+        c = self.course
+        if c.person >= 0:
+            self.hospital.admitted.append((c.world, c.person, minute))
 
     def _go_on(self, now: float) -> None:
         """Stay until the acute phase is over, and if nothing follows it until recovery is."""
@@ -547,5 +556,5 @@ class Stay(simpy.Event):
         self.hospital.legs.append((
             c.world, c.key, c.person, c.condition, self.pool.number, self.entry, self.came_from,
             self.requested, self.admitted, now, self.first_admitted, to_step_down, *case,
-            self.phase == DAY_CASE,
+            self.phase == DAY_CASE, c.need,
         ))  # fmt: skip

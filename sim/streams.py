@@ -91,6 +91,9 @@ class Purpose(IntEnum):
     # of large equipment
     IMAGING = 70
     IMAGING_NO_SHOW = 71
+    # of a stay that ended at home
+    READMISSION = 90
+    READMISSION_TIME = 91
     # of a resident or a long-term patient
     CONTRACT = 60
     CONDITION = 61

@@ -271,6 +271,10 @@ class Town(Model):
                 self.missed(who, visit.end)
                 return
 
+    def _fall_ill_again(self, rows: contacts.Rows) -> None:
+        for who in rows:
+            self.begin(who)
+
     def missed(self, who: Contact, minute: float) -> None:
         """A follow-up to which nobody has seen is made up for days later, or may end in an emergency."""
         if who["panel"] < 0 or who["seen"] > 0:
@@ -939,6 +943,8 @@ class Town(Model):
 
     def midnight(self, day: int) -> None:
         """New rules, perceived waits on Mondays (R14), held slots released, and every four weeks the needs to come."""
+        if day > 0:
+            self._write_stays()
         if day > 0 and self.timetable.date(day) in self.rule_dates:
             self._put_in_force(day)
             self.choices = self.choice.tables()

@@ -55,6 +55,10 @@ DAY_CASES = {"second": 4, "first": 9}
 """Discharges in a month that were day cases, of one night each by the official rule."""
 
 
+READMITTED = {"centre-a": 3, "second": 9, "first": 16, "private": 1}
+"""Of them, admitted again within 30 days."""
+
+
 def adherence(replication: int) -> float:
     """The drawn adherence of a replication."""
     return round(0.12 + 0.44 * ((7 * replication + 3) % 20 + 0.5) / 20, 4)
@@ -172,7 +176,10 @@ def _stays(scenario: str, luck: np.random.Generator) -> dict[str, pd.DataFrame]:
         bed_days=inside["nights"] / 0.85, occupied_days=inside["nights"], blocked_hours=24.0,
         held_days=0, used_held_days=0, used_held=0, borrowed=0, released=0,
     )  # fmt: skip
-    return {"stays_monthly": stays, "beds_monthly": beds, **_sessions()}
+    again = inside[["month", "facility", "ward"]].assign(
+        discharges=inside["episodes"], readmitted=inside["facility"].map(READMITTED)
+    )
+    return {"stays_monthly": stays, "beds_monthly": beds, "readmissions_monthly": again, **_sessions()}
 
 
 def _sessions() -> dict[str, pd.DataFrame]:

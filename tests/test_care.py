@@ -55,7 +55,7 @@ def truths(
     tables: CareTables, condition: int, keys: np.ndarray[Any, Any] = KEYS, world: int = 0
 ) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
     """Levels of care needed, and whether a bed is, of so many episodes."""
-    need, admit = zip(*(care.truth(tables.conditions[world, condition], k) for k in keys), strict=True)
+    need, admit = zip(*(care.truth(tables.conditions[world, condition], k, True) for k in keys), strict=True)
     return np.array(need), np.array(admit)
 
 

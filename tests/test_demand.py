@@ -147,7 +147,7 @@ def test_every_need_gets_the_truth_of_its_own_condition_and_replication(world: i
     assert {len(np.unique(of(rows, name)["need"])) for name in ("cold", "sugar", "lung")} == {1, 2, 4}
     assert not of(rows, "cold")["admit"].any()
     for row in rows:
-        need, admitted = truth(figures.conditions[world, int(row["condition"])], row["key"])
+        need, admitted = truth(figures.conditions[world, int(row["condition"])], row["key"], row["person"] >= 0)
         assert (row["need"], row["admit"]) == (need, admitted)
 
 

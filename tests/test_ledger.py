@@ -465,7 +465,7 @@ def test_operations_and_weights_of_stays_are_those_of_their_episodes() -> None:
     assert stays.loc[stays["facility"].eq("outside"), "operation_level"].max() > 0 < stays["to_step_down"].sum()
     for leg in stays.itertuples():
         condition, key = names.index(leg.condition), np.uint64(leg.episode)
-        need, _ = truth(care.conditions[0, condition], key)
+        need, _ = truth(care.conditions[0, condition], key, True)
         luck = streams.uniform(np.array([key]), Purpose.OPERATION)[0]
         chances, later = care.operations[0, condition, need - 2], leg.entry == "step_down"
         assert leg.operation_level == (0 if later else (luck < chances).sum()) <= need

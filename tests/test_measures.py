@@ -142,6 +142,13 @@ def test_a_stay_shortened_by_a_transfer_shows_in_the_episode(yearly: pd.DataFram
     assert episode[1] > episode[0]
 
 
+def test_readmissions_belong_to_the_institution_that_sent_the_patient_home(yearly: pd.DataFrame) -> None:
+    own = row(yearly, "readmission_share", "first", STANDARD, scenario="before")
+    assert (own["numerator"], own["denominator"]) == (12 * 16, 12 * 180)
+    everywhere = row(yearly, "readmission_share", "area", HEADLINE, scenario="before")
+    assert (everywhere["numerator"], everywhere["denominator"]) == (12 * 29, 12 * 360)
+
+
 def test_visits_per_discharge_leave_emergencies_out_unless_asked(yearly: pd.DataFrame) -> None:
     plain = row(yearly, "outpatient_per_discharge", "tertiary_public", HEADLINE, scenario="before")
     both = row(yearly, "outpatient_per_discharge", "tertiary_public", "with_emergency", scenario="before")

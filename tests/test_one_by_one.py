@@ -128,6 +128,8 @@ CARE: dict[str, st.SearchStrategy[Any]] = {
     "stay_law": st.sampled_from(["lognormal", "exponential"]),
     "waiting_patience_cv": st.sampled_from([0.0, 0.5, 2.0]),
     "weight_by_need": st.sampled_from([[1.0, 1.0, 1.0], [0.4, 0.9, 1.6]]),
+    "readmission_days": st.sampled_from([2.0, 5.0]),
+    "readmitted_after_step_down": st.sampled_from([0.5, 1.0, 3.0]),
 }
 
 NEEDS = {"cold": 0.012, "lung": 0.006, "bone": 0.003, "urgent": 0.006}
@@ -207,6 +209,7 @@ def cases(draw: st.DrawFn) -> Case:
         grids = {area: draw(st.sampled_from(["group", "second"])) for area in towns.AREAS}
     town = towns.group_town(days, draw(st.integers(0, 999)), facilities=places, doors=doors, grids=grids, **figures)
     window, holidays = draw(st.sampled_from([720, 720, 240, 60])), draw(st.sampled_from(["none", "CN"]))
+    again = Figure.model_validate(said(draw(st.sampled_from([0.0, 0.3, 0.9]))))
     exams, longer = (Figure.model_validate(said(draw(st.sampled_from(x)))) for x in ([0.0, 0.5, 1.0], [1.0, 3.0]))
     triage = Figures.model_validate(said(draw(st.sampled_from([[0.25] * 4, [0.6, 0.4, 0.0, 0.0]]))))
     conditions = town.care.conditions
@@ -227,7 +230,9 @@ def cases(draw: st.DrawFn) -> Case:
             update={
                 "conditions": conditions
                 | {
-                    "lung": conditions["lung"].model_copy(update=operations | suited | down | {"consultation": longer}),
+                    "lung": conditions["lung"].model_copy(
+                        update=operations | suited | down | {"consultation": longer, "readmission": again}
+                    ),
                     "urgent": conditions["urgent"].model_copy(update={"consultation": longer, "triage": triage}),
                 },
                 "exam_at": dict.fromkeys(towns.LEVELS[:-1], exams),
@@ -279,6 +284,21 @@ def test_a_town_in_which_results_expire(valid: float) -> None:
     settings = ALL_LEVERS | {"up_referral.platform_delay_days": 2.0}
     facilities = [f | imaging(ct=2) if f["id"] == "lead" else f for f in towns.group_facilities()]
     assert_same(towns.group_town(28, window=240, settings=settings, facilities=facilities, **figures))
+
+
+@pytest.mark.parametrize(("levers", "window"), [({}, 720), (ALL_LEVERS, 240)])
+def test_a_town_in_which_patients_are_readmitted(levers: towns.Data, window: int) -> None:
+    town = towns.group_town(
+        49, window=window, settings=levers, readmission_days=4.0, readmitted_after_step_down=0.5, bed_patience=0.5
+    )
+    conditions = town.care.conditions
+    again = {"readmission": Figure.model_validate(said(0.6))}
+    often = {name: conditions[name].model_copy(update=again) for name in ("lung", "bone", "urgent")}
+    town = replace(town, care=town.care.model_copy(update={"conditions": conditions | often}))
+    assert_same(town)
+    tables = towns.run(town)[0]
+    assert tables["needs_monthly"]["readmissions"].sum() > 20
+    assert tables["readmissions_monthly"]["readmitted"].sum() > 0
 
 
 def test_a_town_of_two_groups_that_share_a_hospital() -> None:

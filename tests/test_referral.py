@@ -119,7 +119,7 @@ def test_who_can_be_treated_here_is_treated_here(six_weeks: dict[str, pd.DataFra
 
     def is_able(episode: int, condition: str, facility: str) -> bool:
         number, here = model.conditions.index(condition), net.facility_index(facility)
-        need, admitted = care.truth(figures.conditions[0, number], np.uint64(episode))
+        need, admitted = care.truth(figures.conditions[0, number], np.uint64(episode), True)
         gives_a_bed = model.ward_at[here, model.choice.department[number]] >= 0
         return bool(net.capability[here, number] >= need and (gives_a_bed or not admitted))
 

@@ -24,7 +24,7 @@ from analysis.ledger import KEYS, Frame, Ledger, ninetieth, tally
         Variant("hours", Text("by hours, in days", "按小时折算")),
         Variant("without_day_cases", Text("day cases left out, above and below", "分子、分母均不计日间病例")),
     ),
-    guards=("episode_length_of_stay", "bed_wait_days", "unmet_need_share"),
+    guards=("episode_length_of_stay", "bed_wait_days", "readmission_share", "unmet_need_share"),
 )
 def average_length_of_stay(ledger: Ledger) -> Frame:
     """By nights, as officially, by hours, and by nights of those who stayed overnight.
@@ -144,7 +144,7 @@ def episode_length_of_stay(ledger: Ledger) -> Frame:
     scopes=PLACE_SCOPES,
     better="down",
     variants=(Variant("with_emergency", Text("with emergency visits", "含急诊")),),
-    guards=("admissions_per_100_residents", "wait_days", "unmet_need_share"),
+    guards=("admissions_per_100_residents", "readmission_share", "wait_days", "unmet_need_share"),
 )
 def outpatient_per_discharge(ledger: Ledger) -> Frame:
     """It falls by fewer visits or by more admissions: read the guards."""
@@ -240,6 +240,29 @@ def case_mix_index(ledger: Ledger) -> Frame:
     stays["weight"] = stays["weight_thousandths"] / 1000
     stays["weighed"] = stays["discharges"].where(stays["weight_thousandths"].gt(0), 0)
     return tally(stays, STANDARD, "weight", "weighed")
+
+
+@indicator(
+    name=Text("Readmissions within 30 days", "出院后30天再住院率"),
+    unit=SHARE,
+    formula=Text(
+        "discharges home of residents followed within 30 days by an admission of the same person, for whatever cause, "
+        "to any institution of the area / discharges home of residents with 30 days still observable; by the "
+        "institution and date of the discharge",
+        "居民出院回家后30天内因任何原因再次入住域内任一机构的人次 / 可观察满30天的居民出院回家人次；"
+        "按出院机构和出院日期统计",
+    ),
+    source="guard: stays that end too soon go on later; readmission as published for rural inpatients "
+    "(10.1186/s12939-025-02443-0); planned ones cannot be told apart",
+    scope="area",
+    scopes=PLACE_SCOPES,
+    better="down",
+)
+def readmission_share(ledger: Ledger) -> Frame:
+    """An admission belongs to the last discharge before it; some are other illnesses, or were planned."""
+    return tally(
+        ledger.at_places("readmissions_monthly", ["readmitted", "discharges"]), STANDARD, "readmitted", "discharges"
+    )
 
 
 @indicator(
