@@ -1,7 +1,7 @@
 """Appointments: requests of a half-day answered at its end, one after the other (R5).
 
 The order is class, minute of request, episode; whoever is refused asks at the next door in the next round of the same
-settlement.
+settlement. Wards ask for exams of those in their beds, in the same settlement.
 """
 
 from __future__ import annotations
@@ -9,13 +9,15 @@ from __future__ import annotations
 from typing import Any
 
 from sim import care, slots, streams
+from sim.beds import EMERGENCY as BY_EMERGENCY
 from sim.choice import ALL_HOSPITALS
-from sim.contacts import HELD_SLOT, OPEN_SLOT, ORDERED, OTHER, REFERRED, RETURNED, VISIT, Crowd, line_up, put
+from sim.contacts import HELD_SLOT, INPATIENT, OPEN_SLOT, ORDERED, OTHER, REFERRED, RETURNED, VISIT, Crowd, line_up, put
 from sim.doors import (
     ASKS,
     HOME,
     LATER,
     OUTSIDE,
+    WARD,
     Place,
     Town,
     asked_at,
@@ -51,10 +53,15 @@ def settle(town: Town, crowd: Crowd, first: int, now: float) -> None:
 
 @kernel
 def _in_turn(crowd: Crowd, worlds: Any) -> int:
-    """Line up those who ask, by class where classes count, minute of request and episode; returns how many."""
+    """Line up those who ask, by class where classes count, minute of request and episode; returns how many.
+
+    Emergencies in a bed are of the first class, whether or not classes count.
+    """
     for n in range(crowd.heights[ASKS]):
         who = crowd.rows[crowd.piles[ASKS, n]]
         crowd.group[n] = int(who["cls"]) if worlds[int(who["world"])]["priority"] else OTHER
+        if who["stage"] == INPATIENT and who["entry"] == BY_EMERGENCY:
+            crowd.group[n] = 0
     return line_up(crowd, ASKS, OTHER + 1)
 
 
@@ -63,6 +70,8 @@ def _answer(town: Town, who: Any, first: int, now: float) -> int:
     """An appointment within patience, or none."""
     if who["stage"] == ORDERED:
         return _imaged(town, who, first, now)
+    if who["stage"] == INPATIENT:
+        return _imaged_in_bed(town, who, first)
     world, clinic = town.people.worlds[int(who["world"])], town.service[int(who["point"])]["clinic"]
     earliest = max(first, half_day_at(who["wanted"]))
     latest = min(first + 2 * world["days_ahead"], earliest + world["patience_half_days"])
@@ -109,6 +118,31 @@ def _imaged(town: Town, who: Any, first: int, now: float) -> int:
         who["time"] += town.rooms.care.worlds[number]["imaging_report"]
     who["stage"] = RETURNED
     return walk(point, town.hours, who, now, LAYERS)
+
+
+@kernel
+def _imaged_in_bed(town: Town, who: Any, first: int) -> int:
+    """An exam of a stay, in the first session with a place that begins at or after the due minute.
+
+    `time` is then the minute of the report; without an appointment within the horizon the due minute itself: no exam.
+    """
+    place, number = town.place, int(who["world"])
+    room = place.imaging_room[int(who["origin"]), care.inpatient_equipment(town.rooms.care, who)]
+    book = town.service[number * len(place.points) + place.imaging_point[room]]["clinic"]
+    opening, earliest = town.hours[town.pages.clinics[book]["pattern"]], max(first, half_day_at(who["wanted"]))
+    latest = first + 2 * town.people.worlds[number]["days_ahead"]
+    if earliest <= latest and opening[earliest]["opens"] < who["wanted"]:
+        earliest += 1
+    cls = _class_of_order(place, who, int(who["origin"]), room)
+    half_day, how = slots.book(town.pages.slots, book, cls < OTHER, earliest, latest, first)
+    _write_imaging(town.counts, place, who, cls, room, half_day, how)
+    town.counts.imaging[number, month_of(town.counts, who["time"]), room, cls]["inpatient"] += 1
+    who["time"] = who["wanted"]
+    if half_day >= 0:
+        minute = slots.appointment(town.pages.slots[book, half_day - first], opening[half_day])
+        town.counts.imaging[number, month_of(town.counts, minute), room, cls]["made"] += 1
+        who["time"] = minute + town.rooms.care.worlds[number]["imaging_report"]
+    return WARD
 
 
 @kernel

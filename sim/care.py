@@ -114,6 +114,8 @@ class ConditionSpec(Closed):
     readmission: Figure | None = None
     """Chance that a resident's discharge home is followed by an unplanned readmission. Readmissions are part of
     `admission`, so residents' first admissions are that times 1 - readmission; left out = none."""
+    inpatient_imaging: dict[Equipment, Figure] = Field(default_factory=dict)
+    """Share of stays that need an exam with large equipment, at most one, by its kind; left out = none."""
 
     @model_validator(mode="after")
     def _triage_is_whole(self) -> ConditionSpec:
@@ -272,6 +274,8 @@ class CareSpec(Closed):
     one and a half times as long, so all fall within 30 days where the mean is at most 20."""
     readmitted_after_step_down: Figure | None = None
     """Chance of a readmission after a stay that ended below a step down over that of others; left out = 1."""
+    inpatient_exam_after_days: Figure | None = None
+    """Days from an admission until the exam of a stay is due (at least 0); left out = 1."""
 
     def case_weights(self, condition: ConditionSpec) -> list[float]:
         """Weight of a stay in thousandths by level of care needed, in whole numbers."""
@@ -300,6 +304,12 @@ class CareSpec(Closed):
         suited = [name for name, c in self.conditions.items() if c.day_case]
         if suited and self.day_case_hours is None:
             raise ValueError(f"{suited[0]} has a day_case, so day_case_hours is needed")
+        return self
+
+    @model_validator(mode="after")
+    def _exams_are_due_after_admission(self) -> CareSpec:
+        if self.inpatient_exam_after_days and self.inpatient_exam_after_days.value < 0:
+            raise ValueError(f"inpatient_exam_after_days is at least 0; found {self.inpatient_exam_after_days.value}")
         return self
 
     @model_validator(mode="after")
@@ -419,6 +429,10 @@ class Care:
     """(W, C)."""
     readmission_minutes: Floats
     """Mean minutes until then, (W,)."""
+    inpatient_imaging: Floats
+    """Cumulative shares of stays by kind of equipment, (W, C, kinds)."""
+    inpatient_exam_after: Floats
+    """Minutes, (W,)."""
     after_step_down: Floats
     """Chance after a stay that ended below a step down over that of others, (W,)."""
     consultation_sigma: Floats
@@ -446,6 +460,9 @@ class Care:
         def single(field: str) -> Floats:
             return np.array([getattr(s, field).value for s in specs])
 
+        def cumulative(shares: dict[Equipment, Figure]) -> NDArray[Any]:
+            return np.cumsum([x.value if (x := shares.get(k)) else 0.0 for k in EQUIPMENT])
+
         def beyond(c: ConditionSpec) -> NDArray[Any]:
             return np.cumprod([c.beyond_station.value, c.beyond_centre.value, c.beyond_secondary.value])
 
@@ -458,8 +475,10 @@ class Care:
             follow_up_minutes=per_condition(lambda c: c.follow_up_days.value * 1440.0),
             exam=np.minimum(exam, 1.0),
             exam_asked=asked,
-            imaging=per_condition(
-                lambda c: np.cumsum([x.value if (x := c.imaging.get(k)) else 0.0 for k in EQUIPMENT])
+            imaging=per_condition(lambda c: cumulative(c.imaging)),
+            inpatient_imaging=per_condition(lambda c: cumulative(c.inpatient_imaging)),
+            inpatient_exam_after=np.array(
+                [(d.value if (d := s.inpatient_exam_after_days) else 1.0) * 1440.0 for s in specs]
             ),
             imaging_report=np.array([i.value if (i := s.imaging_report_minutes) else 0.0 for s in specs]),
             minutes=np.concatenate([per_level("consultation_minutes"), single("emergency_minutes")[:, None]], axis=1),
@@ -543,6 +562,7 @@ class Care:
             self.exam, self.imaging, self.consultation[:, :, None] * self.minutes[:, None, :], self.triage,
             self.operations, self.case_weight, self.stay_at, self.exam_minutes, law, patience_law, stay_law,
             streams.normal_table(), self.exponential, self.patience_exponential, self.stay_exponential,
+            self.inpatient_imaging,
         )  # fmt: skip
 
 
@@ -593,6 +613,8 @@ class CareTables(NamedTuple):
     """Whether `patience_law` is."""
     stay_exponential: bool
     """Whether `stay_law` is."""
+    inpatient_imaging: Floats
+    """(W, C, kinds)."""
 
 
 @kernel
@@ -746,8 +768,21 @@ def is_made(exam: int) -> bool:
 def equipment(tables: CareTables, visit: np.uint64, who: Any) -> int:
     """The kind of large equipment that a visit to a hospital's clinic asks for, NO_EQUIPMENT = none."""
     luck = streams.uniform_of(visit, Purpose.IMAGING, 0)
-    for kind in range(tables.imaging.shape[2]):
-        if luck < tables.imaging[int(who["world"]), int(who["condition"]), kind]:
+    return _kind(tables.imaging[int(who["world"]), int(who["condition"])], luck)
+
+
+@kernel
+def inpatient_equipment(tables: CareTables, who: Any) -> int:
+    """The kind of large equipment that the stay of an episode asks for, NO_EQUIPMENT = none."""
+    luck = streams.uniform_of(who["key"], Purpose.INPATIENT_IMAGING, 0)
+    return _kind(tables.inpatient_imaging[int(who["world"]), int(who["condition"])], luck)
+
+
+@kernel
+def _kind(shares: Any, luck: float) -> int:
+    """The first kind of large equipment whose cumulative share is above a number."""
+    for kind in range(len(shares)):
+        if luck < shares[kind]:
             return kind
     return NO_EQUIPMENT
 
@@ -777,7 +812,7 @@ STAY = np.dtype(
         ("world", "i8"), ("key", "u8"), ("person", "i8"), ("condition", "i8"), ("need", "i8"), ("minutes", "f8"),
         ("acute", "f8"), ("proposal", "f8"), ("consent", "f8"), ("patience", "f8"),
         ("operation", "i8"), ("weight", "i8"), ("recovery_weight", "i8"), ("recovery", "f8"), ("intensive", "f8"),
-        ("day_case", "f8"),
+        ("day_case", "f8"), ("exam", "i8"),
     ]
 )  # fmt: skip
 """What is true of a stay before it begins, in the order of `stays.Course`."""
@@ -844,6 +879,7 @@ def draw_stays(tables: CareTables, rows: Any, level: Any, emergency: Any, stays:
         weights = tables.case_weight[world, int(who["condition"])]
         stay["weight"] = weights[int(who["need"]) - STAY_NEEDS[0]]
         stay["recovery_weight"] = weights[0]  # by then the care of a centre is enough
+        stay["exam"] = inpatient_equipment(tables, who)
         mean, sigma = condition["recovery_minutes"], condition["recovery_sigma"]
         stay["recovery"] = _length(tables, key, Purpose.RECOVERY, mean, sigma) if mean > 0.0 else 0.0
         begins_there = streams.uniform_of(key, Purpose.INTENSIVE, 0) < condition["intensive"]

@@ -27,9 +27,9 @@ WALK_IN, OPEN_SLOT, HELD_SLOT, EXTRA = 0, 1, 2, 3
 """How the patient got in."""
 WAYS_IN = ("walk_in", "open_slot", "held_slot", "extra")
 
-FIRST_LOOK, SECOND_LOOK, ORDERED, RETURNED = range(4)
+FIRST_LOOK, SECOND_LOOK, ORDERED, RETURNED, INPATIENT = range(5)
 """Waiting to be seen; back in the queue with the results of a same-visit exam; asking for an exam with large equipment;
-back from it another time."""
+back from it another time; asking for one from a bed."""
 
 FOLLOW_UP, MADE_UP, EXACERBATION, READMISSION = 1, 2, 3, 4
 """What a contact is in the life of a long-term patient: a follow-up, one to which the patient was called back, an
@@ -51,10 +51,10 @@ CONTACT = np.dtype(
         ("need", "u1"),  # level of care needed, 1-4
         ("admit", "u1"),  # 1 = the episode needs a bed
         ("doors", "u1"),  # doors tried in vain, as bits
-        ("entry", "u1"),  # how the patient got in
+        ("entry", "u1"),  # how the patient got in; from a bed: how to that
         ("stage", "u1"),
         ("chronic", "u1"),  # a long-term patient's follow-up, what came of one that was missed, or a readmission
-        ("origin", "i2"),  # facility that referred or sent the patient on, -1 = none
+        ("origin", "i2"),  # facility that referred or sent the patient on, or where the bed is, -1 = none
         ("panel", "i4"),  # row of the long-term patient, -1 = none
         ("examined", "i2"),  # facility that made the last exam of this episode, plus 1; 0 = none yet
         ("nth", "u2"),  # number of a long-term patient's follow-up

@@ -37,10 +37,10 @@ from sim.slots import Pages
 from sim.streams import Floats, Purpose
 from sim.timetable import DAY, present_from
 
-ASKS, LATER, NEXT_WINDOW, OUTSIDE, BED, JOINT_BED, HOME = range(LAYERS, LAYERS + 7)
+ASKS, LATER, NEXT_WINDOW, OUTSIDE, BED, JOINT_BED, WARD, HOME = range(LAYERS, LAYERS + 8)
 """Piles: the numbers of the layers stand for their waiting rooms in this window; then those who ask for an appointment
 in this half-day, who come later, who stay on in the building, who leave the area, who need a bed of the place, or one
-of a joint ward. HOME is none of them: who is done waits for nothing."""
+of a joint ward, who lie in a bed and hear when their exam is. HOME is none of them: who is done waits for nothing."""
 PILES = HOME
 
 YEAR = 365 * DAY

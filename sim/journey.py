@@ -28,6 +28,7 @@ from sim.contacts import (
     Crowd,
     Diary,
     Rows,
+    join,
     line_up,
     put,
     take,
@@ -41,6 +42,7 @@ from sim.doors import (
     NEXT_WINDOW,
     OUTSIDE,
     PILES,
+    WARD,
     People,
     Place,
     Town,
@@ -122,10 +124,24 @@ class Journey:
         self._have_room(due)
         self.diary.due(number, self.crowd.rows[len(needs) : due])
         open_doors(self.town, self.crowd, needs, due, self.end)
-        if self.end % HALF_DAY == 0:
-            self._close_half_day()
-            bookings.settle(self.town, self.crowd, self.book.first, self.end)
         self._close_window()
+
+    def settle(self, orders: Rows) -> Rows:
+        """The half-day is over: its requests are answered. `orders`: of wards, whose answers come back."""
+        self._close_half_day()
+        self._have_asking(orders)
+        bookings.settle(self.town, self.crowd, self.book.first, self.end)
+        self._close_window()
+        return self.crowd.pick_up(WARD)
+
+    def _have_asking(self, orders: Rows) -> None:
+        """Orders join those who ask."""
+        if len(orders):
+            asking = join([self.crowd.pick_up(ASKS), orders])
+            number = len(asking)
+            self._have_room(number)
+            self.crowd.rows[:number], self.crowd.piles[ASKS, :number] = asking, np.arange(number)
+            self.crowd.heights[ASKS] = number
 
     def _have_room(self, contacts: int) -> None:
         """Kernels make no arrays, so what they write on is made here, and made larger when it does not suffice."""
@@ -141,8 +157,9 @@ class Journey:
         self._send_to_beds(self.crowd.pick_up(JOINT_BED), "joint_ward")
         self._send_outside(self.crowd.pick_up(OUTSIDE))
         self.diary.push(self.crowd.pick_up(LATER), self.number + 1)
-        for pile in (NEXT_WINDOW, ASKS):
-            self.diary.hand_on(self.crowd.pick_up(pile), self.number + 1)
+        self.diary.hand_on(self.crowd.pick_up(NEXT_WINDOW), self.number + 1)
+        if self.end % HALF_DAY:  # else they are about to be answered
+            self.diary.hand_on(self.crowd.pick_up(ASKS), self.number + 1)
         self.ledger.keep_told(self.town.counts.told)
 
     def _send_outside(self, rows: Rows) -> None:

@@ -110,7 +110,7 @@ class Forecast:
             mine = (lookup == number) & (self.choice.is_emergency == emergency)
             here = visits[point.facility, mine]
             if point.department in IMAGING:
-                rows.append(self._imaging(i, visits))
+                rows.append(self._imaging(i, visits, self._admitted(flow)))
                 continue
             column = len(Level) if emergency else facility.level
             sessions, minutes = self._open[point.pattern] * YEAR / self.timetable.days
@@ -143,13 +143,16 @@ class Forecast:
         long_term = np.array([needs[c].prevalence is not None for c in self.network.conditions])
         return np.where(long_term, 1.0, self.choice.books[self.world])
 
-    def _imaging(self, number: int, visits: Floats) -> tuple[str, str, str, float, float]:
-        """Exams that the clinics of all hospitals served by a room with large equipment ask for."""
+    def _imaging(self, number: int, visits: Floats, stays: Floats) -> tuple[str, str, str, float, float]:
+        """Exams that the clinics and wards of all hospitals served by a room with large equipment ask for."""
         net, point = self.network, self.network.points[number]
         kind, room = IMAGING.index(point.department), net.imaging_point.tolist().index(number)
         served = (net.imaging_room[:, kind] == room) & (net.level >= Level.secondary)
-        share = np.diff(self.care.imaging[self.world], prepend=0.0)[:, kind]
-        asked = visits[served] * share * ~self.choice.is_emergency
+        share, of_stays = (
+            np.diff(cumulative[self.world], prepend=0.0)[:, kind]
+            for cumulative in (self.care.imaging, self.care.inpatient_imaging)
+        )
+        asked = visits[served] * share * ~self.choice.is_emergency + stays[served] * of_stays
         capacity = self.capacities.slots[number] * self._open[point.pattern][0] * YEAR / self.timetable.days
         facility = net.facilities[point.facility].id
         return f"{facility}/{point.department}", facility, "imaging", float(asked.sum()), float(capacity)
@@ -165,11 +168,19 @@ class Forecast:
             found[pattern] = np.array([size.sum(), minutes.sum()])
         return found
 
+    def _admitted(self, flow: Floats) -> Floats:
+        """Stays a year, those who need more than the place gives left out, shape (facilities + 1, conditions)."""
+        return np.asarray(flow * (1.0 - self._beyond()) * self.care.admission[self.world])
+
     def _wards(self, flow: Floats) -> list[tuple[str, str, str, float, float]]:
         """Own admissions only, who steps down comes on top; of wards that are open at some time, while they are."""
         net, care, w = self.network, self.care, self.world
-        admitted = flow * (1.0 - self._beyond()) * care.admission[w]
-        days = admitted * care.stay_minutes[w] / DAY * care.stay_at[w, np.minimum(net.level, Level.tertiary)][:, None]
+        days = (
+            self._admitted(flow)
+            * care.stay_minutes[w]
+            / DAY
+            * care.stay_at[w, np.minimum(net.level, Level.tertiary)][:, None]
+        )
         rows = []
         for i, ward in enumerate(net.wards):
             if ward.kind == "joint":  # none is run in the base year

@@ -36,14 +36,25 @@ from sim.loads import Forecast
 from sim.network import BELOW, EMERGENCY_LAYER, Capacities, Level, Network, NetworkSpec
 from sim.policy import RESCUE_CENTRES, BedQuota, Policy, Rules
 from sim.population import AGES, Population, PopulationSpec
-from sim.records import ADMISSION, LAST_HOME, LEG, NO_BED_BELOW, NO_ORDINARY_BED, THEATRE, Ledger, Legs, ward_name
+from sim.records import (
+    ADMISSION,
+    LAST_HOME,
+    LATE_EXAM,
+    LEG,
+    NO_BED_BELOW,
+    NO_ORDINARY_BED,
+    THEATRE,
+    Ledger,
+    Legs,
+    ward_name,
+)
 from sim.referral import ReferralSpec, UpRules
 from sim.sessions import Rooms, staff
 from sim.slots import CLINIC_QUOTA, EXPERT_QUOTA, IMAGING_QUOTA, NO_QUOTA, Offer, SlotBook
 from sim.stays import OPENINGS, Clock, Course, Hospital, Stay
 from sim.streams import Purpose
 from sim.theatres import Places, Sessions
-from sim.timetable import DAY, Timetable, TimetableSpec
+from sim.timetable import DAY, HALF_DAY, Timetable, TimetableSpec
 
 LEVERS: dict[str, Callable[[Rules], Any]] = {
     "adherence": lambda r: float(r.first_contact.adherence),
@@ -442,12 +453,15 @@ class Model:
             Opening(self)
         self.env.run_until((day + 1) * DAY)
         if day == self.timetable.days - 1:
+            self._settle()
             self._write_stays()
             self._write_beds(day)
 
     def open_window(self, number: int) -> None:
         """The doors open; at midnight first what a new day brings."""
         day, of_day = divmod(number, int(DAY // self.timetable.window))
+        if number and self.env.now % HALF_DAY == 0:
+            self._settle()
         if of_day == 0:
             self._midnight(day)
         self.journey.open_window(number, self._needs(number))
@@ -602,6 +616,43 @@ class Model:
         )
         legs["operation"], legs["weight"] = drawn["operation"], drawn["weight"]
         self.legs_outside.append(legs[discharged < self.timetable.horizon])
+
+    # ---------------------------------------------------------------- exams of inpatients
+
+    def _settle(self) -> None:
+        """A half-day is over: requests are answered, and stays hear when their exams are."""
+        stays, orders = self._orders()
+        asking = {(stay.course.world, stay.course.key): stay for stay in stays}
+        for who in self.journey.settle(orders):
+            stay = asking[int(who["world"]), int(who["key"])]
+            stay.prolong(float(who["time"] - who["wanted"]), LATE_EXAM, self.env.now)
+
+    def _orders(self) -> tuple[list[Stay], Rows]:
+        """Stays admitted in this half-day that need an exam, and what they ask for."""
+        stays = [stay for hospital in self.hospitals for stay in hospital.orders if self._is_examined(stay)]
+        orders = contacts.empty(len(stays))
+        for who, stay in zip(orders, stays, strict=True):
+            course, entry = stay.course, stay.entry
+            who["world"], who["key"], who["person"] = course.world, course.key, course.person
+            who["condition"], who["need"], who["entry"] = course.condition, course.need, entry
+            who["kind"], who["stage"] = contacts.REQUEST, contacts.INPATIENT
+            who["time"], who["wanted"] = stay.admitted, self._exam_due(stay)
+            who["origin"] = self.network.wards[stay.pool.number].facility
+            if entry in (beds.REFERRED_CONTRACTED, beds.REFERRED):
+                who["cls"] = entry - beds.REFERRED_CONTRACTED
+        for hospital in self.hospitals:
+            hospital.orders.clear()
+        return stays, orders
+
+    def _exam_due(self, stay: Stay) -> float:
+        return float(stay.admitted + self.care.inpatient_exam_after[stay.course.world])
+
+    def _is_examined(self, stay: Stay) -> bool:
+        """At hospitals whose patients have such equipment; not those whose acute phase is over before it is due."""
+        facility = self.network.wards[stay.pool.number].facility
+        there = self.network.level[facility] >= Level.secondary
+        room = self.network.imaging_room[facility, stay.course.exam]
+        return bool(there and room >= 0 and max(self._exam_due(stay), self.env.now) < min(stay.ready, stay.ends))
 
     # ---------------------------------------------------------------- writing down
 

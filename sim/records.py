@@ -299,7 +299,7 @@ class Ledger:
         self.booking_days = Histogram(["patients"], world=w, month=m, facility=f, cls=3, days=MOST_DAYS + 1)
         slots = ["offered", "held", "used_held", "released", "used_open"]
         self.slots = Tally(slots, world=w, month=m, point=len(network.points))
-        imaging = ["requests", "booked_open", "booked_held", "refused", "no_shows", "made"]
+        imaging = ["requests", "booked_open", "booked_held", "refused", "no_shows", "made", "inpatient"]
         room = max(len(network.imaging_point), 1)
         self.imaging = Tally(imaging, world=w, month=m, room=room, cls=3)
         self.imaging_days = Histogram(["patients"], world=w, month=m, room=room, cls=3, days=MOST_DAYS + 1)

@@ -125,6 +125,8 @@ class Course(NamedTuple):
     """Minutes of intensive care, with which the stay begins."""
     day_case: float = inf
     """Number of the episode (`theatres.is_day_case`); infinite where the stay does not suit a day centre."""
+    exam: int = -1
+    """Kind of large equipment that it asks for, -1 = none."""
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Course:
         return self  # nothing in it can change
@@ -156,6 +158,8 @@ class Hospital:
         one, the share, in force, who are to be one."""
         self.legs: list[tuple[float, ...]] = []
         """Legs ended since the ledger was last written, each in the order of `records.LEG`."""
+        self.orders: list[Stay] = []
+        """Stays admitted since requests were last answered that need an exam with large equipment."""
         self.admitted: list[tuple[int, int, float]] = []
         """Residents admitted to a first bed since then, each in the order of `records.ADMISSION`."""
         self.goes_down: Callable[[Course], bool]
@@ -271,7 +275,7 @@ class Stay(simpy.Event):
     # an attribute first set long after `__init__` would turn each stay into a dictionary, slow and large; slots do not
     __slots__ = (
         "admitted", "bed", "blocked_from", "came_from", "course", "due", "ends", "entry", "first_admitted", "home_at",
-        "hoped_for", "hospital", "ordinary", "phase", "pool", "rank", "ready", "requested",
+        "hoped_for", "hospital", "late", "ordinary", "phase", "pool", "rank", "ready", "requested",
     )  # fmt: skip
 
     def __init__(
@@ -377,6 +381,9 @@ class Stay(simpy.Event):
         self.bed, self.admitted, self.first_admitted = bed, now, now
         course = self.course
         self._note_admission(now)
+        if course.exam >= 0:
+            self.hospital.orders.append(self)
+        self.late = 0.0
         self.ready = now + course.acute
         self.ends = ends = now + course.minutes
         self.home_at = self.hospital.discharge_at(ends)
@@ -411,9 +418,13 @@ class Stay(simpy.Event):
             self._at(self.home_at, RELEASES, now)
 
     def prolong(self, minutes: float, cause: int, now: float) -> None:
-        """What the acute phase waits for comes so much later, and with it all that follows (R25); unless it is over."""
-        if now >= self.ready:
+        """What the acute phase waits for comes so much later, and with it all that follows (R25); unless it is over.
+
+        Where several things come late the latest counts.
+        """
+        if minutes <= self.late or now >= self.ready or now >= self.home_at:
             return
+        self.late, minutes = minutes, minutes - self.late
         self.pool.blocked[cause] += minutes
         self.ready += minutes
         self._recover_until(self.ends + minutes)

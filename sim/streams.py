@@ -91,6 +91,7 @@ class Purpose(IntEnum):
     # of large equipment
     IMAGING = 70
     IMAGING_NO_SHOW = 71
+    INPATIENT_IMAGING = 92
     # of a stay that ended at home
     READMISSION = 90
     READMISSION_TIME = 91

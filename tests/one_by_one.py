@@ -53,7 +53,18 @@ from sim.choice import (
     first_door,
     point_behind,
 )
-from sim.contacts import EXTRA, FOLLOW_UP, HELD_SLOT, MADE_UP, OPEN_SLOT, OTHER, REFERRED, REFERRED_CONTRACTED, WALK_IN
+from sim.contacts import (
+    EXTRA,
+    FOLLOW_UP,
+    HELD_SLOT,
+    INPATIENT,
+    MADE_UP,
+    OPEN_SLOT,
+    OTHER,
+    REFERRED,
+    REFERRED_CONTRACTED,
+    WALK_IN,
+)
 from sim.demand import CHUNK, falls_away, is_enrolled, is_online, settle_truth
 from sim.model import Case, Model
 from sim.network import EMERGENCY, IMAGING, Level
@@ -64,11 +75,13 @@ from sim.records import (
     FORMAL_CHANNEL,
     KINDS,
     LAPSED,
+    LATE_EXAM,
     RETURN,
     SELF_CHANNEL,
     STATUSES,
 )
 from sim.sessions import priority_of, visit_key
+from sim.stays import Stay
 from sim.streams import Purpose, child_of, uniform_of
 from sim.timetable import DAY, HALF_DAY, hours, present_from
 from sim.visits import MOST_VISITS
@@ -405,6 +418,23 @@ class Town(Model):
         yield self.until(end, ENDS)
         room.release(end)
         return back
+
+    def imaged_in_bed(self, stay: Stay, who: Contact, answer: simpy.Event) -> Story:
+        """An exam in the first session with a place after it is due; the stay is so much longer (R25)."""
+        appointment = yield answer
+        if appointment is not None:
+            report = appointment[0] + float(self.care.imaging_report[WORLD])
+            stay.prolong(report - float(who["wanted"]), LATE_EXAM, self.env.now)
+
+    def room_of(self, stay: Stay) -> int:
+        """The room with the equipment that a stay asks for, a service point."""
+        facility = self.network.wards[stay.pool.number].facility
+        return int(self.network.imaging_point[self.network.imaging_room[facility, stay.course.exam]])
+
+    def from_when_due(self, request: Request) -> int:
+        """The first half-day whose session begins when the exam of a stay is due, or later."""
+        sessions, now = self.hours["opens"][self.pattern(request.point)], int(self.env.now // HALF_DAY)
+        return next((h for h in range(now, len(sessions)) if sessions[h] >= request.who["wanted"]), len(sessions))
 
     def is_examined(self, who: Contact, visit: np.uint64, point: int, begin: float) -> bool:
         """Whether an exam is made, not spared by results of another institution; keeps in mind where and when."""
@@ -849,6 +879,8 @@ class Town(Model):
 
     def settle(self) -> Story:
         """Requests are answered in the order class, minute, id; in rounds: the refused ask at their next door (R5)."""
+        for stay, who in zip(*self._orders(), strict=True):
+            self.env.process(self.imaged_in_bed(stay, who, self.ask(who, self.room_of(stay), float(who["time"]))))
         while self.requests:
             asked, self.requests = sorted(self.requests, key=self.turn), []
             for request in asked:
@@ -858,6 +890,8 @@ class Town(Model):
     def turn(self, request: Request) -> tuple[int, float, int]:
         """Place of a request in the order of settlement."""
         cls = int(request.who["cls"]) if self.rules_now["priority"] else OTHER
+        if request.who["stage"] == INPATIENT and request.who["entry"] == beds.EMERGENCY:
+            cls = 0
         return cls, request.minute, int(request.who["key"])
 
     def grant(self, request: Request) -> tuple[float, int] | None:
@@ -866,6 +900,8 @@ class Town(Model):
         now = int(self.env.now // HALF_DAY)
         earliest = max(now, int(request.minute // HALF_DAY))
         latest = min(now + 2 * int(self.choice_specs[0].booking_days.value), earliest + round(2 * patience_days))
+        if request.who["stage"] == INPATIENT:
+            earliest, latest = self.from_when_due(request), now + 2 * int(self.choice_specs[0].booking_days.value)
         granted, days = None, round(patience_days)
         for half in range(earliest, latest + 1):
             if (how := self.take_slot(request, self.books[request.point][half])) is not None:
@@ -882,7 +918,7 @@ class Town(Model):
         who = request.who
         entitled = who["cls"] < OTHER and int(who["seen"]) >> 4 * self.level(request.point) & 15 == 0
         if self.is_imaging(request.point):
-            asked_by = self.facility(int(who["point"]))
+            asked_by = int(who["origin"]) if who["stage"] == INPATIENT else self.facility(int(who["point"]))
             passed_down = self.network.group[asked_by] >= 0 and asked_by != self.facility(request.point)
             entitled = who["cls"] < OTHER or passed_down
         if entitled and session.held:

@@ -130,7 +130,14 @@ CARE: dict[str, st.SearchStrategy[Any]] = {
     "weight_by_need": st.sampled_from([[1.0, 1.0, 1.0], [0.4, 0.9, 1.6]]),
     "readmission_days": st.sampled_from([2.0, 5.0]),
     "readmitted_after_step_down": st.sampled_from([0.5, 1.0, 3.0]),
+    "inpatient_exam_after_days": st.sampled_from([0.0, 0.3, 1.0, 4.0]),
 }
+
+
+def inpatient_imaging(**shares: float) -> dict[str, Any]:
+    """Exams that stays ask for."""
+    return {"inpatient_imaging": {kind: Figure.model_validate(said(share)) for kind, share in shares.items()}}
+
 
 NEEDS = {"cold": 0.012, "lung": 0.006, "bone": 0.003, "urgent": 0.006}
 """Episodes per resident and day."""
@@ -210,6 +217,7 @@ def cases(draw: st.DrawFn) -> Case:
     town = towns.group_town(days, draw(st.integers(0, 999)), facilities=places, doors=doors, grids=grids, **figures)
     window, holidays = draw(st.sampled_from([720, 720, 240, 60])), draw(st.sampled_from(["none", "CN"]))
     again = Figure.model_validate(said(draw(st.sampled_from([0.0, 0.3, 0.9]))))
+    in_bed = inpatient_imaging(**draw(st.dictionaries(st.sampled_from(EQUIPMENT), share)))
     exams, longer = (Figure.model_validate(said(draw(st.sampled_from(x)))) for x in ([0.0, 0.5, 1.0], [1.0, 3.0]))
     triage = Figures.model_validate(said(draw(st.sampled_from([[0.25] * 4, [0.6, 0.4, 0.0, 0.0]]))))
     conditions = town.care.conditions
@@ -231,9 +239,11 @@ def cases(draw: st.DrawFn) -> Case:
                 "conditions": conditions
                 | {
                     "lung": conditions["lung"].model_copy(
-                        update=operations | suited | down | {"consultation": longer, "readmission": again}
+                        update=operations | suited | down | {"consultation": longer, "readmission": again, **in_bed}
                     ),
-                    "urgent": conditions["urgent"].model_copy(update={"consultation": longer, "triage": triage}),
+                    "urgent": conditions["urgent"].model_copy(
+                        update={"consultation": longer, "triage": triage, **in_bed}
+                    ),
                 },
                 "exam_at": dict.fromkeys(towns.LEVELS[:-1], exams),
                 "repeat_exam": Figure.model_validate(said(draw(share))),
@@ -299,6 +309,21 @@ def test_a_town_in_which_patients_are_readmitted(levers: towns.Data, window: int
     tables = towns.run(town)[0]
     assert tables["needs_monthly"]["readmissions"].sum() > 20
     assert tables["readmissions_monthly"]["readmitted"].sum() > 0
+
+
+@pytest.mark.parametrize(("levers", "window", "after"), [({}, 720, 1.0), (ALL_LEVERS, 240, 0.0), (PLAN, 60, 2.5)])
+def test_a_town_in_which_stays_wait_for_exams(levers: towns.Data, window: int, after: float) -> None:
+    places = towns.group_facilities()
+    places[0] |= imaging(ct=1, mr=1)
+    places[1] |= imaging(ct=1)
+    town = towns.group_town(42, window=window, settings=levers, facilities=places, inpatient_exam_after_days=after)
+    conditions, exams = town.care.conditions, inpatient_imaging(ct=0.5, mr=0.3, endoscopy=0.2)
+    more = {name: conditions[name].model_copy(update=exams) for name in ("lung", "bone", "urgent")}
+    town = replace(town, care=town.care.model_copy(update={"conditions": conditions | more}))
+    assert_same(town)
+    tables = towns.run(town)[0]
+    assert tables["imaging_monthly"]["inpatient"].sum() > 40
+    assert tables["blocked_monthly"].loc[tables["blocked_monthly"]["cause"] == "exam", "hours"].sum() > 0
 
 
 def test_a_town_of_two_groups_that_share_a_hospital() -> None:

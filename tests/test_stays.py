@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from sim.beds import EMERGENCY, OTHER, REFERRED, STEP_DOWN, BedPool
-from sim.records import LATE_EXAM, LEG, NO_BED_BELOW, NO_ORDINARY_BED
+from sim.records import LATE_EXAM, LATE_OPERATION, LEG, NO_BED_BELOW, NO_ORDINARY_BED
 from sim.stays import Clock, Course, Hospital, Stay
 
 HOUR, DAY = 60.0, 1440.0
@@ -364,6 +364,16 @@ def test_what_comes_late_prolongs_the_acute_phase_and_all_that_follows() -> None
     assert (house.hospital.pools[0].blocked[LATE_EXAM], house.hospital.pools[2].blocked[LATE_EXAM]) == (80, 40)
     stays[0].prolong(40, LATE_EXAM, 200)
     assert house.hospital.pools[0].blocked[LATE_EXAM] == 80
+
+
+def test_of_several_things_that_come_late_the_latest_counts() -> None:
+    house = House((9, 9, 9))
+    stay = house.ask(1, 0, 100, acute=60)
+    house.env.run_until(20)
+    for minutes, cause in ((30, LATE_EXAM), (50, LATE_OPERATION), (40, LATE_EXAM)):
+        stay.prolong(minutes, cause, 20)
+    assert [leg.discharged for leg in house.run()[1]] == [110, 150]
+    assert [house.hospital.pools[0].blocked[cause] for cause in (LATE_EXAM, LATE_OPERATION)] == [30, 20]
 
 
 # --------------------------------------------------------------------------------------------- blocking as in textbooks

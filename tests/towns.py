@@ -406,7 +406,8 @@ GROUP_CONDITIONS = {
         exacerbation_days=6.0,
     ),
     "lung": condition("moderate", (0.7, 0.6, 0.4), follow_up=0.3, admission=0.25, step_down=0.5, case_weight=0.7)
-    | exams_of(ct=0.4, endoscopy=0.2),
+    | exams_of(ct=0.4, endoscopy=0.2)
+    | {"inpatient_imaging": {"ct": said(0.3)}},
     "bone": condition(
         "severe",
         (0.9, 0.9, 0.4),
@@ -420,7 +421,8 @@ GROUP_CONDITIONS = {
         case_weight=1.4,
         day_case=0.4,
     )
-    | exams_of(ct=0.3, mr=0.4),
+    | exams_of(ct=0.3, mr=0.4)
+    | {"inpatient_imaging": {"ct": said(0.2), "mr": said(0.5)}},
     "urgent": condition(
         "emergency", (0.5, 0.4, 0.3), rescue_centre="stroke", admission=0.2, stay_days=4.0, case_weight=1.1
     ),

@@ -120,9 +120,9 @@ def handed_down(ledger: Ledger) -> Frame:
     name=Text("Days to an exam with large equipment", "大型设备检查预约等待天数"),
     unit=DAYS,
     formula=Text(
-        "days from the order to the exam (CT, MR, endoscopy), mean over booked patients without priority; by the "
-        "institution that examines",
-        "从开单到大型设备检查（CT、磁共振、内镜）的天数，无优先权患者的均值；按检查机构统计",
+        "days from the order, of inpatients from the day on which it is due, to the exam (CT, MR, endoscopy), mean "
+        "over booked patients without priority; by the institution that examines",
+        "从开单（住院患者自应检日起）到大型设备检查（CT、磁共振、内镜）的天数，无优先权患者的均值；按检查机构统计",
     ),
     source="Nanning, plan for tight urban medical groups, June 2024 (slots are passed down, waits are not limited)",
     scope="lead",
