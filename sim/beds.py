@@ -34,8 +34,11 @@ RELEASE, PARTITION, PROTECT = "release", "partition", "protect"
 class Waiting(Protocol):
     """Somebody who waits for a bed."""
 
-    entry: int
     rank: int
+
+    @property
+    def asks_as(self) -> int:
+        """How he would come to the bed (an entry)."""
 
     def bed_granted(self, pool: BedPool, bed: int) -> None:
         """A bed is free: take it now."""
@@ -231,13 +234,13 @@ class BedPool:
         """Join the waiting list."""
         self.lists[who.rank].append(who)
         self.waiting += 1
-        self.entitled += who.entry < OTHER
+        self.entitled += who.asks_as < OTHER
 
     def give_up(self, who: Waiting) -> None:
         """Leave the waiting list."""
         self.lists[who.rank].remove(who)
         self.waiting -= 1
-        self.entitled -= who.entry < OTHER
+        self.entitled -= who.asks_as < OTHER
 
     def serve(self) -> None:
         """Give beds to those waiting, highest rank first, as long as somebody can have one.
@@ -254,6 +257,6 @@ class BedPool:
             return None
         for line in self.lists:
             for who in line:
-                if (bed := self.bed_for(who.entry)) is not None:
+                if (bed := self.bed_for(who.asks_as)) is not None:
                     return who, bed
         return None

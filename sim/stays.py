@@ -291,6 +291,11 @@ class Stay(simpy.Event):
         self.came_from = -1
         self._at(when if entry == EMERGENCY else hospital.admission_at(when), REQUESTS, hospital.env._now)
 
+    @property
+    def asks_as(self) -> int:
+        """How the patient would come to the bed that he waits for."""
+        return STEP_DOWN if self.phase == BLOCKED else self.entry
+
     def _at(self, minute: float, priority: EventPriority, now: float) -> None:
         """Act next at this minute; an older date still in the queue is then stale and passes without effect."""
         self.due = due = now + (minute - now) if minute > now else now

@@ -37,6 +37,11 @@ class Somebody:
     bed: int = -1
     log: list[Somebody] = field(default_factory=list)
 
+    @property
+    def asks_as(self) -> int:
+        """No step down here: as he comes."""
+        return self.entry
+
     def bed_granted(self, pool: BedPool, bed: int) -> None:
         """Lie down."""
         pool.take(bed)

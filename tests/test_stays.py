@@ -178,6 +178,19 @@ def test_planned_patients_ask_within_the_hours_of_admission_and_wait_from_when_t
     assert legs[9][0].admitted == 3 * HOUR
 
 
+def test_whoever_waits_for_a_bed_below_asks_for_it_as_one_who_steps_down() -> None:
+    """However he came to the hospital: an emergency does not borrow a bed held there, a referred patient not use it."""
+    house = House((2, 1), downstream=[1])
+    below = house.hospital.pools[1]
+    for key, entry in ((1, EMERGENCY), (2, REFERRED)):
+        house.ask(key, 0, 1000, acute=100, entry=entry)
+    house.ask(3, 0, 300, ward=1)
+    house.env.run_until(200)
+    below.set_quota(Fraction(1), 200)
+    house.run(400)
+    assert (below.waiting, below.entitled, below.occupied, len(below.held)) == (2, 0, 0, 1)
+
+
 def test_a_held_bed_that_stood_empty_is_released_to_who_waits() -> None:
     """R8: after 24 hours."""
     house = House((1,))
