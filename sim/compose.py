@@ -212,6 +212,9 @@ class Settings(Closed):
     record: Literal["days", "visits"]
     """days: counts by day and month; visits: also every visit, stay and referral."""
 
+    audit: bool
+    """Look into the hospitals at every midnight and refuse to go on where something cannot be. Results are the same."""
+
     output: str | None = None
     """Folder for the results; none: outputs/<name of the study>."""
 

@@ -13,7 +13,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from fractions import Fraction
 from typing import Any
@@ -24,6 +24,7 @@ import simpy
 from numpy.typing import NDArray
 
 from sim import beds, care, contacts, doors, referral, streams, timetable
+from sim.audit import Audit
 from sim.beds import BedPool
 from sim.care import STAY, Care, CareSpec, draw_stays
 from sim.choice import Choice, ChoiceSpec, PerceivedWaits
@@ -105,6 +106,8 @@ class Case:
     from_: date
     to: date
     """Last day, included."""
+    audit: bool = field(default=False, compare=False)
+    """Look into the hospitals at every midnight (`audit`); no result changes, so it makes no other case."""
 
     def drawn(self, part: str, replications: Sequence[int]) -> list[Any]:
         """One part with each replication's draws of its assumptions."""
@@ -164,6 +167,7 @@ class Model:
         self._build_journey()
         self._build_hospitals()
         self.forecasts = [self._forecast(w) for w in range(self.worlds)]
+        self.audit: Audit | None = None
         self.days = 0
         """Days simulated so far."""
         self.follow(case)
@@ -451,11 +455,19 @@ class Model:
             self._put_in_force(0)
             self.journey.open_books()
             Opening(self)
+            self._call_audit()
         self.env.run_until((day + 1) * DAY)
         if day == self.timetable.days - 1:
             self._settle()
+            if self.audit is not None:
+                self.audit.look(self.env.now)
             self._write_stays()
             self._write_beds(day)
+
+    def _call_audit(self) -> None:
+        if self.case.audit:
+            places = self.network, self.timetable
+            self.audit = Audit(self.env, self.hospitals, *places, self.ledger, self.replications)
 
     def open_window(self, number: int) -> None:
         """The doors open; at midnight first what a new day brings."""
@@ -509,6 +521,7 @@ class Model:
         intensive = self._intensive_ward(ward, rows["condition"], stays["intensive"])
         first, ordinary = np.where(intensive >= 0, intensive, ward), np.where(intensive >= 0, ward, -1)
         columns = (first, entry, np.where(by_class, entry, beds.OTHER), when, ordinary)
+        self.ledger.add_requests(rows["world"], when, first)
         hospitals, courses = self.hospitals, map(Course._make, _rows(stays))
         for course, n, how, rank, minute, then in zip(courses, *(c.tolist() for c in columns), strict=True):
             Stay(hospitals[course.world], course, n, how, rank, minute, then)
@@ -558,6 +571,7 @@ class Model:
         free = {n: number for n in wards if (number := pools[n].spare(stay.entry)) > 0}
         if free:
             best = max(free, key=lambda n: (free[n], -n))
+            self.ledger.add_requests(course.world, np.array([now]), best)
             self._ask(stay, best, now)
         elif stay.entry != beds.EMERGENCY and care.forgoes_bed(self.care_tables, np.uint64(course.key), course.world):
             self.ledger.add_unmet(course.world, now, course.condition, course.person >= 0)

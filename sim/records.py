@@ -143,6 +143,11 @@ class Tally:
             columns[name] = np.asarray(names[name])[numbers] if name in names else numbers
         return pd.DataFrame(columns | {m: c[filled].astype(np.int64) for m, c in part.items()})
 
+    def total(self, world: int, measure: str) -> NDArray[Any]:
+        """One measure of one replication by the other dimensions, with that of the past."""
+        here = self.table[world][measure]
+        return here if self.past is None else here + self.past.total(world, measure)
+
     def _part(self, world: int) -> dict[str, NDArray[Any]]:
         """The counts of one replication, with those of the past."""
         per_world = int(np.prod(self.shape[1:]))
@@ -315,7 +320,7 @@ class Ledger:
         inpatient = self._with_beds()
         self.nights = Histogram(["discharges"], world=w, month=m, facility=inpatient, nights=MOST_NIGHTS + 1)
         beds = ["bed_days", "occupied_days", "held_days", "used_held_days", "used_held", "borrowed", "released"]
-        beds += ["moved_on", "blocked_minutes"]
+        beds += ["moved_on", "blocked_minutes", "requests"]
         self.beds = Tally(beds, world=w, month=m, ward=len(network.wards))
         self.blocked = Tally(["minutes"], world=w, month=m, ward=len(network.wards), cause=len(CAUSES))
         days = MOST_DAYS + 1
@@ -445,6 +450,10 @@ class Ledger:
         turn = np.argsort(moves["time"], kind="stable")  # at one instant who leaves goes before who comes
         until = self.timetable.horizon - READMITTED_WITHIN
         count_readmissions(self.readmissions.table, self.timetable.month, last, moves[turn], wards[turn], until)
+
+    def add_requests(self, world: Any, minute: NDArray[np.float64], ward: Any) -> None:
+        """Patients asked for a bed; who is sent on because a ward has closed does not ask again."""
+        self.beds.add(self.beds.index(world, self.month(minute), ward), requests=1)
 
     def add_leaver(self, world: int, minute: float, facility: int, entry: int) -> None:
         """A patient left the waiting list for a bed of a facility."""

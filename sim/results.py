@@ -54,11 +54,11 @@ class Damaged(Failure):
 
 
 def plain(thing: Any) -> Any:
-    """A validated object as mappings, lists, texts and numbers."""
+    """A validated object as mappings, lists, texts and numbers; without fields by which it is not compared."""
     if isinstance(thing, BaseModel):
         return thing.model_dump(mode="json", by_alias=True)
     if is_dataclass(thing):
-        return {field.name: plain(getattr(thing, field.name)) for field in fields(thing)}
+        return {field.name: plain(getattr(thing, field.name)) for field in fields(thing) if field.compare}
     return thing.isoformat() if isinstance(thing, date) else thing
 
 
@@ -139,6 +139,8 @@ class Tasks:
     """Finished tasks in a folder, found by key."""
 
     folder: Path
+    audited: bool = False
+    """Whether the tasks written now are audited, and only those are found."""
 
     def save(self, key: str, tables: Mapping[str, pd.DataFrame]) -> None:
         """Keep the tables of a task: all of them or none."""
@@ -148,7 +150,8 @@ class Tasks:
         files = {name: to_parquet(frame) for name, frame in sorted(tables.items())}
         for name, data in files.items():
             write_file(draft / f"{name}.parquet", data)
-        manifest = {"format": FORMAT, "task": key, "tables": {name: _hash(data) for name, data in files.items()}}
+        checksums = {name: _hash(data) for name, data in files.items()}
+        manifest = {"format": FORMAT, "task": key, "audited": self.audited, "tables": checksums}
         write_file(draft / "manifest.json", json.dumps(manifest, indent=1))
         _forget(self.folder / key)
         draft.rename(self.folder / key)
@@ -159,7 +162,7 @@ class Tasks:
             return False
         for name in self.names(key):
             self._bytes(key, name)
-        return True
+        return not self.audited or bool(self._manifest(key).get("audited"))
 
     def names(self, key: str) -> list[str]:
         """Names of the tables of a task."""
@@ -179,11 +182,14 @@ class Tasks:
             draft.unlink() if draft.is_file() else _forget(draft)
 
     def _checksums(self, key: str) -> dict[str, str]:
+        return {str(name): str(checksum) for name, checksum in self._manifest(key)["tables"].items()}
+
+    def _manifest(self, key: str) -> dict[str, Any]:
         try:
             manifest = json.loads((self.folder / key / "manifest.json").read_bytes())
             if manifest["format"] != FORMAT:
                 raise Damaged(f"task {key}: another version of tiercare wrote it; run the study again")
-            return {str(name): str(checksum) for name, checksum in manifest["tables"].items()}
+            return {**manifest, "tables": dict(manifest["tables"])}
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             raise Damaged(f"task {key}: its manifest is missing or damaged") from None
 

@@ -57,6 +57,10 @@ class Clock(simpy.Environment):
         """Let an event act, or happen, after so many minutes."""
         self.put(event, self._now + delay, priority)
 
+    def events(self) -> list[simpy.Event]:
+        """Everything that is to come, in no order; some of it will pass without effect."""
+        return [entry[3] for entries in (self._queue, *self._pages.values()) for entry in entries]
+
     def _turn_page(self) -> None:
         """The events of the next day that has any join the queue."""
         day = min(self._pages)

@@ -78,7 +78,7 @@ def _finish(
             execution.rehearse(replace(first, to=min(first.to, first.warmup_from + REHEARSAL)), engine.simulate)
 
     try:
-        store = Tasks(folder / "tasks")
+        store = Tasks(folder / "tasks", config.audit)
         return execution.run(study, config.replications, config.execution, store, engine, progress, prepare)
     except execution.Failed as failed:
         write_file(folder / FAILED, failed.details())
@@ -95,13 +95,16 @@ def report(folder: Path) -> Results:
 
 def cases(config: Config) -> dict[str, Case]:
     """What each scenario of a study asks the engine to simulate."""
-    shared: dict[str, Any] = {name: getattr(config, name) for name in (*PARTS, "seed", "uncertainty", "record")}
+    shared: dict[str, Any] = {name: getattr(config, name) for name in (*PARTS, *SWITCHES)}
     shared |= {name: getattr(config.horizon, name) for name in ("warmup_from", "from_", "to")}
     return {scenario.name: Case(policy=scenario.policy, **shared) for scenario in config.scenarios}
 
 
 PARTS = ("network", "population", "timetable", "demand", "choice", "care", "referral")
 """Facts of a config that the engine needs."""
+
+SWITCHES = ("seed", "uncertainty", "record", "audit")
+"""What else it needs of a config, the horizon apart."""
 
 
 # -------------------------------------------------------------------------------------------------------------- folder

@@ -129,6 +129,14 @@ def test_a_damaged_task_is_replaced(store: Tasks) -> None:
     assert store.read("one", "visits_monthly")["visits"].to_pylist() == [11, 22]
 
 
+def test_an_audited_task_is_a_task_but_not_the_other_way_round(store: Tasks) -> None:
+    audited = Tasks(store.folder, audited=True)
+    assert not audited.is_finished("one")
+    audited.save("one", visits(10))
+    assert audited.is_finished("one")
+    assert store.is_finished("one")
+
+
 def test_a_task_is_there_whole_or_not_at_all(store: Tasks, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(path: Path, data: bytes) -> None:
         if path.name == "visits_monthly.parquet":

@@ -10,7 +10,7 @@ import pytest
 import sim
 from sim import study
 from sim.compose import Config
-from sim.results import digest, plain
+from sim.results import digest, plain, task_keys
 from sim.schema import InputError
 
 
@@ -33,9 +33,17 @@ def test_words_of_the_report_change_no_case(config: Config) -> None:
 
 
 def test_every_fact_of_the_config_reaches_the_engine(config: Config) -> None:
-    settled_elsewhere = {"study", "execution", "report", "replications", "output", "scenarios", "horizon"}
+    settled_elsewhere = {"study", "execution", "report", "replications", "output", "scenarios", "horizon", "audit"}
     reaching = set(plain(next(iter(study.cases(config).values()))))
     assert set(type(config).model_fields) - settled_elsewhere <= reaching
+
+
+def test_the_audit_reaches_the_engine_and_makes_no_other_case(config: Config) -> None:
+    audited = study.cases(config.model_copy(update={"audit": True}))
+    assert audited == study.cases(config)
+    for name, case in study.cases(config).items():
+        assert (audited[name].audit, case.audit) == (True, False)
+        assert task_keys(audited[name], 2) == task_keys(case, 2)
 
 
 def test_draws_are_the_same_in_all_scenarios_and_stay_in_range(config: Config) -> None:
