@@ -15,7 +15,7 @@ import pandas as pd
 from analysis.compare import Judgement, Moment, judge, judged_years
 from analysis.curve import ADHERENCE, Curve, curve
 from analysis.indicators import CATALOGUE, HEADLINE, STANDARD, Indicator, Text
-from analysis.ledger import Frame, Span
+from analysis.ledger import HOSPITALS, Frame, Span
 from analysis.loads import Overload, Standstill, overloads, standstills
 from analysis.phrases import Phrases
 from analysis.reading import Goal, assumptions_of, dates_in_force, goals_of, sources_of, span_of
@@ -141,6 +141,19 @@ class Findings:
     def standstills(self) -> list[Standstill]:
         """Wards that block each other for ever."""
         return standstills(self.results.tables, self.replications)
+
+    def wards(self, scenario: str) -> Frame:
+        """Wards of hospitals in the last year, the fullest first: means over the replications."""
+        return self._wards.loc[self._wards["scenario"].eq(scenario)]
+
+    @cached_property
+    def _wards(self) -> Frame:
+        level = self.results.facilities.set_index("id")["level"]
+        rows = self.results.wards
+        chosen = rows["period"].eq(self.last_year) & rows["facility"].map(level).isin(HOSPITALS)
+        keys = ["scenario", "facility", "ward"]
+        means = rows[chosen].drop(columns=["replication", "period"]).groupby(keys).mean().reset_index()
+        return means.sort_values(["occupancy", *keys], ascending=[False, True, True, True], ignore_index=True)
 
     @cached_property
     def sources(self) -> Sources:

@@ -12,6 +12,7 @@ from analysis.compare import compare
 from analysis.indicators import CATALOGUE, HEADLINE, STANDARD, Entry, Indicator
 from analysis.ledger import DIGITS, RUN, Cells, Column, Frame, Ints, Ledger, Period, Span
 from analysis.reading import residents_of, span_of
+from analysis.wards import wards
 from sim.results import Results, write_frame
 
 COLUMNS = [*RUN, "indicator", "scope", "variant", "value", "numerator", "denominator", "unit"]
@@ -116,16 +117,19 @@ def _valued(rows: Frame) -> Frame:
 
 
 def write_tables(results: Results) -> None:
-    """Write indicators.{csv,parquet}, monthly.parquet, daily.parquet and comparison.csv into the study's folder."""
+    """Write the tables of indicators and wards and the comparison into the study's folder."""
     periods: tuple[Period, ...] = ("year", "month", "day")
-    ledger = Ledger(results.tables, results.facilities, periods, residents_of(results), span_of(results))
-    tables = _measured(ledger)
+    known = results.tables, results.facilities
+    tables = _measured(Ledger(*known, periods, residents_of(results), span_of(results)))
+    by_ward = wards(Ledger(*known, ("year",), span=span_of(results)))
     important = {name: figure.value for name, figure in results.config.report.important_differences.items()}
     files = {
         "indicators.csv": tables["year"],
         "indicators.parquet": tables["year"],
         "monthly.parquet": tables["month"],
         "daily.parquet": tables["day"],
+        "wards.csv": by_ward,
+        "wards.parquet": by_ward,
         "comparison.csv": compare(tables["year"], results.study.baseline, important),
     }
     for name, table in files.items():

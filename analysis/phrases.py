@@ -181,6 +181,31 @@ PHRASES: dict[str, Text] = {
     "appointment": Text("appointments", "预约"),
     "bed": Text("beds", "住院"),
     "theatre": Text("operations", "择期手术"),
+    # wards
+    "wards": Text("Beds, ward by ward", "各病区床位"),
+    "explain_wards": Text(
+        "Wards of hospitals in {year}, the fullest first; means over {n} replications. Days to a bed are those of "
+        "planned patients without priority. Blocked: bed-days of patients who are ready for another bed and find none. "
+        "Held beds: used by referred patients · borrowed by emergencies · released unused. Who goes on from intensive "
+        "care counts as leaving that ward, and is discharged from the next. All wards, with waits by class and blocked "
+        "bed-days by cause, stand in wards.csv.",
+        "{year} 年各医院病区，按使用率从高到低排列；数值为 {n} 次重复的均值。等床天数为无优先权择期患者。压床："
+        "可转出而无床可转的患者占用的床日。预留床位：转诊患者使用 · 急诊借用 · 未用释放的次数。"
+        "由重症监护转出者计为该病区出科，由下一病区出院。"
+        "全部病区及分类等床天数、分原因压床床日见 wards.csv。",
+    ),
+    "first_wards": Text("{n} of {of} wards", "共 {of} 个病区，列出 {n} 个"),
+    "ward": Text("Ward", "病区"),
+    "beds": Text("Beds", "床位数"),
+    "occupancy": Text("Occupancy", "使用率"),
+    "left_ward": Text("Patients out", "出科人次"),
+    "nights_each": Text("Nights", "平均住院日"),
+    "turnover": Text("Turnover", "周转次数"),
+    "bed_days_waited": Text("Days to a bed", "等床天数"),
+    "left_list": Text("Gave up", "等床离开"),
+    "blocked_days": Text("Blocked", "压床床日"),
+    "held_beds": Text("Held beds", "预留床位"),
+    "p90": Text("P90 {value}", "P90 {value}"),
     # figures
     "figure_share": Text("Grassroots share of visits by month", "基层诊疗量占比（按月）"),
     "figure_levels": Text("Where residents go, {year}", "居民就诊去向，{year} 年"),
@@ -207,6 +232,27 @@ PHRASES: dict[str, Text] = {
     "tertiary_public": Text("tertiary public hospitals", "三级公立医院"),
 }
 
+DEPARTMENTS: dict[str, Text] = {
+    "general": Text("general", "综合"),
+    "medicine": Text("medicine", "内科"),
+    "surgery": Text("surgery", "外科"),
+    "obstetrics": Text("obstetrics", "产科"),
+    "paediatrics": Text("paediatrics", "儿科"),
+    "rehabilitation": Text("rehabilitation", "康复"),
+    "tcm": Text("Chinese medicine", "中医"),
+    "mental": Text("mental health", "精神"),
+    "specialties": Text("specialties", "专科"),
+}
+"""Words for the departments of wards; others keep their name."""
+
+KINDS_OF_WARDS: dict[str, Text] = {
+    "step_down": Text("step-down", "下转病房"),
+    "intensive": Text("intensive care", "重症监护"),
+    "joint": Text("joint ward", "联合病房"),
+    "home": Text("at home", "家庭病床"),
+}
+"""Words for kinds of wards that are not acute, by the end of their names."""
+
 
 @dataclass(frozen=True)
 class Phrases:
@@ -230,6 +276,14 @@ class Phrases:
     def named(self, key: str) -> str:
         """The phrase for a scope or level, or the key itself where it is the id of an institution."""
         return self(key) if key in PHRASES else key
+
+    def ward(self, name: str) -> str:
+        """A ward in words, as far as there are any."""
+        kind = next((kind for kind in KINDS_OF_WARDS if name.endswith(f"_{kind}")), "")
+        department = name.removesuffix(f"_{kind}") if kind else name
+        words = [self.of(DEPARTMENTS[department])] if department in DEPARTMENTS else [department]
+        words += [self.of(KINDS_OF_WARDS[kind])] if kind else []
+        return (", " if self.language == "en" else "·").join(words)
 
     def listed(self, parts: Sequence[str]) -> str:
         """Several things in one sentence."""

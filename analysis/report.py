@@ -30,6 +30,9 @@ TEMPLATES = Path(__file__).parent / "templates"
 
 PAGES = {"en": "report.html", "zh": "report.zh.html"}
 
+WARDS_TOLD = 12
+"""Wards that the report shows of each scenario."""
+
 Fields = dict[str, Any]
 """What the template shows of one thing, as text."""
 
@@ -78,6 +81,7 @@ def _content(findings: Findings, t: Phrases) -> Fields:
         "goals": [_goal(findings, goal, t) for goal in _computed(findings)],
         "missing": [_missing(goal, t) for goal in findings.goals if goal not in _computed(findings)],
         "curve": _curve(findings, t),
+        "wards": [_wards(findings, scenario, t) for scenario in findings.scenarios],
         "scenarios": [_scenario(scenario, findings, t) for scenario in findings.scenarios],
         "benchmarks": list(_benchmarks(findings, t)),
         "assumptions": [_assumption(found, t) for found in findings.assumptions],
@@ -87,6 +91,7 @@ def _content(findings: Findings, t: Phrases) -> Fields:
         "figure_waits": t("figure_waits", year=findings.last_year),
         "explain": {
             "goals": t("explain_goals", n=findings.replications, baseline=_title(findings, findings.baseline, t)),
+            "wards": t("explain_wards", year=findings.last_year, n=findings.replications),
             "benchmarks": t(
                 "explain_benchmarks", scenario=_title(findings, findings.baseline, t), year=findings.first_year
             ),
@@ -305,6 +310,37 @@ def _pictures(findings: Findings, t: Phrases) -> dict[str, str]:
             line, goal.target.limit, findings.promise(goal, t), colour[plan.name], _limits(stated), t
         )
     return pictures
+
+
+# --------------------------------------------------------------------------------------------------------------- wards
+
+
+def _wards(findings: Findings, scenario: Any, t: Phrases) -> Fields:
+    """The fullest wards of hospitals in one scenario."""
+    rows = findings.wards(scenario.name)
+    facilities = findings.results.facilities
+    names = dict(zip(facilities["id"], facilities["name" if t.language == "en" else "name_zh"], strict=True))
+    told = [_ward(row, names[str(row.facility)], t) for row in rows.head(WARDS_TOLD).itertuples()]
+    return {"scenario": t.titled(scenario), "rows": told, "first": t("first_wards", n=len(told), of=len(rows))}
+
+
+def _ward(row: Any, place: str, t: Phrases) -> Fields:
+    late = t("p90", value=t.number(row.wait_other_p90, "days")) if row.wait_other_p90 == row.wait_other_p90 else ""
+    held = (row.used_held, row.borrowed, row.released)
+    return {
+        "place": place,
+        "ward": t.ward(row.ward),
+        "beds": f"{row.beds:,.0f}",
+        "occupancy": t.number(row.occupancy, "share"),
+        "out": f"{row.discharges + row.moved_on:,.0f}",
+        "nights": t.number(row.nights_per_discharge, "days"),
+        "turnover": t.number(row.turnover, "times"),
+        "wait": t.number(row.wait_other, "days"),
+        "late": late,
+        "left": f"{row.left:,.0f}",
+        "blocked": f"{row.blocked_days_step_down + row.blocked_days_ward:,.0f}",
+        "held": " · ".join(f"{number:,.0f}" for number in held) if any(held) else "–",
+    }
 
 
 # ------------------------------------------------------------------------------------------ scenarios and their sources

@@ -565,7 +565,7 @@ class Model:
         if not stay.pool.in_service and (instead := self._instead(stay, facility)) >= 0:
             self._ask(stay, instead, now)
             return
-        self.ledger.add_leaver(course.world, now, facility, stay.entry)
+        self.ledger.add_leaver(course.world, now, stay.pool.number, stay.entry)
         pools = self.hospitals[course.world].pools
         wards = self._other_wards(facility, course.condition, course.need)
         free = {n: number for n in wards if (number := pools[n].spare(stay.entry)) > 0}

@@ -25,7 +25,7 @@ OUTPATIENT, EMERGENCY_VISIT, RETURN, INTERNET = range(4)
 PLACES = ("theatre", "day_centre")
 """What has places in sessions, beside clinics and exam rooms."""
 THEATRE, DAY_CENTRE = 0, 1
-MOST_MINUTES, MOST_DAYS, MOST_NIGHTS = 240, 60, 120
+MOST_MINUTES, MOST_DAYS, MOST_NIGHTS, MOST_HOURS = 240, 60, 120, 336
 """Last bin of each histogram: that much or more."""
 CAUSES = ("step_down", "ward", "theatre", "exam", "discharge_hours")
 """What somebody waits for in a bed that another patient could have: a bed below; a bed in the ordinary ward after
@@ -328,7 +328,11 @@ class Ledger:
         self.theatres = Tally(["offered", "used"], **at)
         self.theatre_days = Histogram(["patients"], **at, days=days)
         self.readmissions = Tally(["discharges", "readmitted"], world=w, month=m, ward=len(network.wards))
-        self.bed_days = Histogram(["patients", "left"], world=w, month=m, facility=inpatient, entry=5, days=days)
+        every_ward = len(network.wards) + 1
+        self.bed_days = Histogram(["patients", "left"], world=w, month=m, ward=every_ward, entry=5, days=days)
+        self.down_hours = Histogram(
+            ["patients", "waited_minutes"], world=w, month=m, ward=max(every_ward - 1, 1), hours=MOST_HOURS + 1
+        )
         self.referrals = Tally(
             ["referrals"], world=w, month=m, direction=2, channel=2, from_level=len(Level), to_facility=f, status=3
         )
@@ -406,7 +410,7 @@ class Ledger:
         """Ended legs of stays, dated by discharge."""
         if not len(legs):
             return
-        world, key, person, condition, ward, entry, _, *dates, down, operation, weight, day_case, _ = (
+        world, key, person, condition, ward, entry, came_from, *dates, down, operation, weight, day_case, _ = (
             legs[name] for name in LEG.names or ()
         )
         requested, admitted, discharged, first = dates
@@ -422,7 +426,8 @@ class Ledger:
         row = self.beds_row[facility]
         self.nights.add(self.nights.index(world, month, row, np.minimum(nights, MOST_NIGHTS)), discharges=1)
         days = np.minimum((admitted - requested) // DAY, MOST_DAYS).astype(np.int64)
-        self.bed_days.add(self.bed_days.index(world, self.month(admitted), row, entry, days), patients=~day_case)
+        self.bed_days.add(self.bed_days.index(world, self.month(admitted), ward, entry, days), patients=~day_case)
+        self._add_step_downs(*(column[came_from >= 0] for column in (world, came_from, requested, admitted)))
         self.keep(
             "stays", world=world, episode=key, person=person, condition=condition, facility=facility, ward=ward,
             entry=entry, requested=requested, admitted=admitted, discharged=discharged, first_admitted=first,
@@ -451,14 +456,22 @@ class Ledger:
         until = self.timetable.horizon - READMITTED_WITHIN
         count_readmissions(self.readmissions.table, self.timetable.month, last, moves[turn], wards[turn], until)
 
+    def _add_step_downs(
+        self, world: NDArray[Any], came_from: NDArray[Any], ready: NDArray[Any], admitted: NDArray[Any]
+    ) -> None:
+        """Waits for a bed below, at the ward where they were waited."""
+        waited = admitted - ready
+        hours = np.minimum(waited // 60, MOST_HOURS).astype(np.int64)
+        at = self.down_hours.index(world, self.month(admitted), came_from, hours)
+        self.down_hours.add(at, patients=1, waited_minutes=np.rint(waited))
+
     def add_requests(self, world: Any, minute: NDArray[np.float64], ward: Any) -> None:
         """Patients asked for a bed; who is sent on because a ward has closed does not ask again."""
         self.beds.add(self.beds.index(world, self.month(minute), ward), requests=1)
 
-    def add_leaver(self, world: int, minute: float, facility: int, entry: int) -> None:
-        """A patient left the waiting list for a bed of a facility."""
-        month = self.month(np.array([minute]))
-        self.bed_days.add(self.bed_days.index(world, month, self.beds_row[facility], entry, 0), left=1)
+    def add_leaver(self, world: int, minute: float, ward: int, entry: int) -> None:
+        """A patient left the waiting list for a bed of a ward."""
+        self.bed_days.add(self.bed_days.index(world, self.month(np.array([minute])), ward, entry, 0), left=1)
 
     def add_unmet(self, world: int, minute: float, condition: int, resident: bool) -> None:
         """A need for a bed that nobody meets."""
@@ -506,7 +519,8 @@ class Ledger:
             "theatres_monthly": self.theatres.of_world(world, names | with_sessions),
             "theatre_days": self.theatre_days.of_world(world, names | with_sessions),
             "readmissions_monthly": self._by_ward(self.readmissions.of_world(world, names)),
-            "waits_bed": self.bed_days.of_world(world, names | inpatient).rename(columns={"entry": "cls"}),
+            "waits_bed": self._by_ward(self.bed_days.of_world(world, names)).rename(columns={"entry": "cls"}),
+            "waits_step_down": self._by_ward(self.down_hours.of_world(world, names)),
             "referrals_monthly": self.referrals.of_world(world, names),
             "backlog": self.backlog.of_world(world, names),
         }
@@ -547,10 +561,10 @@ class Ledger:
     def _by_ward(self, frame: pd.DataFrame) -> pd.DataFrame:
         wards = self.network.wards
         number = frame.pop("ward").to_numpy()
-        facility = [*(self.network.facilities[w.facility].id for w in wards), "outside"]
-        name = [*map(ward_name, wards), "outside"]
-        frame.insert(1, "facility", [facility[n] for n in number])
-        frame.insert(2, "ward", [name[n] for n in number])
+        facility = np.array([*(self.network.facilities[w.facility].id for w in wards), "outside"])
+        name = np.array([*map(ward_name, wards), "outside"])
+        frame.insert(1, "facility", facility[number])  # texts also where there is no row
+        frame.insert(2, "ward", name[number])
         for minutes, hours in (("minutes", "hours"), ("blocked_minutes", "blocked_hours")):
             if minutes in frame:
                 frame[hours] = frame.pop(minutes) / 60.0

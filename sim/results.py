@@ -33,7 +33,7 @@ from sim.network import FacilitySpec, NetworkSpec
 from sim.scenario import Scenario
 from sim.schema import Failure, InputError, Model, Problem, shown, validate
 
-FORMAT = 3
+FORMAT = 4
 """Version of the task files; goes up when a table changes its meaning."""
 
 ROWS = ("visits", "stays", "referrals")
@@ -278,6 +278,11 @@ class Results:
     def indicators(self) -> pd.DataFrame:
         """Every indicator by scenario, replication and year."""
         return pd.read_parquet(self.folder / "indicators.parquet")
+
+    @cached_property
+    def wards(self) -> pd.DataFrame:
+        """Every ward by scenario, replication and year: beds, occupancy, waits, what keeps its beds."""
+        return pd.read_parquet(self.folder / "wards.parquet")
 
     @cached_property
     def comparison(self) -> pd.DataFrame:

@@ -138,7 +138,15 @@ def _waits(scenario: str) -> dict[str, pd.DataFrame]:
                      refused=60, no_shows=100, walk_in=40, extra=5)  # fmt: skip
     return {
         "waits_days": days,
-        "waits_bed": days.assign(left=1),
+        "waits_bed": days.assign(ward="general", left=1),
+        "waits_step_down": _rows(
+            month=MONTHS * 2,
+            facility="first",
+            ward="general",
+            hours=[5] * 24 + [30] * 24,
+            patients=[18] * 24 + [2] * 24,
+            waited_minutes=[18 * 330] * 24 + [2 * 1800] * 24,
+        ),
         "waits_minutes": minutes,
         "bookings_monthly": bookings,
     }
@@ -174,12 +182,20 @@ def _stays(scenario: str, luck: np.random.Generator) -> dict[str, pd.DataFrame]:
     inside = stays[stays["facility"].ne("outside")]
     beds = inside[["month", "facility", "ward"]].assign(
         bed_days=inside["nights"] / 0.85, occupied_days=inside["nights"], blocked_hours=24.0,
-        held_days=0, used_held_days=0, used_held=0, borrowed=0, released=0,
+        held_days=0, used_held_days=0, used_held=0, borrowed=0, released=0, moved_on=0,
+        requests=inside["discharges"] + 1,
     )  # fmt: skip
+    blocked = [
+        inside[["month", "facility", "ward"]].assign(cause=cause, hours=hours)
+        for cause, hours in (("step_down", 24.0), ("ward", 12.0), ("discharge_hours", 6.0))
+    ]
     again = inside[["month", "facility", "ward"]].assign(
         discharges=inside["episodes"], readmitted=inside["facility"].map(READMITTED)
     )
-    return {"stays_monthly": stays, "beds_monthly": beds, "readmissions_monthly": again, **_sessions()}
+    return {
+        "stays_monthly": stays, "beds_monthly": beds, "readmissions_monthly": again,
+        "blocked_monthly": pd.concat(blocked, ignore_index=True), **_sessions(),
+    }  # fmt: skip
 
 
 def _sessions() -> dict[str, pd.DataFrame]:
@@ -302,6 +318,11 @@ class SmallStudy:
     def indicators(self) -> pd.DataFrame:
         """As measured."""
         return pd.read_parquet(self.folder / "indicators.parquet")
+
+    @property
+    def wards(self) -> pd.DataFrame:
+        """As measured."""
+        return pd.read_parquet(self.folder / "wards.parquet")
 
     @property
     def comparison(self) -> pd.DataFrame:

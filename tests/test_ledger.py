@@ -450,6 +450,27 @@ def test_discharges_by_month_are_the_rows_counted() -> None:
     assert _counted(table("stays_nights"), ["month", "facility"], "discharges") == _counted(rows, ["month", "facility"])
 
 
+def test_waits_for_beds_are_the_rows_counted_by_ward() -> None:
+    net, rows = model().network, table("stays")
+    names = np.array([*map(ward_name, net.wards), "outside"])
+    rows = rows.assign(ward=names[rows["ward"]], cls=rows["entry"], days=(rows["admitted"] - rows["requested"]) // DAY)
+    rows["month"] = _month(rows["admitted"])
+    by = ["month", "facility", "ward", "cls", "days"]
+    assert _counted(table("waits_bed"), by, "patients") == _counted(rows, by)
+    assert rows["days"].max() > 0
+
+
+def test_waits_for_a_bed_below_are_those_of_the_legs_that_follow() -> None:
+    stays, waits = table("stays"), table("waits_step_down")
+    down = stays[stays["entry"] == "step_down"]
+    minutes = down["admitted"] - down["requested"]
+    assert waits["patients"].sum() == len(down) > 10
+    assert waits["waited_minutes"].sum() == np.rint(minutes).sum() > 0
+    assert _counted(waits, ["hours"], "patients") == _counted(down.assign(hours=minutes // 60), ["hours"])
+    left = stays[stays["to_step_down"]].set_index("episode").loc[down["episode"], "facility"]
+    assert _counted(waits, ["facility"], "patients") == left.value_counts().to_dict()
+
+
 def test_operations_and_weights_by_month_are_the_rows_added() -> None:
     rows = table("stays").assign(month=lambda s: _month(s["discharged"]))
     rows["operated"], rows["level4"] = rows["operation_level"] > 0, rows["operation_level"] == 4

@@ -156,6 +156,52 @@ def test_visits_per_discharge_leave_emergencies_out_unless_asked(yearly: pd.Data
     assert plain["numerator"] / both["numerator"] == pytest.approx(0.9, abs=0.001)
 
 
+def test_visits_per_discharge_count_internet_visits_where_a_reading_says_so(study: SmallStudy) -> None:
+    monthly = study.tables["visits_monthly"]
+    own = monthly[monthly["facility"].eq("first") & monthly["kind"].eq("outpatient")]
+    online = own.assign(kind="internet", visits=100)
+    found = measure(
+        study.tables | {"visits_monthly": pd.concat([monthly, online], ignore_index=True)},
+        FACILITIES, residents=RESIDENTS, span=SPAN,
+    )  # fmt: skip
+    plain, emergency, internet, both = (
+        row(found, "outpatient_per_discharge", "tertiary_public", variant)
+        for variant in (HEADLINE, "with_emergency", "with_internet", "with_both")
+    )
+    assert internet["numerator"] - plain["numerator"] == 12 * 100
+    assert both["numerator"] - emergency["numerator"] == 12 * 100
+    assert plain["denominator"] == both["denominator"] == 12 * 180
+
+
+def test_beds_turn_over_and_stand_empty_between_patients(yearly: pd.DataFrame) -> None:
+    told = row(yearly, "bed_turnover", "tertiary_public", HEADLINE, scenario="before")
+    assert told["numerator"] == 12 * 180
+    assert told["value"] == pytest.approx(365 * 12 * 180 / told["denominator"])
+    nights = row(yearly, "average_length_of_stay", "tertiary_public", HEADLINE, scenario="before")["numerator"]
+    empty = row(yearly, "bed_turnover", "tertiary_public", "interval", scenario="before")
+    assert empty["value"] == pytest.approx((nights / 0.85 - nights) / (12 * 180))
+
+
+def test_what_keeps_beds_is_told_by_cause(yearly: pd.DataFrame) -> None:
+    told = row(yearly, "blocked_bed_days", "lead", HEADLINE)
+    assert told["numerator"] == pytest.approx(12 * 1.5)
+    assert told["value"] == pytest.approx(1000 * 12 * 1.5 / told["denominator"])
+    assert row(yearly, "blocked_bed_days", "lead", "number")["value"] == pytest.approx(12 * 1.5)
+    by_cause = {
+        cause: row(yearly, "blocked_bed_days", "lead", cause)["numerator"]
+        for cause in ("step_down", "ward", "theatre", "exam", "discharge_hours")
+    }
+    assert by_cause == pytest.approx({"step_down": 12, "ward": 6, "theatre": 0, "exam": 0, "discharge_hours": 3})
+    assert told["denominator"] == row(yearly, "blocked_bed_days", "lead", "exam")["denominator"]
+
+
+def test_hours_to_a_bed_below_are_exact_in_the_mean(yearly: pd.DataFrame) -> None:
+    told = row(yearly, "step_down_wait", "lead", HEADLINE)
+    assert told["value"] == pytest.approx((18 * 5.5 + 2 * 30) / 20)
+    assert told["denominator"] == 12 * 20
+    assert row(yearly, "step_down_wait", "lead", "p90")["value"] == 5
+
+
 def test_level_4_operations_are_among_those_operated_on(yearly: pd.DataFrame) -> None:
     told = row(yearly, "level4_operation_share", "tertiary_public", HEADLINE)
     assert (told["numerator"], told["denominator"]) == (12 * 9, 12 * 72)

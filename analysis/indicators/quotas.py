@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from analysis.indicators.catalogue import PLACE_SCOPES, SHARE, STANDARD, Text, Variant, indicator, slots_of
-from analysis.ledger import Frame, Ledger, tally
+from analysis.ledger import KEYS, Frame, Ledger, tally
 
 
 @indicator(
@@ -108,3 +108,45 @@ def blocked_bed_share(ledger: Ledger) -> Frame:
     beds = ledger.at_places("beds_monthly", ["blocked_hours", "bed_days"])
     beds["blocked_days"] = beds["blocked_hours"] / 24
     return tally(beds, STANDARD, "blocked_days", "bed_days")
+
+
+BLOCKING = {
+    "step_down": Text("no bed below", "下级无床可转"),
+    "ward": Text("out of intensive care, no bed in the ordinary ward", "重症监护转出时普通病房无床"),
+    "theatre": Text("waiting for a late operation", "等待延迟的手术"),
+    "exam": Text("waiting for a late exam", "等待延迟的检查"),
+    "discharge_hours": Text("recovered, until the hours at which patients go home", "已可出院，等待出院办理时段"),
+}
+"""What keeps a bed that another patient could have, by cause (records.CAUSES); the first two make it blocked."""
+
+
+@indicator(
+    name=Text("Blocked bed-days", "压床床日"),
+    unit=Text("per 1,000 occupied bed-days", "每千占用床日"),
+    formula=Text(
+        "bed-days of patients who are ready for a bed below, or in the ordinary ward, and find none / occupied "
+        "bed-days x 1,000; other causes are readings of their own",
+        "可下转或可转出重症监护而无床可转的患者占用的床日 / 实际占用总床日数 × 1000；其他原因另列",
+    ),
+    source="convention: blocked from readiness until the next bed is free; counted in the month in which the wait ends",
+    scope="lead",
+    scopes=PLACE_SCOPES,
+    better="down",
+    per=1000,
+    variants=(
+        *(Variant(cause, name, per=1000) for cause, name in BLOCKING.items()),
+        Variant("number", Text("number", "床日数"), Text("bed-days", "床日"), kind="count"),
+    ),
+)
+def blocked_bed_days(ledger: Ledger) -> Frame:
+    """By cause; hours as days."""
+    kept = ledger.at_places("blocked_monthly", ["hours"], ["cause"])
+    kept["days"] = kept["hours"] / 24
+    beds = ledger.at_places("beds_monthly", ["occupied_days"])
+    blocked = kept[kept["cause"].isin(("step_down", "ward"))]
+    readings = {STANDARD: blocked} | {cause: kept[kept["cause"].eq(cause)] for cause in BLOCKING}
+    shares = [
+        tally(pd.concat([rows[[*KEYS, "days"]], beds], ignore_index=True), variant, "days", "occupied_days")
+        for variant, rows in readings.items()
+    ]
+    return pd.concat([*shares, tally(blocked, "number", "days")])

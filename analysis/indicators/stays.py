@@ -132,18 +132,31 @@ def episode_length_of_stay(ledger: Ledger) -> Frame:
     return tally(stays, STANDARD, "episode_nights", "episodes")
 
 
+FURTHER_VISITS = {
+    STANDARD: [],
+    "with_emergency": ["emergency"],
+    "with_internet": ["internet"],
+    "with_both": ["emergency", "internet"],
+}
+"""Kinds of visits that readings of visits per discharge count beside outpatient ones."""
+
+
 @indicator(
     name=Text("Outpatient visits per discharge", "门诊人次与出院人次比"),
     unit=Text("visits per discharge", "人次比"),
     formula=Text(
-        "outpatient visits, emergency excluded / discharges, at the same institutions",
-        "门诊人次（不含急诊）/ 出院人次，同一机构",
+        "outpatient visits, without emergency and internet visits / discharges, at the same institutions",
+        "门诊人次（不含急诊和互联网诊疗）/ 出院人次，同一机构",
     ),
     source="国办发〔2019〕4号 annex; zhongwei-2023-67 四(一)3",
     scope="tertiary_public",
     scopes=PLACE_SCOPES,
     better="down",
-    variants=(Variant("with_emergency", Text("with emergency visits", "含急诊")),),
+    variants=(
+        Variant("with_emergency", Text("with emergency visits", "含急诊")),
+        Variant("with_internet", Text("with internet visits", "含互联网诊疗")),
+        Variant("with_both", Text("with emergency and internet visits", "含急诊和互联网诊疗")),
+    ),
     guards=("admissions_per_100_residents", "readmission_share", "wait_days", "unmet_need_share"),
 )
 def outpatient_per_discharge(ledger: Ledger) -> Frame:
@@ -151,8 +164,8 @@ def outpatient_per_discharge(ledger: Ledger) -> Frame:
     visits = ledger.at_places("visits_monthly", ["visits"], ["kind"])
     stays = ledger.at_places("stays_monthly", ["discharges"])
     tallies = []
-    for variant, kinds in ((STANDARD, ["outpatient"]), ("with_emergency", ["outpatient", "emergency"])):
-        chosen = visits[visits["kind"].isin(kinds) & visits["scope"].isin(stays["scope"])]
+    for variant, more in FURTHER_VISITS.items():
+        chosen = visits[visits["kind"].isin(["outpatient", *more]) & visits["scope"].isin(stays["scope"])]
         both = pd.concat([chosen[[*KEYS, "visits"]], stays], ignore_index=True)
         tallies.append(tally(both, variant, "visits", "discharges"))
     return pd.concat(tallies)
@@ -276,3 +289,32 @@ def readmission_share(ledger: Ledger) -> Frame:
 def bed_occupancy(ledger: Ledger) -> Frame:
     """Beds blocked by patients who are ready to step down count as occupied."""
     return tally(ledger.at_places("beds_monthly", ["occupied_days", "bed_days"]), STANDARD, "occupied_days", "bed_days")
+
+
+@indicator(
+    name=Text("Bed turnover", "病床周转次数"),
+    unit=Text("discharges per bed and year", "次/床·年"),
+    formula=Text(
+        "discharges / average open beds, per year (open bed-days / 365)",
+        "出院人次 / 平均开放床位数（实际开放总床日数 / 365），折合全年",
+    ),
+    source="convention of hospital statistics (病床周转次数): discharges over average open beds",
+    scope="tertiary_public",
+    scopes=PLACE_SCOPES,
+    per=365,
+    variants=(
+        Variant(
+            "interval",
+            Text("days that a bed is empty between patients", "床位周转间隔（两次使用之间的空床日数）"),
+            DAYS,
+        ),
+    ),
+)
+def bed_turnover(ledger: Ledger) -> Frame:
+    """Who steps down is discharged once from each ward; being cleaned counts as empty."""
+    beds = ledger.at_places("beds_monthly", ["occupied_days", "bed_days"])
+    beds["empty_days"] = beds["bed_days"] - beds["occupied_days"]
+    stays = ledger.at_places("stays_monthly", ["discharges"])
+    both = pd.concat([beds, stays[stays["scope"].isin(beds["scope"])]], ignore_index=True)
+    turnover = tally(both, STANDARD, "discharges", "bed_days")
+    return pd.concat([turnover, tally(both, "interval", "empty_days", "discharges")])

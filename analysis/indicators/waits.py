@@ -18,7 +18,7 @@ from analysis.indicators.catalogue import (
     indicator,
     scoped,
 )
-from analysis.ledger import Frame, Ledger, tally
+from analysis.ledger import Frame, Ledger, ninetieth, tally
 
 
 @indicator(
@@ -75,6 +75,28 @@ def wait_minutes(ledger: Ledger) -> Frame:
 def bed_wait_days(ledger: Ledger) -> Frame:
     """By priority class."""
     return by_class(ledger.at_places("waits_bed", ["patients"], ["cls", "days"]), "days")
+
+
+@indicator(
+    name=Text("Hours to a bed below", "下转等床时间"),
+    unit=Text("hours", "小时"),
+    formula=Text(
+        "hours from the end of the acute phase to the bed below, mean over those who stepped down, at the hospital "
+        "where they waited; P90 in whole hours",
+        "从急性期结束到转入下级床位的小时数，已下转患者的均值，按等候所在医院统计；P90 为整小时",
+    ),
+    source="convention: from readiness to step down; who recovers first goes home and is not counted",
+    scope="lead",
+    scopes=PLACE_SCOPES,
+    better="down",
+    variants=(Variant("p90", Text("P90", "P90"), kind="ninetieth"),),
+)
+def step_down_wait(ledger: Ledger) -> Frame:
+    """The mean is exact, the P90 by whole hours."""
+    rows = ledger.at_places("waits_step_down", ["patients", "waited_minutes"], ["hours"])
+    rows["waited"] = rows["waited_minutes"] / 60
+    mean = tally(rows, STANDARD, "waited", "patients")
+    return pd.concat([mean, ninetieth(rows, "p90", "hours", "patients")], ignore_index=True)
 
 
 @indicator(
