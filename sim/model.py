@@ -305,17 +305,18 @@ class Model:
         self.under_bed_quota = np.array(list(at_lead), dtype=bool)
 
     def _open_theatres(self, world: int) -> None:
-        """Theatres and day centres, for the wards of the facilities that state them."""
+        """Theatres, for the wards that a facility which states them runs; day centres, for those that lie there."""
         hospital, has = self.hospitals[world], self.capacities[world]
         hospital.operation_after = float(self.care.operation_after[world])
         hospital.day_case_minutes = float(self.care.day_case_minutes[world])
+        runs, lies = self.network.ward_run_by, self.ledger.ward_facility[:-1]
         for f, facility in enumerate(self.network.facilities):
-            kinds = (facility.spec.theatres, has.theatres), (facility.spec.day_centre, has.day_centre)
-            wards = [n for n, ward in enumerate(self.network.wards) if ward.facility == f]
-            for kind, (spec, slots) in enumerate(kinds):
+            own = facility.spec
+            kinds = (own.theatres, has.theatres, runs), (own.day_centre, has.day_centre, lies)
+            for kind, (spec, slots, where) in enumerate(kinds):
                 if spec is not None:
                     sessions = Sessions.of(self.timetable.opening(spec.pattern), int(slots[f]))
-                    hospital.add_sessions(f, kind, Places(sessions), wards)
+                    hospital.add_sessions(f, kind, Places(sessions), np.flatnonzero(where == f).tolist())
 
     def _step_down_wards(self) -> dict[tuple[int, int, int], list[int]]:
         """Wards for those who step down, by (replication, facility, area), nearest first: of groups that it serves, and

@@ -178,6 +178,15 @@ def test_only_hospitals_that_state_their_theatres_have_sessions() -> None:
     assert 0 < begun.sum() <= tables["theatres_monthly"]["used"].sum()
 
 
+def test_patients_of_joint_wards_are_operated_on_at_the_lead_hospital_and_are_no_day_cases_there() -> None:
+    found = towns.group_facilities()
+    found[0] |= towns.sessions(theatres=1, day_centre=1)
+    model = Model(towns.group_town(7, facilities=found), [0])
+    hospital, wards = model.hospitals[0], model.network.wards
+    assert {wards[n].kind for n in hospital.theatres} == {"acute", "joint"}
+    assert {wards[n].kind for n in hospital.day_centres} == {"acute"}
+
+
 # ----------------------------------------------------------------------------------------------------------- day cases
 
 
