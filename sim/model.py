@@ -652,7 +652,7 @@ class Model:
             who["condition"], who["need"], who["entry"] = course.condition, course.need, entry
             who["kind"], who["stage"] = contacts.REQUEST, contacts.INPATIENT
             who["time"], who["wanted"] = stay.admitted, self._exam_due(stay)
-            who["origin"] = self.network.wards[stay.pool.number].facility
+            who["origin"] = self.network.ward_run_by[stay.pool.number]
             if entry in (beds.REFERRED_CONTRACTED, beds.REFERRED):
                 who["cls"] = entry - beds.REFERRED_CONTRACTED
         for hospital in self.hospitals:
@@ -664,7 +664,7 @@ class Model:
 
     def _is_examined(self, stay: Stay) -> bool:
         """At hospitals whose patients have such equipment; not those whose acute phase is over before it is due."""
-        facility = self.network.wards[stay.pool.number].facility
+        facility = self.network.ward_run_by[stay.pool.number]
         there = self.network.level[facility] >= Level.secondary
         room = self.network.imaging_room[facility, stay.course.exam]
         return bool(there and room >= 0 and max(self._exam_due(stay), self.env.now) < min(stay.ready, stay.ends))

@@ -16,6 +16,7 @@ from sim import care
 from sim.care import NO_EQUIPMENT, Care
 from sim.contacts import empty
 from sim.model import Case, Model
+from sim.network import WardSpec
 from sim.past import simulate
 from sim.streams import child, key
 from sim.timetable import DAY
@@ -96,6 +97,19 @@ def test_a_stay_is_longer_by_what_its_report_comes_after_it_is_due(after: float)
     late = due.map(next_session) + 60.0 - due
     assert (stays["longer"] - late).between(0.0, 1.0).all()
     assert late.max() > 2 * DAY  # over a week-end
+
+
+def test_patients_of_joint_wards_are_examined_in_the_rooms_of_the_lead_hospital() -> None:
+    town = ward_town(settings={"shared.joint_wards": 1.0})
+    lead, centre = town.network.facilities
+    joint = WardSpec.model_validate(ward(900, kind="joint"))
+    network = town.network.model_copy(update={"facilities": [lead, centre.model_copy(update={"wards": [joint]})]})
+    tables = towns.run(replace(town, network=network))[0]
+    stays = at_lead(tables).query("facility == 'centre'")
+    assert len(stays) > 60
+    due = stays["admitted"] + DAY
+    assert (stays["longer"] - (due.map(next_session) + 60.0 - due)).between(0.0, 1.0).all()
+    assert set(tables["imaging_monthly"]["facility"]) == {"lead"}
 
 
 def test_the_minutes_are_told_by_cause() -> None:
