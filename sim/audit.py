@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from simpy.events import EventPriority
 
 from sim.beds import BORROWED, EMERGENCY, HELD, OTHER, PARTITION, PROTECT, REFERRED, REFERRED_CONTRACTED, BedPool
-from sim.network import Network
-from sim.records import ENTRIES, LEG, Ledger, ward_name
+from sim.network import Network, ward_name
+from sim.records import ENTRIES, LEG, Ledger
 from sim.schema import Failure
 from sim.stays import BLOCKED, HELD_UP, INTENSIVE, OPENINGS, RECOVERS, REQUESTS, WAITS, Cleaned, Clock, Hospital, Stay
 from sim.timetable import DAY, Timetable

@@ -19,9 +19,8 @@ from numpy.typing import NDArray
 from sim.care import STAY_NEEDS, Care
 from sim.choice import DOOR_OF_LEVEL, DOORS, OUTSIDE_DOOR, Choice
 from sim.demand import Demand
-from sim.network import EMERGENCY_LAYER, IMAGING, Capacities, Level, Network, TheatreSpec
+from sim.network import EMERGENCY_LAYER, IMAGING, Capacities, Level, Network, TheatreSpec, ward_name
 from sim.population import AGES
-from sim.records import ward_name
 from sim.streams import Floats
 from sim.timetable import DAY, HALF_DAY, Timetable
 

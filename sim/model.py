@@ -34,7 +34,7 @@ from sim.demand import CHUNK, Demand, DemandSpec, expected_rates, join_panels, s
 from sim.doors import People, Place, offers
 from sim.journey import Journey
 from sim.loads import Forecast
-from sim.network import BELOW, EMERGENCY_LAYER, Capacities, Level, Network, NetworkSpec
+from sim.network import BELOW, EMERGENCY_LAYER, Capacities, Level, Network, NetworkSpec, ward_name
 from sim.policy import RESCUE_CENTRES, BedQuota, Policy, Rules
 from sim.population import AGES, Population, PopulationSpec
 from sim.records import (
@@ -47,7 +47,6 @@ from sim.records import (
     THEATRE,
     Ledger,
     Legs,
-    ward_name,
 )
 from sim.referral import ReferralSpec, UpRules
 from sim.sessions import Rooms, staff

@@ -446,6 +446,11 @@ class Ward:
         return (self.opens is None or self.opens <= day) and (self.closes is None or day < self.closes)
 
 
+def ward_name(ward: Ward | WardSpec) -> str:
+    """`department`, or `department_kind` for a ward that is not acute."""
+    return ward.department if ward.kind == "acute" else f"{ward.department}_{ward.kind}"
+
+
 class Network:
     """The place as indices: areas, facilities, service points and wards, each in the order of their ids.
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from sim.contacts import CLASSES, WAYS_IN
 from sim.kernels import kernel
-from sim.network import LAYERS, Level, Network
+from sim.network import LAYERS, Level, Network, ward_name
 from sim.timetable import DAY, Timetable, day_at
 
 ENTRIES = ("emergency", "referred_contracted", "referred", "other", "step_down")
@@ -587,11 +587,6 @@ class Ledger:
             order = [c for c in ("time", "admitted", "episode") if c in frame]
             out[table] = frame.sort_values(order, kind="stable", ignore_index=True) if len(frame) else frame
         return out
-
-
-def ward_name(ward: Any) -> str:
-    """`department`, or `department_kind` for a ward that is not acute."""
-    return str(ward.department) if ward.kind == "acute" else f"{ward.department}_{ward.kind}"
 
 
 def _nights(start: NDArray[np.float64], end: NDArray[np.float64]) -> NDArray[np.int64]:

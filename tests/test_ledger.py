@@ -14,7 +14,8 @@ from sim import streams
 from sim.care import LEVELS, exacerbation_of, truth
 from sim.contacts import Diary, Rows, join
 from sim.model import Case, Model
-from sim.records import MOST_MINUTES, ward_name
+from sim.network import ward_name
+from sim.records import MOST_MINUTES
 from sim.streams import Purpose
 from sim.timetable import DAY
 
