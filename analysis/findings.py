@@ -18,6 +18,7 @@ from analysis.indicators import CATALOGUE, HEADLINE, STANDARD, Indicator, Text
 from analysis.ledger import HOSPITALS, Frame, Span
 from analysis.loads import Overload, Standstill, overloads, standstills
 from analysis.phrases import Phrases
+from analysis.pooling import FILE
 from analysis.reading import Goal, assumptions_of, dates_in_force, goals_of, sources_of, span_of
 from sim.citation import Assumption, assumptions
 from sim.results import Results
@@ -91,6 +92,11 @@ class Findings:
         """The monthly values of the headline share."""
         wanted = [("indicator", "==", HEADLINE_SHARE)]
         return pd.read_parquet(self.results.folder / "monthly.parquet", filters=wanted)
+
+    @cached_property
+    def pooling(self) -> Frame:
+        """pooling.csv, where the config asks for it."""
+        return pd.read_csv(self.results.folder / FILE, keep_default_na=False, na_values=[""])
 
     @cached_property
     def goals(self) -> list[Goal]:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from analysis import pooling
 from analysis.compare import compare
 from analysis.indicators import CATALOGUE, HEADLINE, STANDARD, Entry, Indicator
 from analysis.ledger import DIGITS, RUN, Cells, Column, Frame, Ints, Ledger, Period, Span
@@ -117,7 +118,10 @@ def _valued(rows: Frame) -> Frame:
 
 
 def write_tables(results: Results) -> None:
-    """Write the tables of indicators and wards and the comparison into the study's folder."""
+    """Write the tables of indicators and wards and the comparison into the study's folder.
+
+    And pooling.csv, where the config asks for it.
+    """
     periods: tuple[Period, ...] = ("year", "month", "day")
     known = results.tables, results.facilities
     tables = _measured(Ledger(*known, periods, residents_of(results), span_of(results)))
@@ -134,3 +138,6 @@ def write_tables(results: Results) -> None:
     }
     for name, table in files.items():
         write_frame(results.folder / name, table)
+    (results.folder / pooling.FILE).unlink(missing_ok=True)
+    if (shares := pooling.pooling(results)) is not None:
+        write_frame(results.folder / pooling.FILE, shares)

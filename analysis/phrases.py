@@ -106,6 +106,16 @@ PHRASES: dict[str, Text] = {
     "headline_scope": Text("Headline scope", "主口径范围"),
     "point": Text("Service point", "服务点"),
     "load": Text("Load", "负荷"),
+    "pooling": Text("Beds of their own, or shared?", "床位分设还是共用？"),
+    "beds": Text("Beds", "床位数"),
+    "own_beds": Text("Own beds: {place}", "专用床位：{place}"),
+    "shared_beds": Text("Shared beds", "共用床位"),
+    "all_beds": Text("Beds in all", "床位合计"),
+    "delay": Text("Delay", "等床概率"),
+    "delay_at": Text("Delay: {place}", "等床概率：{place}"),
+    "overflow": Text("Overflow", "满床或超员概率"),
+    "overflow_at": Text("Overflow: {place}", "满床或超员概率：{place}"),
+    "one_in": Text("1 in {n}", "每 {n} 人 1 人"),
     "in_draws": Text("{k} of {n} draws", "{n} 次抽样中 {k} 次"),
     # explanations
     "explain_goals": Text(
@@ -144,6 +154,15 @@ PHRASES: dict[str, Text] = {
         "average place: a ratio near 1 is plausible, not required.",
         "“{scenario}”情景 {year} 年各次重复的均值，与公布数据对照。全国数据描述平均水平："
         "比值接近 1 说明可信，但并非必须。",
+    ),
+    "explain_pooling": Text(
+        "Read from the census of every midnight, in wards with beds for everybody. Delay: of the nights on which so "
+        "many beds suffice, those on which none is left for one more patient; for n beds P(N = n) ÷ P(N ≤ n). "
+        "Overflow: of all nights, those on which they are taken or too few. A patient takes a bed of the own ward "
+        "first, then a shared one. Means over {n} replications with 95% t intervals.",
+        "各病区床位不设上限，按每日零点的在院人数推算。等床概率：在床位够用的各夜中，再来一名患者便无床可用的比例，"
+        "n 张床位时即 P(N = n) ÷ P(N ≤ n)。满床或超员概率：在全部各夜中，床位占满或不够用的比例。"
+        "患者先用本病区专用床位，再用共用床位。数值为 {n} 次重复的均值及其 95% t 区间。",
     ),
     "explain_assumptions": Text(
         "Nobody stands behind these values: each replication draws its own from the range. Those of the report are "
@@ -196,7 +215,6 @@ PHRASES: dict[str, Text] = {
     ),
     "first_wards": Text("{n} of {of} wards", "共 {of} 个病区，列出 {n} 个"),
     "ward": Text("Ward", "病区"),
-    "beds": Text("Beds", "床位数"),
     "occupancy": Text("Occupancy", "使用率"),
     "left_ward": Text("Patients out", "出科人次"),
     "nights_each": Text("Nights", "平均住院日"),

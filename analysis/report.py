@@ -18,7 +18,8 @@ from analysis import figures
 from analysis.compare import Judgement
 from analysis.curve import Curve
 from analysis.findings import Cell, Findings
-from analysis.indicators import CATALOGUE, CLASSES, Indicator
+from analysis.indicators import CATALOGUE, CLASSES, SHARE, Indicator
+from analysis.ledger import Frame
 from analysis.loads import Overload, Standstill
 from analysis.phrases import LANGUAGES, PHRASES, Phrases
 from analysis.reading import Goal, dates_in_force
@@ -82,6 +83,7 @@ def _content(findings: Findings, t: Phrases) -> Fields:
         "missing": [_missing(goal, t) for goal in findings.goals if goal not in _computed(findings)],
         "curve": _curve(findings, t),
         "wards": [_wards(findings, scenario, t) for scenario in findings.scenarios],
+        "pooling": list(_pooling(findings, t)),
         "scenarios": [_scenario(scenario, findings, t) for scenario in findings.scenarios],
         "benchmarks": list(_benchmarks(findings, t)),
         "assumptions": [_assumption(found, t) for found in findings.assumptions],
@@ -173,12 +175,16 @@ def _standstill(found: Standstill, findings: Findings, t: Phrases) -> str:
     return t("standstill", wards=found.wards, since=f"{found.since:%Y-%m-%d %H:%M}", **said)
 
 
-def _overload(found: Overload, findings: Findings, t: Phrases) -> str:
+def _place(facility: str, findings: Findings, t: Phrases) -> str:
+    """The name of a facility."""
     facilities = findings.results.facilities.set_index("id")
-    place = str(facilities.loc[found.facility, "name" if t.language == "en" else "name_zh"])
+    return str(facilities.loc[facility, "name" if t.language == "en" else "name_zh"])
+
+
+def _overload(found: Overload, findings: Findings, t: Phrases) -> str:
     said = {
         "scenario": _title(findings, found.scenario, t),
-        "place": place,
+        "place": _place(found.facility, findings, t),
         "draws": t("in_draws", k=found.k, n=found.n),
     }
     if found.kind == "load":
@@ -341,6 +347,64 @@ def _ward(row: Any, place: str, t: Phrases) -> Fields:
         "blocked": f"{row.blocked_days_step_down + row.blocked_days_ward:,.0f}",
         "held": " · ".join(f"{number:,.0f}" for number in held) if any(held) else "–",
     }
+
+
+# ---------------------------------------------------------------------------------------------- beds, own and shared
+
+
+def _pooling(findings: Findings, t: Phrases) -> Iterator[Fields]:
+    """How often so many beds would not do, scenario by scenario; nothing where nobody asks."""
+    spec = findings.results.config.report.pooling
+    for scenario in findings.scenarios if spec else ():
+        assert spec is not None
+        rows = findings.pooling[findings.pooling["scenario"].eq(scenario.name)]
+        yield {
+            "scenario": t.titled(scenario),
+            "explain": t("explain_pooling", n=findings.replications),
+            "wards": [_alone(name, rows, findings, t) for name in spec.wards],
+            "together": list(_together(len(spec.wards), rows, t)),
+        }
+
+
+def _alone(name: str, rows: Frame, findings: Findings, t: Phrases) -> Fields:
+    """A ward by itself, with what is published of it."""
+    own = rows[rows["arrangement"].eq("alone") & rows["ward"].eq(name)]
+    numbered = zip(own["own"].tolist(), own.itertuples(), strict=True)
+    beds = [{"beds": n, "published": _published(name, n, findings, t)} | _chances(row, t) for n, row in numbered]
+    facility, _, ward = name.partition("/")
+    return {"name": _place(facility, findings, t), "ward": ward, "rows": beds}
+
+
+def _published(ward: str, beds: int, findings: Findings, t: Phrases) -> Fields:
+    """What a publication says of a ward with so many beds: from one number to another, or one number."""
+    spec = findings.results.config.report.pooling
+    for found in spec.published if spec else ():
+        if (found.ward, found.beds) == (ward, beds):
+            low, high = (t.limit(end, SHARE) for end in (min(found.delay.value), max(found.delay.value)))
+            text = low if low == high else t("from_to", low=low, high=high)
+            return {"value": text, "source": _source(found.delay.source, findings, t)}
+    return {"value": "", "source": ""}
+
+
+def _together(wards: int, rows: Frame, t: Phrases) -> Iterator[Fields]:
+    """Arrangements in which all beds are shared, or some: a row for each, with what each ward's patients find."""
+    for row in rows[rows["arrangement"].eq("shared")].itertuples():
+        told = _chances(row, t)
+        yield {"own": [0] * wards, "shared": row.shared, "beds": row.shared, "found": [told] * wards}
+    partly = rows[rows["arrangement"].eq("partly_shared")]
+    for n in range(0, len(partly), wards):
+        each = partly.iloc[n : n + wards]
+        own, shared = each["own"].tolist(), int(each["shared"].iloc[0])
+        found = [_chances(row, t) for row in each.itertuples()]
+        yield {"own": own, "shared": shared, "beds": sum(own) + shared, "found": found}
+
+
+def _chances(row: Any, t: Phrases) -> Fields:
+    """Delay and overflow of one row of pooling.csv, as text."""
+    told = {name: t.number(getattr(row, name), SHARE.en) for name in ("delay", "overflow")}
+    ends = {f"{name}_interval": (getattr(row, f"{name}_low"), getattr(row, f"{name}_high")) for name in told}
+    one_in = t("one_in", n=round(1 / row.delay)) if row.delay > 0 else ""
+    return told | {name: t.interval(*both, SHARE.en) for name, both in ends.items()} | {"one_in": one_in}
 
 
 # ------------------------------------------------------------------------------------------ scenarios and their sources

@@ -13,16 +13,16 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import yaml
 from pydantic import Field, ValidationError, model_validator
 
 from sim.care import CareSpec
 from sim.choice import ChoiceSpec
-from sim.citation import Figure, Source
+from sim.citation import Figure, Figures, Source
 from sim.demand import DemandSpec
-from sim.names import strangers
+from sim.names import strange_wards, strangers
 from sim.network import NetworkSpec
 from sim.population import PopulationSpec
 from sim.readers import reader
@@ -151,6 +151,67 @@ class Benchmark(Closed):
     """The same in Chinese."""
 
 
+class PartlyShared(Closed):
+    """Beds of which some are for the patients of one ward alone, and the others for whoever needs one."""
+
+    own: list[Annotated[int, Field(ge=0)]]
+    """Beds ring-fenced for each ward, in the order of `wards`."""
+
+    shared: int = Field(ge=0)
+    """Beds for the patients of all of them."""
+
+
+class PublishedDelay(Closed):
+    """What a publication says of one of these chances."""
+
+    ward: str
+    """`facility/ward`."""
+
+    beds: int = Field(ge=1)
+    """Beds of this ward alone."""
+
+    delay: Figures
+    """The chance, or the lowest and the highest that are told."""
+
+
+class PoolingSpec(Closed):
+    """Wards with beds for everybody, and numbers of beds of which a reader wants to know how often they would not do.
+
+    Needs `record: visits`.
+    """
+
+    wards: dict[str, list[Annotated[int, Field(ge=1)]]] = Field(min_length=2)
+    """The wards, as `facility/ward`, and the numbers of beds that each might have for itself."""
+
+    shared: list[Annotated[int, Field(ge=1)]] = Field(default_factory=list)
+    """Numbers of beds that the patients of all these wards might share."""
+
+    partly_shared: list[PartlyShared] = Field(default_factory=list)
+    """Beds that they might share in part."""
+
+    until: Day | None = None
+    """Last night that counts; left out = the last measured. A stay is written down when it ends, so those that go on at
+    the end of the simulation are missing from the nights before it: leave them the time."""
+
+    published: list[PublishedDelay] = Field(default_factory=list)
+    """What a publication says."""
+
+    @model_validator(mode="after")
+    def _one_language(self) -> PoolingSpec:
+        number, problems = len(self.wards), []
+        for n, beds in enumerate(self.partly_shared):
+            if len(beds.own) != number:
+                text = f"There are {number} wards, so {number} numbers of beds are needed; found {len(beds.own)}."
+                problems.append((("partly_shared", str(n), "own"), text))
+        for n, figure in enumerate(self.published):
+            if figure.ward not in self.wards:
+                hint = did_you_mean(figure.ward, self.wards)
+                problems.append((("published", str(n), "ward"), f"{figure.ward} is not one of these wards.{hint}"))
+        if problems:
+            raise refuse(*problems)
+        return self
+
+
 class ReportSpec(Closed):
     """Judgements that a report needs: what difference matters, what a plausible base year is."""
 
@@ -162,6 +223,10 @@ class ReportSpec(Closed):
 
     benchmarks: list[Benchmark] = Field(default_factory=list)
     """Published figures for the base year."""
+
+    pooling: PoolingSpec | None = None
+    """Beds of their own or shared: numbers of beds of which the report says how often they would not do; left out =
+    none."""
 
 
 class Settings(Closed):
@@ -217,6 +282,16 @@ class Settings(Closed):
 
     output: str | None = None
     """Folder for the results; none: outputs/<name of the study>."""
+
+    @model_validator(mode="after")
+    def _census_is_possible(self) -> Settings:
+        pooling, at = self.report.pooling, ("report", "pooling")
+        if pooling and self.record != "visits":
+            raise refuse((at, f"A census needs every stay: record=visits; found {self.record}."))
+        if pooling and pooling.until and not self.horizon.from_ <= pooling.until <= self.horizon.to:
+            measured = f"{self.horizon.from_} to {self.horizon.to}"
+            raise refuse(((*at, "until"), f"{pooling.until} is not among the days measured, {measured}."))
+        return self
 
 
 class Config(Settings):
@@ -337,6 +412,9 @@ def _strange(settings: Settings, where: Locator) -> Iterator[Problem]:
     """Names on which the groups of facts chosen together do not agree."""
     s = settings
     for path, text in strangers(s.network, s.population, s.timetable, s.demand, s.care):
+        yield Problem(*where(path), " > ".join(path), text)
+    for name, text in strange_wards(s.network, s.report.pooling.wards if s.report.pooling else ()):
+        path = ("report", "pooling", "wards", name)
         yield Problem(*where(path), " > ".join(path), text)
 
 

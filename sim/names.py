@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterator
 
 from sim.care import CareSpec
 from sim.demand import DemandSpec
-from sim.network import BELOW, GENERAL, FacilitySpec, NetworkSpec
+from sim.network import BELOW, GENERAL, FacilitySpec, NetworkSpec, ward_name
 from sim.population import PopulationSpec
 from sim.schema import KeyPath, did_you_mean
 from sim.timetable import ROUND_THE_CLOCK, TimetableSpec
@@ -48,6 +48,13 @@ def strangers(
         path = ("care", "conditions", name, "steps_down_to")
         for n, department in enumerate(condition.steps_down_to or []):
             yield from _unknown((*path, str(n)), [department], below, "department of a ward that takes who steps down")
+
+
+def strange_wards(network: NetworkSpec, used: Collection[str]) -> Iterator[tuple[str, str]]:
+    """Wards that are named and not there, with what is wrong with each; a ward is named `facility/ward`."""
+    known = [f"{name}/{ward_name(ward)}" for f in network.facilities for name in f.ids() for ward in f.wards]
+    for name in (name for name in used if name not in known):
+        yield name, f"{name} is no ward of the network.{did_you_mean(name, known)}"
 
 
 def _of_facility(

@@ -20,7 +20,9 @@ from sim.network import Level
 
 HOME = Path(__file__).resolve().parents[1]
 ENGLISH, CHINESE = HOME / "README.md", HOME / "README.zh.md"
-DOCUMENTS = sorted([*HOME.glob("*.md"), HOME / "sim" / "README.md", HOME / "scenarios" / "README.md"])
+DOCUMENTS = sorted(
+    [*HOME.glob("*.md"), *HOME.glob("docs/*.md"), HOME / "sim" / "README.md", HOME / "scenarios" / "README.md"]
+)
 ROOMS = sorted(path.stem for path in (HOME / "sim").glob("*.py") if path.stem != "__init__")
 
 

@@ -597,8 +597,7 @@ def test_an_acute_stroke_unit_is_short_of_beds_as_often_as_published() -> None:
     """M/G/infinity: the chance of a delay with n beds is P(N = n) / P(N <= n), Erlang's loss (Monks et al. 2016).
 
     They found about 0.14 with ten beds and 0.02 with fourteen; the formula gives these, and the census has to meet it.
-    Their rehabilitation unit cannot be said here: a stay below is the rest of the recovery above, as long as that and
-    for the whole share that may step down, while theirs has a law of its own and arrivals from elsewhere.
+    Their rehabilitation unit, and beds that both units share, are in `test_pooling`.
     """
     offered = sum(per_day * stay for per_day, stay, _ in STROKE_UNIT.values())
     delay = {beds: erlang_b(offered, beds) for beds in (10, 14)}
