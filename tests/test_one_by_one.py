@@ -391,7 +391,7 @@ def test_a_town_with_joint_wards_of_which_fewer_beds_are_run_one_day(window: int
         care=town.care.model_copy(update={"conditions": conditions | {"bone": bone}}),
     )
     assert_same(town)
-    legs, wards = towns.run(town)[0]["stays"], Model(town, [0]).network.wards
+    legs, wards = towns.run(replace(town, audit=True))[0]["stays"], Model(town, [0]).network.wards
     kind = legs["ward"].map(dict(enumerate(w.kind for w in wards)))
     here = legs[kind == "joint"]
     assert here.groupby(["facility", "ward"])["entry"].agg(lambda how: how.eq("step_down").sum()).gt(0).sum() >= 2
