@@ -260,6 +260,8 @@ DEPARTMENTS: dict[str, Text] = {
     "tcm": Text("Chinese medicine", "中医"),
     "mental": Text("mental health", "精神"),
     "specialties": Text("specialties", "专科"),
+    "home": Text("care at home", "居家"),
+    "stroke": Text("stroke", "卒中"),
 }
 """Words for the departments of wards; others keep their name."""
 

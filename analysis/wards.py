@@ -30,21 +30,22 @@ def wards(ledger: Ledger) -> Frame:
     The ledger is one of years. The census of the last night of a run is not taken, so its days are one less.
     """
     beds = _by_ward(ledger, "beds_monthly", COUNTS)
-    stays = _by_ward(ledger, "stays_monthly", ["discharges", "nights"])
+    stays = _by_ward(ledger, "stays_monthly", ["discharges", "day_cases", "nights"])
     blocked = [f"blocked_days_{cause}" for cause in CAUSES]
     rows = beds.join([stays, _waits(ledger), _blocked(ledger)])
-    rows = rows.fillna(dict.fromkeys(["discharges", "nights", "left", *blocked], 0)).reset_index()
+    rows = rows.fillna(dict.fromkeys(["discharges", "day_cases", "nights", "left", *blocked], 0)).reset_index()
     rows = rows.merge(ledger.runs, on="run")
     nights = rows["period"].map(lambda period: _nights(ledger, str(period)))
+    out = rows["discharges"] - rows["day_cases"] + rows["moved_on"]
     some = rows["discharges"].where(rows["discharges"] > 0)
     figures = {
         "beds": rows["bed_days"] / nights,
         "occupancy": rows["occupied_days"] / rows["bed_days"].where(rows["bed_days"] > 0),
         "nights_per_discharge": rows["nights"] / some,
-        "turnover": 365 * (rows["discharges"] + rows["moved_on"]) / rows["bed_days"].where(rows["bed_days"] > 0),
+        "turnover": 365 * out / rows["bed_days"].where(rows["bed_days"] > 0),
     }
     waits = [f"wait_{cls}{late}" for cls in ("all", *CLASSES) for late in ("", "_p90")]
-    told = [*figures, "discharges", *waits, "left", *blocked, *COUNTS]
+    told = [*figures, "discharges", "day_cases", *waits, "left", *blocked, *COUNTS]
     ordered = rows.assign(**figures).reindex(columns=[*KEYS, *told]).astype(dict.fromkeys(WARD, str))
     return ordered.sort_values(KEYS, ignore_index=True)
 

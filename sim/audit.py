@@ -122,7 +122,7 @@ class Audit:
 
     def _note_rules(self, world: int, now: float) -> None:
         for n, pool in enumerate(self.hospitals[world].pools):
-            rule = pool.kind, pool.quota, pool.protected, pool.in_service
+            rule = pool.kind, pool.quota, pool.protected, pool.in_service, pool.installed
             if (world, n) not in self.since or self.since[world, n].rule != rule:
                 self.since[world, n] = Since(rule, now)
 

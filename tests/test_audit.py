@@ -103,7 +103,7 @@ def _days(luck: Any) -> float:
 
 
 def _rule(pool: BedPool) -> tuple[Any, ...]:
-    return pool.kind, pool.quota, pool.protected, pool.in_service
+    return pool.kind, pool.quota, pool.protected, pool.in_service, pool.installed
 
 
 def _found(house: House, rules: list[Since]) -> list[Any]:

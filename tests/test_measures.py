@@ -175,11 +175,11 @@ def test_visits_per_discharge_count_internet_visits_where_a_reading_says_so(stud
 
 def test_beds_turn_over_and_stand_empty_between_patients(yearly: pd.DataFrame) -> None:
     told = row(yearly, "bed_turnover", "tertiary_public", HEADLINE, scenario="before")
-    assert told["numerator"] == 12 * 180
-    assert told["value"] == pytest.approx(365 * 12 * 180 / told["denominator"])
+    assert told["numerator"] == 12 * (180 - 9)  # day cases take no bed
+    assert told["value"] == pytest.approx(365 * 12 * 171 / told["denominator"])
     nights = row(yearly, "average_length_of_stay", "tertiary_public", HEADLINE, scenario="before")["numerator"]
     empty = row(yearly, "bed_turnover", "tertiary_public", "interval", scenario="before")
-    assert empty["value"] == pytest.approx((nights / 0.85 - nights) / (12 * 180))
+    assert empty["value"] == pytest.approx((nights / 0.85 - nights) / (12 * 171))
 
 
 def test_what_keeps_beds_is_told_by_cause(yearly: pd.DataFrame) -> None:

@@ -295,8 +295,8 @@ def bed_occupancy(ledger: Ledger) -> Frame:
     name=Text("Bed turnover", "病床周转次数"),
     unit=Text("discharges per bed and year", "次/床·年"),
     formula=Text(
-        "discharges / average open beds, per year (open bed-days / 365)",
-        "出院人次 / 平均开放床位数（实际开放总床日数 / 365），折合全年",
+        "discharges, day cases left out / average open beds, per year (open bed-days / 365)",
+        "出院人次（不含日间病例）/ 平均开放床位数（实际开放总床日数 / 365），折合全年",
     ),
     source="convention of hospital statistics (病床周转次数): discharges over average open beds",
     scope="tertiary_public",
@@ -314,7 +314,8 @@ def bed_turnover(ledger: Ledger) -> Frame:
     """Who steps down is discharged once from each ward; being cleaned counts as empty."""
     beds = ledger.at_places("beds_monthly", ["occupied_days", "bed_days"])
     beds["empty_days"] = beds["bed_days"] - beds["occupied_days"]
-    stays = ledger.at_places("stays_monthly", ["discharges"])
+    stays = ledger.at_places("stays_monthly", ["discharges", "day_cases"])
+    stays["from_beds"] = stays["discharges"] - stays["day_cases"]
     both = pd.concat([beds, stays[stays["scope"].isin(beds["scope"])]], ignore_index=True)
-    turnover = tally(both, STANDARD, "discharges", "bed_days")
-    return pd.concat([turnover, tally(both, "interval", "empty_days", "discharges")])
+    turnover = tally(both, STANDARD, "from_beds", "bed_days")
+    return pd.concat([turnover, tally(both, "interval", "empty_days", "from_beds")])
