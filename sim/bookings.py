@@ -122,19 +122,17 @@ def _imaged(town: Town, who: Any, first: int, now: float) -> int:
 
 @kernel
 def _imaged_in_bed(town: Town, who: Any, first: int) -> int:
-    """An exam of a stay, in the first session with a place that begins at or after the due minute.
+    """An exam of a stay, in the first session with a place.
 
     `time` is then the minute of the report; without an appointment within the horizon the due minute itself: no exam.
     """
     place, number = town.place, int(who["world"])
     room = place.imaging_room[int(who["origin"]), care.inpatient_equipment(town.rooms.care, who)]
     book = town.service[number * len(place.points) + place.imaging_point[room]]["clinic"]
-    opening, earliest = town.hours[town.pages.clinics[book]["pattern"]], max(first, half_day_at(who["wanted"]))
+    opening = town.hours[town.pages.clinics[book]["pattern"]]
     latest = first + 2 * town.people.worlds[number]["days_ahead"]
-    if earliest <= latest and opening[earliest]["opens"] < who["wanted"]:
-        earliest += 1
     cls = _class_of_order(place, who, int(who["origin"]), room)
-    half_day, how = slots.book(town.pages.slots, book, cls < OTHER, earliest, latest, first)
+    half_day, how = slots.book(town.pages.slots, book, cls < OTHER, first, latest, first)
     _write_imaging(town.counts, place, who, cls, room, half_day, how)
     town.counts.imaging[number, month_of(town.counts, who["time"]), room, cls]["inpatient"] += 1
     who["time"] = who["wanted"]

@@ -431,11 +431,6 @@ class Town(Model):
         facility = self.network.wards[stay.pool.number].facility
         return int(self.network.imaging_point[self.network.imaging_room[facility, stay.course.exam]])
 
-    def from_when_due(self, request: Request) -> int:
-        """The first half-day whose session begins when the exam of a stay is due, or later."""
-        sessions, now = self.hours["opens"][self.pattern(request.point)], int(self.env.now // HALF_DAY)
-        return next((h for h in range(now, len(sessions)) if sessions[h] >= request.who["wanted"]), len(sessions))
-
     def is_examined(self, who: Contact, visit: np.uint64, point: int, begin: float) -> bool:
         """Whether an exam is made, not spared by results of another institution; keeps in mind where and when."""
         made = self.exam_is_made(who, visit, point)
@@ -901,7 +896,7 @@ class Town(Model):
         earliest = max(now, int(request.minute // HALF_DAY))
         latest = min(now + 2 * int(self.choice_specs[0].booking_days.value), earliest + round(2 * patience_days))
         if request.who["stage"] == INPATIENT:
-            earliest, latest = self.from_when_due(request), now + 2 * int(self.choice_specs[0].booking_days.value)
+            earliest, latest = now, now + 2 * int(self.choice_specs[0].booking_days.value)
         granted, days = None, round(patience_days)
         for half in range(earliest, latest + 1):
             if (how := self.take_slot(request, self.books[request.point][half])) is not None:
