@@ -462,11 +462,17 @@ def test_waits_for_beds_are_the_rows_counted_by_ward() -> None:
 
 
 def test_waits_for_a_bed_below_are_those_of_the_legs_that_follow() -> None:
-    stays, waits = table("stays"), table("waits_step_down")
+    """In a town where everybody is to step down and beds below are few."""
+    facilities = towns.group_facilities()
+    for place in facilities[1:]:
+        place["wards"] = [x | {"beds": towns.said(1)} for x in place.get("wards", []) if x["kind"] == "step_down"]
+    everybody = towns.PLAN | {"down_referral.proposed": 1.0, "down_referral.consented": 1.0}
+    tables = towns.run(towns.group_town(40, settings=everybody, facilities=facilities))[0]
+    stays, waits = tables["stays"], tables["waits_step_down"]
     down = stays[stays["entry"] == "step_down"]
     minutes = down["admitted"] - down["requested"]
     assert waits["patients"].sum() == len(down) > 10
-    assert waits["waited_minutes"].sum() == np.rint(minutes).sum()
+    assert waits["waited_minutes"].sum() == np.rint(minutes).sum() > 0
     assert _counted(waits, ["hours"], "patients") == _counted(down.assign(hours=minutes // 60), ["hours"])
     left = stays[stays["to_step_down"]].set_index("episode").loc[down["episode"], "facility"]
     assert _counted(waits, ["facility"], "patients") == left.value_counts().to_dict()
