@@ -222,10 +222,10 @@ class BedPool:
         return not self._goes() and self.leave(OPEN, now)
 
     def release_held(self, since: float) -> bool:
-        """Release one held bed if the oldest has stood empty since `since`."""
-        if self.strict or not self.held or self.held[0] > since:
+        """Release a held bed that has stood empty since `since`, if there still is one."""
+        if self.strict or since not in self.held:
             return False
-        self.held.popleft()
+        self.held.remove(since)
         self.free += 1
         self.released += 1
         return True

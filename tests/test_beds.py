@@ -115,6 +115,18 @@ def test_a_bed_is_released_only_if_it_has_stood_empty_that_long() -> None:
     assert not one.release_held(100.0)
 
 
+def test_a_bed_is_released_in_its_own_time_also_where_the_hours_become_fewer() -> None:
+    """The bed held later has the shorter time, so it goes first, and the other one when its own is over."""
+    one = pool(2, "1")
+    for minute in (10.0, 20.0):
+        one.take(HELD)
+        one.leave(HELD, minute)
+    assert one.release_held(20.0)
+    assert list(one.held) == [10.0]
+    assert one.release_held(10.0)
+    assert not one.held
+
+
 def test_a_smaller_quota_opens_beds_and_evicts_nobody() -> None:
     one = pool(4, "1")
     one.take(HELD)

@@ -167,7 +167,8 @@ def facilities(draw: st.DrawFn) -> list[towns.Data]:
     found = [
         facility("lead", "tertiary", role="lead", group="group", capability=draw(st.sampled_from([{}, {"bone": 3}])),
                  wards=[ward(draw(some), cleaning=draw(cleaning), closes=closes), *again[: draw(st.integers(0, 1))],
-                        *[ward(draw(few), "surgery", opens=draw(moves)) for _ in range(draw(st.integers(0, 1)))]],
+                        *[ward(draw(few), "surgery", opens=draw(moves)) for _ in range(draw(st.integers(0, 1)))],
+                        *[ward(1, kind="intensive", closes=draw(moves)) for _ in range(draw(st.integers(0, 1)))]],
                  **emergency, **rooms[0], **day[0],
                  clinics=[clinic(draw(few), **office, **places, slots=draw(some), extra=draw(few) - 1),
                           clinic(1, "surgery", **office, slots=draw(some)), *expert[: draw(st.integers(0, 1))]]),
@@ -217,6 +218,7 @@ def cases(draw: st.DrawFn) -> Case:
     town = towns.group_town(days, draw(st.integers(0, 999)), facilities=places, doors=doors, grids=grids, **figures)
     window, holidays = draw(st.sampled_from([720, 720, 240, 60])), draw(st.sampled_from(["none", "CN"]))
     again = Figure.model_validate(said(draw(st.sampled_from([0.0, 0.3, 0.9]))))
+    first_there = {x: Figure.model_validate(said(draw(share))) for x in ("intensive", "intensive_part")}
     in_bed = inpatient_imaging(**draw(st.dictionaries(st.sampled_from(EQUIPMENT), share)))
     exams, longer = (Figure.model_validate(said(draw(st.sampled_from(x)))) for x in ([0.0, 0.5, 1.0], [1.0, 3.0]))
     triage = Figures.model_validate(said(draw(st.sampled_from([[0.25] * 4, [0.6, 0.4, 0.0, 0.0]]))))
@@ -242,7 +244,7 @@ def cases(draw: st.DrawFn) -> Case:
                         update=operations | suited | down | {"consultation": longer, "readmission": again, **in_bed}
                     ),
                     "urgent": conditions["urgent"].model_copy(
-                        update={"consultation": longer, "triage": triage, **in_bed}
+                        update={"consultation": longer, "triage": triage, **in_bed, **first_there}
                     ),
                 },
                 "exam_at": dict.fromkeys(towns.LEVELS[:-1], exams),

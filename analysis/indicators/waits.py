@@ -119,7 +119,8 @@ def bed_leavers_share(ledger: Ledger) -> Frame:
     name=Text("Unmet need", "未满足的就医需要占比"),
     unit=SHARE,
     formula=Text(
-        "needs that ended without care / needs that arose, residents", "最终未获诊疗的就医需要 / 产生的就医需要（居民）"
+        "needs that ended without care, or without the bed that they called for / needs that arose, residents",
+        "最终未获诊疗、或需住院而未住院的就医需要 / 产生的就医需要（居民）",
     ),
     source="National Health Services Survey 2018 (unmet need for admission)",
     scope="grid",
