@@ -139,8 +139,8 @@ class Collected(list[Problem]):
 
 
 def nearest(name: object, names: Iterable[str]) -> str | None:
-    """The right name that was probably meant."""
-    return next(iter(get_close_matches(str(name), list(names), n=1, cutoff=0.5)), None)
+    """The right name that was probably meant: one that is more alike than not."""
+    return next(iter(get_close_matches(str(name), list(names), n=1, cutoff=0.51)), None)
 
 
 def did_you_mean(name: object, names: Iterable[str]) -> str:
