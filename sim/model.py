@@ -302,6 +302,12 @@ class Model:
         """Wards whose beds count as hospital beds."""
         at_lead = (bool(self.network.is_lead[x.facility]) and x.kind != "intensive" for x in wards)
         self.under_bed_quota = np.array(list(at_lead), dtype=bool)
+        run_by = self.network.ward_run_by
+        large = (self.network.imaging_room[run_by] >= 0) & (self.network.level[run_by] >= Level.secondary)[:, None]
+        self.has_room: list[list[bool]] = large.tolist()
+        """Whether the patients of a ward have a room with each kind of large equipment, by ward and kind."""
+        self.exam_after: list[float] = self.care.inpatient_exam_after.tolist()
+        """Minutes from an admission until an exam is due, by replication."""
 
     def _open_theatres(self, world: int) -> None:
         """Theatres, for the wards that a facility which states them runs; day centres, for those that lie there."""
@@ -637,36 +643,36 @@ class Model:
         """A half-day is over: requests are answered, and stays hear when their exams are."""
         stays, orders = self._orders()
         asking = {(stay.course.world, stay.course.key): stay for stay in stays}
-        for who in self.journey.settle(orders):
-            stay = asking[int(who["world"]), int(who["key"])]
-            stay.prolong(float(who["time"] - who["wanted"]), LATE_EXAM, self.env.now)
+        told, now = self.journey.settle(orders), self.env.now
+        late = (told["time"] - told["wanted"]).tolist()
+        for world, key, minutes in zip(told["world"].tolist(), told["key"].tolist(), late, strict=True):
+            if minutes > 0.0:
+                asking[world, key].prolong(minutes, LATE_EXAM, now)
 
     def _orders(self) -> tuple[list[Stay], Rows]:
         """Stays admitted in this half-day that need an exam, and what they ask for."""
         stays = [stay for hospital in self.hospitals for stay in hospital.orders if self._is_examined(stay)]
-        orders = contacts.empty(len(stays))
-        for who, stay in zip(orders, stays, strict=True):
-            course, entry = stay.course, stay.entry
-            who["world"], who["key"], who["person"] = course.world, course.key, course.person
-            who["condition"], who["need"], who["entry"] = course.condition, course.need, entry
-            who["kind"], who["stage"] = contacts.REQUEST, contacts.INPATIENT
-            who["time"], who["wanted"] = stay.admitted, self._exam_due(stay)
-            who["origin"] = self.network.ward_run_by[stay.pool.number]
-            if entry in (beds.REFERRED_CONTRACTED, beds.REFERRED):
-                who["cls"] = entry - beds.REFERRED_CONTRACTED
         for hospital in self.hospitals:
             hospital.orders.clear()
+        orders, entry = contacts.empty(len(stays)), np.array([stay.entry for stay in stays], dtype=np.int64)
+        for name in ("world", "key", "person", "condition", "need"):
+            column = [getattr(stay.course, name) for stay in stays]
+            orders[name] = np.array(column, dtype=np.uint64 if name == "key" else np.int64)
+        orders["kind"], orders["stage"], orders["entry"] = contacts.REQUEST, contacts.INPATIENT, entry
+        orders["time"] = [stay.admitted for stay in stays]
+        orders["wanted"] = [self._exam_due(stay) for stay in stays]
+        orders["origin"] = self.network.ward_run_by[[stay.pool.number for stay in stays]] if stays else 0
+        referred = (entry == beds.REFERRED_CONTRACTED) | (entry == beds.REFERRED)
+        orders["cls"][referred] = entry[referred] - beds.REFERRED_CONTRACTED
         return stays, orders
 
     def _exam_due(self, stay: Stay) -> float:
-        return float(stay.admitted + self.care.inpatient_exam_after[stay.course.world])
+        return stay.admitted + self.exam_after[stay.course.world]
 
     def _is_examined(self, stay: Stay) -> bool:
         """At hospitals whose patients have such equipment; not those whose acute phase is over before it is due."""
-        facility = self.network.ward_run_by[stay.pool.number]
-        there = self.network.level[facility] >= Level.secondary
-        room = self.network.imaging_room[facility, stay.course.exam]
-        return bool(there and room >= 0 and max(self._exam_due(stay), self.env.now) < min(stay.ready, stay.ends))
+        there = self.has_room[stay.pool.number][stay.course.exam]
+        return there and max(self._exam_due(stay), self.env._now) < min(stay.ready, stay.ends)
 
     # ---------------------------------------------------------------- writing down
 

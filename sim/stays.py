@@ -8,6 +8,7 @@ transfer, as textbooks have it, it does not, and wards may block each other for 
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable
 from copy import deepcopy
 from heapq import heapify, heappop, heappush
@@ -28,6 +29,7 @@ RELEASES, REQUESTS, OPENINGS = EventPriority(0), EventPriority(1), EventPriority
 
 ASKS, WAITS, INTENSIVE, HELD_UP, ACUTE, BLOCKED, RECOVERS, DAY_CASE = range(8)
 """Where a stay is. Held up: intensive care is over, and the ordinary ward full; the acute phase goes on."""
+AT_ANY_HOUR = (0.0, DAY)
 IN_HOUSE_RANK, REFERRED_RANK = EMERGENCY, 2
 """Places on waiting lists: whoever leaves intensive care is among the emergencies, whoever steps down the referred."""
 
@@ -42,7 +44,7 @@ class Clock(simpy.Environment):
     def __init__(self, initial_time: float = 0.0) -> None:
         super().__init__(initial_time)
         self._tomorrow = (initial_time // DAY + 1) * DAY
-        self._pages: dict[float, list[Any]] = {}
+        self._pages: defaultdict[float, list[Any]] = defaultdict(list)
         """Events of later days, by day."""
 
     def put(self, event: simpy.Event, minute: float, priority: EventPriority) -> None:
@@ -51,7 +53,7 @@ class Clock(simpy.Environment):
         if minute < self._tomorrow:
             heappush(self._queue, entry)
         else:
-            self._pages.setdefault(minute // DAY, []).append(entry)
+            self._pages[minute // DAY].append(entry)
 
     def schedule(self, event: simpy.Event, priority: EventPriority = NORMAL, delay: float = 0.0) -> None:
         """Let an event act, or happen, after so many minutes."""
@@ -293,7 +295,9 @@ class Stay(simpy.Event):
         self.requested = when
         self.hoped_for: BedPool | None = None
         self.came_from = -1
-        self._at(when if entry == EMERGENCY else hospital.admission_at(when), REQUESTS, hospital.env._now)
+        if entry != EMERGENCY and hospital.admissions != AT_ANY_HOUR:
+            when = hospital.admission_at(when)
+        self._at(when, REQUESTS, hospital.env._now)
 
     @property
     def asks_as(self) -> int:
@@ -312,8 +316,7 @@ class Stay(simpy.Event):
             return
         self.due = inf
         if phase == DAY_CASE:
-            self._note_admission(self.admitted)
-            self._leave(now, to_step_down=False)
+            self._leave_day_centre(now)
         elif phase >= BLOCKED:
             self._go_home(now)
         elif phase == ASKS:
@@ -389,7 +392,8 @@ class Stay(simpy.Event):
         self.pool.take(bed)
         self.bed, self.admitted, self.first_admitted = bed, now, now
         course = self.course
-        self._note_admission(now)
+        if course.person >= 0:
+            self.hospital.admitted.append((course.world, course.person, now))
         if course.exam >= 0:
             self.hospital.orders.append(self)
         self.late = 0.0
@@ -412,10 +416,11 @@ class Stay(simpy.Event):
         due = operation_due(now, self.hospital.operation_after, min(self.course.acute, self.course.minutes))
         self.prolong(min(theatre.take(due), theatre.sessions.end) - due, LATE_OPERATION, now)
 
-    def _note_admission(self, minute: float) -> None:
+    def _leave_day_centre(self, now: float) -> None:
         c = self.course
         if c.person >= 0:
-            self.hospital.admitted.append((c.world, c.person, minute))
+            self.hospital.admitted.append((c.world, c.person, self.admitted))
+        self._leave(now, to_step_down=False)
 
     def _go_on(self, now: float) -> None:
         """Stay until the acute phase is over, and if nothing follows it until recovery is."""
