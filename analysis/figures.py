@@ -171,11 +171,16 @@ def _write_shares(axes: Axes, left: np.ndarray, width: np.ndarray, level: str) -
             axes.text(start + share / 2, place, f"{100 * share:.0f}%", ha="center", va="center", color=ink, fontsize=9)
 
 
-def waits_by_class(comparison: Frame, year: str, titles: Mapping[str, str], colour: Mapping[str, str],
-                   names: Mapping[str, str], t: Phrases) -> str:  # fmt: skip
-    """Days to an appointment for those with and without priority: mean and P90."""
+def waits_at_leads(comparison: Frame, year: str) -> Frame:
+    """Days to an appointment at lead hospitals in a year; no row where they have no appointments."""
     told = comparison["indicator"].eq("wait_days") & comparison["scope"].eq("lead")
-    means = comparison[told & comparison["period"].astype(str).eq(year)].set_index(["scenario", "variant"])["mean"]
+    return comparison[told & comparison["period"].astype(str).eq(year)]
+
+
+def waits_by_class(waits: Frame, titles: Mapping[str, str], colour: Mapping[str, str], names: Mapping[str, str],
+                   t: Phrases) -> str:  # fmt: skip
+    """Days to an appointment for those with and without priority: mean and P90."""
+    means = waits.set_index(["scenario", "variant"])["mean"]
     height = 0.8 / len(titles)
     with _drawing(f"waits {t.language}"):
         figure, axes = _canvas(0.9 + 0.3 * len(titles) * len(CLASS_ORDER))

@@ -269,13 +269,13 @@ def _missing(goal: Goal, t: Phrases) -> str:
 
 
 def _curve(findings: Findings, t: Phrases) -> Fields:
-    """What the line over adherence says in words."""
+    """What the line over adherence says in words; nobody asks where no plan has a target for the share."""
     found, goal = findings.adherence(), findings.share_goal()
     if found is None or goal is None:
-        return {"said": t("no_curve"), "explain": ""}
+        return {"asked": goal is not None, "said": t("no_curve"), "explain": ""}
     plan, stated, line = found
     explain = t("explain_curve", scenario=t.titled(plan), year=findings.last_year)
-    return {"said": _needed(line, goal, _limits(stated), t), "explain": explain}
+    return {"asked": True, "said": _needed(line, goal, _limits(stated), t), "explain": explain}
 
 
 def _limits(stated: Assumption) -> tuple[float, float]:
@@ -301,10 +301,9 @@ def _pictures(findings: Findings, t: Phrases) -> dict[str, str]:
     colour = figures.colours(list(titles), findings.baseline)
     year, goal, found = findings.last_year, findings.share_goal(), findings.adherence()
     names = {cls: t.of(name) for cls, name in CLASSES.items()}
-    pictures = {
-        "levels": figures.visits_by_level(findings.comparison, year, titles, t),
-        "waits": figures.waits_by_class(findings.comparison, year, titles, colour, names, t),
-    }
+    pictures = {"levels": figures.visits_by_level(findings.comparison, year, titles, t)}
+    if not (waits := figures.waits_at_leads(findings.comparison, year)).empty:
+        pictures["waits"] = figures.waits_by_class(waits, titles, colour, names, t)
     if goal is not None:
         in_force = dates_in_force(findings.scenarios)
         pictures["months"] = figures.share_by_month(
@@ -372,7 +371,7 @@ def _alone(name: str, rows: Frame, findings: Findings, t: Phrases) -> Fields:
     numbered = zip(own["own"].tolist(), own.itertuples(), strict=True)
     beds = [{"beds": n, "published": _published(name, n, findings, t)} | _chances(row, t) for n, row in numbered]
     facility, _, ward = name.partition("/")
-    return {"name": _place(facility, findings, t), "ward": ward, "rows": beds}
+    return {"name": _place(facility, findings, t), "ward": t.ward(ward), "rows": beds}
 
 
 def _published(ward: str, beds: int, findings: Findings, t: Phrases) -> Fields:
