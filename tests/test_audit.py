@@ -39,6 +39,7 @@ def crowded(draw: st.DrawFn) -> Case:
     case, chance = draw(cases()), st.sampled_from([0.0, 0.4, 1.0])
     network = case.network.model_dump(exclude_none=True)
     lead = next(facility for facility in network["facilities"] if facility["id"] == "lead")
+    lead["wards"] = [one for one in lead["wards"] if one["kind"] != "intensive"]
     lead["wards"] += [ward(draw(few), "general", "intensive"), ward(1, "bones", "step_down", draw(cleaning))]
     steps = {"intensive": draw(chance), "intensive_part": 0.4, "step_down": draw(chance), "admission": 0.8}
     steps |= draw(st.sampled_from([{}, {"recovery_days": 6.0, "recovery_cv": 0.8}]))
