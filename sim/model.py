@@ -654,6 +654,8 @@ class Model:
         stays = [stay for hospital in self.hospitals for stay in hospital.orders if self._is_examined(stay)]
         for hospital in self.hospitals:
             hospital.orders.clear()
+        if not stays:
+            return [], contacts.empty(0)
         orders, entry = contacts.empty(len(stays)), np.array([stay.entry for stay in stays], dtype=np.int64)
         for name in ("world", "key", "person", "condition", "need"):
             column = [getattr(stay.course, name) for stay in stays]
@@ -661,7 +663,7 @@ class Model:
         orders["kind"], orders["stage"], orders["entry"] = contacts.REQUEST, contacts.INPATIENT, entry
         orders["time"] = [stay.admitted for stay in stays]
         orders["wanted"] = [self._exam_due(stay) for stay in stays]
-        orders["origin"] = self.network.ward_run_by[[stay.pool.number for stay in stays]] if stays else 0
+        orders["origin"] = self.network.ward_run_by[[stay.pool.number for stay in stays]]
         referred = (entry == beds.REFERRED_CONTRACTED) | (entry == beds.REFERRED)
         orders["cls"][referred] = entry[referred] - beds.REFERRED_CONTRACTED
         return stays, orders
