@@ -15,7 +15,7 @@ run: $(VENV)/run.stamp
 	$(BIN)/tiercare run study=zhongwei $(ARGS)
 
 test: $(VENV)/test.stamp
-	$(BIN)/pytest $(ARGS)
+	$(BIN)/pytest -n auto --dist loadfile $(ARGS)
 
 bench: $(VENV)/run.stamp
 	$(BIN)/python tests/bench.py $(ARGS)

@@ -18,7 +18,7 @@ from simpy.events import EventPriority
 
 from sim.beds import BORROWED, EMERGENCY, HELD, OTHER, PARTITION, PROTECT, REFERRED, REFERRED_CONTRACTED, BedPool
 from sim.network import Network, ward_name
-from sim.records import ENTRIES, LEG, Ledger
+from sim.records import ENTRIES, Ledger
 from sim.schema import Failure
 from sim.stays import BLOCKED, HELD_UP, INTENSIVE, OPENINGS, RECOVERS, REQUESTS, WAITS, Cleaned, Clock, Hospital, Stay
 from sim.timetable import DAY, Timetable
@@ -143,7 +143,7 @@ class Audit:
     def _ended(self, world: int, what: str) -> NDArray[np.int64]:
         """Ended legs in wards of the area by entry: `discharges`, or those that `stepped_down`."""
         written = self.ledger.stays.total(world, what)[:, :-1].sum(axis=(0, 1, 2))
-        pending = np.array(self.hospitals[world].legs, dtype=LEG)
+        pending = self.hospitals[world].ended()
         pending = pending[pending["to_step_down"]] if what == "stepped_down" else pending
         return np.asarray(written + np.bincount(pending["entry"], minlength=len(ENTRIES)))
 

@@ -78,6 +78,8 @@ class Journey:
         self.town = Town(place, people, choice.tables(), rooms, hours, book.pages(), service, counts)
         self.diary = Diary(timetable.windows, timetable.window)
         self.crowd = Crowd.of(0, PILES, len(service))
+        self.due = 0
+        """Contacts of the window last opened."""
         self.offer: Callable[[int], Offer]
         """What the policy makes of the lead hospital's sessions on a day of the run."""
         self.ask_for_bed: Callable[[Rows, NDArray[np.int64], NDArray[np.int64], Floats], None]
@@ -120,7 +122,7 @@ class Journey:
     def open_window(self, number: int, needs: Rows) -> None:
         """Everything that happens at open service points in one window."""
         self.number, self.end = number, (number + 1) * self.timetable.window
-        due = len(needs) + self.diary.number(number)
+        self.due = due = len(needs) + self.diary.number(number)
         self._have_room(due)
         self.diary.due(number, self.crowd.rows[len(needs) : due])
         open_doors(self.town, self.crowd, needs, due, self.end)
@@ -135,13 +137,16 @@ class Journey:
         return self.crowd.pick_up(WARD)
 
     def _have_asking(self, orders: Rows) -> None:
-        """Orders join those who ask."""
-        if len(orders):
-            asking = join([self.crowd.pick_up(ASKS), orders])
-            number = len(asking)
+        """Orders join those who ask, behind the contacts of the window that is over."""
+        number, height = len(orders), int(self.crowd.heights[ASKS])
+        last = self.due + number
+        if last > len(self.crowd.rows):
+            orders = join([self.crowd.pick_up(ASKS), orders])
+            number, height, last = len(orders), 0, len(orders)
             self._have_room(number)
-            self.crowd.rows[:number], self.crowd.piles[ASKS, :number] = asking, np.arange(number)
-            self.crowd.heights[ASKS] = number
+        self.crowd.rows[last - number : last] = orders
+        self.crowd.piles[ASKS, height : height + number] = np.arange(last - number, last)
+        self.crowd.heights[ASKS] = height + number
 
     def _have_room(self, contacts: int) -> None:
         """Kernels make no arrays, so what they write on is made here, and made larger when it does not suffice."""

@@ -38,7 +38,6 @@ from sim.network import BELOW, EMERGENCY_LAYER, Capacities, Level, Network, Netw
 from sim.policy import RESCUE_CENTRES, BedQuota, Policy, Rules
 from sim.population import AGES, Population, PopulationSpec
 from sim.records import (
-    ADMISSION,
     LAST_HOME,
     LATE_EXAM,
     LEG,
@@ -47,11 +46,12 @@ from sim.records import (
     THEATRE,
     Ledger,
     Legs,
+    join_legs,
 )
 from sim.referral import ReferralSpec, UpRules
 from sim.sessions import Rooms, staff
 from sim.slots import CLINIC_QUOTA, EXPERT_QUOTA, IMAGING_QUOTA, NO_QUOTA, Offer, SlotBook
-from sim.stays import OPENINGS, Clock, Course, Hospital, Stay
+from sim.stays import ASKED, OPENINGS, Clock, Course, Courses, Hospital, Stay, admissions_of, ask, legs_of
 from sim.streams import Purpose
 from sim.theatres import Places, Sessions
 from sim.timetable import DAY, HALF_DAY, Timetable, TimetableSpec
@@ -280,8 +280,8 @@ class Model:
         self.env = Clock()
         spec = self.case.care
         hours = (spec.discharge_from, spec.discharge_until), (spec.admission_from, spec.admission_until)
-        on_transfer = spec.recovery_starts_on_transfer
-        self.hospitals = [Hospital(self.env, _pools(c), *hours, on_transfer) for c in self.capacities]
+        on_transfer, self.courses = spec.recovery_starts_on_transfer, Courses()
+        self.hospitals = [Hospital(self.env, _pools(c), *hours, on_transfer, self.courses) for c in self.capacities]
         for hospital in self.hospitals:
             hospital.goes_down = self._goes_down
             hospital.downstream = self._downstream
@@ -303,16 +303,17 @@ class Model:
         at_lead = (bool(self.network.is_lead[x.facility]) and x.kind != "intensive" for x in wards)
         self.under_bed_quota = np.array(list(at_lead), dtype=bool)
         run_by = self.network.ward_run_by
+        self.ward_level = self.network.level[run_by]
+        """Of each ward, level of those who care for its patients."""
         large = (self.network.imaging_room[run_by] >= 0) & (self.network.level[run_by] >= Level.secondary)[:, None]
         self.has_room: list[list[bool]] = large.tolist()
         """Whether the patients of a ward have a room with each kind of large equipment, by ward and kind."""
-        self.exam_after: list[float] = self.care.inpatient_exam_after.tolist()
-        """Minutes from an admission until an exam is due, by replication."""
 
     def _open_theatres(self, world: int) -> None:
         """Theatres, for the wards that a facility which states them runs; day centres, for those that lie there."""
         hospital, has = self.hospitals[world], self.capacities[world]
         hospital.operation_after = float(self.care.operation_after[world])
+        hospital.exam_after = float(self.care.inpatient_exam_after[world])
         hospital.day_case_minutes = float(self.care.day_case_minutes[world])
         runs, lies = self.network.ward_run_by, self.ledger.ward_facility[:-1]
         for f, facility in enumerate(self.network.facilities):
@@ -417,7 +418,9 @@ class Model:
 
     def _know_wards(self, day: date) -> None:
         """Which wards take whose patients, as in the network, from a day on."""
-        self.ward_at, self.intensive_at = self.network.ward_at(day), self.network.intensive_at(day)
+        self.ward_at = self.network.ward_at(day)
+        self.intensive_for = np.ascontiguousarray(self.network.intensive_at(day)[:, self.choice.department])
+        """Ward of intensive care by facility and condition, -1 = none."""
 
     def _hold_beds(self, hospital: Hospital, rule: BedQuota) -> None:
         for n in np.flatnonzero(self.under_bed_quota):
@@ -521,24 +524,14 @@ class Model:
         self, rows: Rows, ward: NDArray[np.int64], entry: NDArray[np.int64], when: NDArray[np.float64]
     ) -> None:
         """Bed requests of patients to be admitted, each at its own minute."""
-        # place on a waiting list: emergencies first, then by class where the policy grants it
-        by_class = (entry == beds.EMERGENCY) | self.journey.town.people.worlds["priority"][rows["world"]]
-        stays = self._drawn_stays(rows, self.network.level[self.network.ward_run_by[ward]], entry == beds.EMERGENCY)
-        intensive = self._intensive_ward(ward, rows["condition"], stays["intensive"])
-        first, ordinary = np.where(intensive >= 0, intensive, ward), np.where(intensive >= 0, ward, -1)
-        columns = (first, entry, np.where(by_class, entry, beds.OTHER), when, ordinary)
-        self.ledger.add_requests(rows["world"], when, first)
-        hospitals, courses = self.hospitals, map(Course._make, _rows(stays))
-        for course, n, how, rank, minute, then in zip(courses, *(c.tolist() for c in columns), strict=True):
-            Stay(hospitals[course.world], course, n, how, rank, minute, then)
-
-    def _intensive_ward(self, ward: Any, condition: Any, minutes: Any) -> NDArray[np.int64]:
-        """The open ward of intensive care where a stay at a hospital begins, -1 = it does not; one stay or many.
-
-        `ward`: the ordinary one; `minutes`: of intensive care that is needed.
-        """
-        there = self.intensive_at[self.ledger.ward_facility[ward], self.choice.department[condition]]
-        return np.where(minutes > 0, there, -1)
+        stays = self._drawn_stays(rows, self.ward_level[ward], entry == beds.EMERGENCY)
+        asked, priority = np.empty(len(rows), dtype=ASKED), self.journey.town.people.worlds
+        ask(self.ledger.ward_facility, self.intensive_for, priority, stays, ward, entry, asked)
+        self.ledger.add_requests(asked["world"], when, asked["ward"])
+        numbers, hospitals = self.courses.note(stays), self.hospitals
+        columns = (*(asked[name].tolist() for name in ASKED.names or ()), when.tolist())
+        for number, w, first, how, rank, ordinary, minute in zip(numbers, *columns, strict=True):
+            Stay(hospitals[w], number, first, how, rank, minute, ordinary)
 
     def _drawn_stays(self, rows: Rows, level: NDArray[np.int64], emergency: NDArray[np.bool_]) -> NDArray[Any]:
         """Rows of STAY; `level`: of the institutions."""
@@ -577,9 +570,11 @@ class Model:
         free = {n: number for n in wards if (number := pools[n].spare(stay.entry)) > 0}
         if free:
             best = max(free, key=lambda n: (free[n], -n))
-            self.ledger.add_requests(course.world, np.array([now]), best)
+            self.ledger.add_requests(np.array([course.world]), np.array([now]), np.array([best]))
             self._ask(stay, best, now)
-        elif stay.entry != beds.EMERGENCY and care.forgoes_bed(self.care_tables, np.uint64(course.key), course.world):
+            return
+        self.courses.forget([stay.number])
+        if stay.entry != beds.EMERGENCY and care.forgoes_bed(self.care_tables, np.uint64(course.key), course.world):
             self.ledger.add_unmet(course.world, now, course.condition, course.person >= 0)
         else:
             self._leave_area(course, now)
@@ -593,9 +588,9 @@ class Model:
     def _ask(self, stay: Stay, ward: int, now: float) -> None:
         """The same patient asks for a bed of another ward, that of intensive care first where he needs it."""
         course = stay.course
-        intensive = int(self._intensive_ward(ward, course.condition, course.intensive))
-        first, ordinary = (intensive, ward) if intensive >= 0 else (ward, -1)
-        Stay(self.hospitals[course.world], course, first, stay.entry, stay.rank, now, ordinary)
+        there = self.intensive_for[self.ledger.ward_facility[ward], course.condition]
+        first, ordinary = (int(there), ward) if there >= 0 and course.intensive > 0 else (ward, -1)
+        Stay(stay.hospital, stay.number, first, stay.entry, stay.rank, now, ordinary)
 
     def _other_wards(self, facility: int, condition: int, need: int) -> list[int]:
         """Wards of other hospitals that can take such a patient."""
@@ -642,7 +637,7 @@ class Model:
     def _settle(self) -> None:
         """A half-day is over: requests are answered, and stays hear when their exams are."""
         stays, orders = self._orders()
-        asking = {(stay.course.world, stay.course.key): stay for stay in stays}
+        asking = dict(zip(zip(orders["world"].tolist(), orders["key"].tolist(), strict=True), stays, strict=True))
         told, now = self.journey.settle(orders), self.env.now
         late = (told["time"] - told["wanted"]).tolist()
         for world, key, minutes in zip(told["world"].tolist(), told["key"].tolist(), late, strict=True):
@@ -654,59 +649,54 @@ class Model:
         stays = [stay for hospital in self.hospitals for stay in hospital.orders if self._is_examined(stay)]
         for hospital in self.hospitals:
             hospital.orders.clear()
+        orders, courses = contacts.empty(len(stays)), self.courses.rows[[stay.number for stay in stays]]
         if not stays:
-            return [], contacts.empty(0)
-        orders, entry = contacts.empty(len(stays)), np.array([stay.entry for stay in stays], dtype=np.int64)
+            return stays, orders
         for name in ("world", "key", "person", "condition", "need"):
-            column = [getattr(stay.course, name) for stay in stays]
-            orders[name] = np.array(column, dtype=np.uint64 if name == "key" else np.int64)
+            orders[name] = courses[name]
+        told = [(stay.admitted, self._exam_due(stay), stay.entry, stay.pool.number) for stay in stays]
+        orders["time"], orders["wanted"], entry, ward = np.array(told).T
         orders["kind"], orders["stage"], orders["entry"] = contacts.REQUEST, contacts.INPATIENT, entry
-        orders["time"] = [stay.admitted for stay in stays]
-        orders["wanted"] = [self._exam_due(stay) for stay in stays]
-        orders["origin"] = self.network.ward_run_by[[stay.pool.number for stay in stays]]
+        orders["origin"] = self.network.ward_run_by[ward.astype(np.int64)]
         referred = (entry == beds.REFERRED_CONTRACTED) | (entry == beds.REFERRED)
         orders["cls"][referred] = entry[referred] - beds.REFERRED_CONTRACTED
         return stays, orders
 
     def _exam_due(self, stay: Stay) -> float:
-        return stay.admitted + self.exam_after[stay.course.world]
+        return stay.admitted + stay.hospital.exam_after
 
     def _is_examined(self, stay: Stay) -> bool:
         """At hospitals whose patients have such equipment; not those whose acute phase is over before it is due."""
-        there = self.has_room[stay.pool.number][stay.course.exam]
+        there = self.has_room[stay.pool.number][self.courses.exam.item(stay.number)]
         return there and max(self._exam_due(stay), self.env._now) < min(stay.ready, stay.ends)
 
     # ---------------------------------------------------------------- writing down
 
     def _write_stays(self) -> None:
-        ended = [leg for hospital in self.hospitals for leg in hospital.legs]
-        legs = np.concatenate([*self.legs_outside, np.fromiter(ended, dtype=LEG, count=len(ended))])
+        """Legs that have ended; who has come home may be readmitted: admissions since then are told, and those to come
+        will be needs."""
+        ended = self._told("legs")
+        legs = join_legs([*self.legs_outside, legs_of(self.courses, ended)])
+        came = admissions_of(self.courses, self._told("admitted"))
+        self.courses.forget([course for course, *_, to_step_down, _ in ended if not to_step_down])
         self.ledger.add_stays(legs)
-        self._write_down_referrals(legs[legs["entry"] == beds.STEP_DOWN])
-        self._follow_home(legs)
-        self.legs_outside.clear()
-        for hospital in self.hospitals:
-            hospital.legs.clear()
-            hospital.admitted.clear()
-
-    def _follow_home(self, legs: Legs) -> None:
-        """Who has come home may be readmitted: admissions since then are told, and those to come will be needs."""
-        admitted = [who for hospital in self.hospitals for who in hospital.admitted]
-        came = np.fromiter(admitted, dtype=ADMISSION, count=len(admitted))
         self.ledger.add_readmissions(self.last_home, legs, came)
         rows = contacts.empty(len(legs))
         self._fall_ill_again(rows[: doors.readmit(self.care_tables, legs, rows)])
+        self.legs_outside.clear()
+
+    def _told(self, what: str) -> list[Any]:
+        """What all hospitals have on a list (of legs, or of those admitted), which is empty then."""
+        told = []
+        for hospital in self.hospitals:
+            there = getattr(hospital, what)
+            told += there
+            there.clear()
+        return told
 
     def _fall_ill_again(self, rows: Rows) -> None:
         """Needs to come, of patients who will be readmitted."""
         self.journey.diary.push(rows, self.journey.number + 1)
-
-    def _write_down_referrals(self, legs: Legs) -> None:
-        """Legs that began with a step down complete a formal referral downwards."""
-        table, facility = self.ledger.referrals, self.ledger.ward_facility
-        month = self.ledger.month(legs["admitted"])
-        level = self.network.level[facility[legs["came_from"]]]
-        table.add(table.index(legs["world"], month, 1, 0, level, facility[legs["ward"]], 0), referrals=1)
 
     def _census(self, day: int) -> None:
         """Midnight: occupied and held beds of every pool, dated to the day that ends."""
@@ -777,11 +767,6 @@ class Model:
             self.network, demand.timetable, self.care, self.choice, self.capacities[world], demand,
             self.expected_needs[world], world,
         ).table()  # fmt: skip
-
-
-def _rows(table: NDArray[Any]) -> Iterator[tuple[Any, ...]]:
-    """The rows of a structured array; by columns, which takes half as long as one by one."""
-    return zip(*(table[name].tolist() for name in table.dtype.names or ()), strict=True)
 
 
 def _pools(has: Capacities) -> list[BedPool]:

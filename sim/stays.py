@@ -16,11 +16,24 @@ from itertools import count
 from math import inf
 from typing import Any, NamedTuple
 
+import numpy as np
 import simpy
+from numpy.typing import NDArray
 from simpy.events import NORMAL, EventPriority
 
-from sim.beds import EMERGENCY, STEP_DOWN, BedPool
-from sim.records import HOURS_OF_DISCHARGE, LATE_OPERATION, NO_BED_BELOW, NO_ORDINARY_BED, THEATRE
+from sim.beds import EMERGENCY, OTHER, STEP_DOWN, BedPool
+from sim.care import STAY
+from sim.kernels import kernel
+from sim.records import (
+    ADMISSION,
+    HOURS_OF_DISCHARGE,
+    LATE_OPERATION,
+    LEG,
+    NO_BED_BELOW,
+    NO_ORDINARY_BED,
+    THEATRE,
+    Legs,
+)
 from sim.theatres import Places, home_from_day_centre, is_day_case, operation_due
 from sim.timetable import DAY
 
@@ -29,6 +42,8 @@ RELEASES, REQUESTS, OPENINGS = EventPriority(0), EventPriority(1), EventPriority
 
 ASKS, WAITS, INTENSIVE, HELD_UP, ACUTE, BLOCKED, RECOVERS, DAY_CASE = range(8)
 """Where a stay is. Held up: intensive care is over, and the ordinary ward full; the acute phase goes on."""
+OUTWARD = (RECOVERS, BLOCKED)
+"""Those of whom nothing more is to come than the way home."""
 AT_ANY_HOUR = (0.0, DAY)
 IN_HOUSE_RANK, REFERRED_RANK = EMERGENCY, 2
 """Places on waiting lists: whoever leaves intensive care is among the emergencies, whoever steps down the referred."""
@@ -134,8 +149,110 @@ class Course(NamedTuple):
     exam: int = -1
     """Kind of large equipment that it asks for, -1 = none."""
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> Course:
-        return self  # nothing in it can change
+
+class Courses:
+    """The courses of all stays that go on, a row each: thousands of patients as objects would be slow to look at.
+
+    A row is used again when its stay is over and written down.
+    """
+
+    def __init__(self) -> None:
+        self.blank: list[int] = []
+        self._lay_out(np.empty(0, dtype=STAY))
+
+    def _lay_out(self, rows: NDArray[Any]) -> None:
+        self.rows = rows
+        self.minutes, self.acute, self.exam = rows["minutes"], rows["acute"], rows["exam"]
+
+    def __getitem__(self, number: int) -> Course:
+        return Course._make(self.rows[number].tolist())
+
+    def note(self, stays: NDArray[Any]) -> list[int]:
+        """Keep rows of STAY; where each is."""
+        where = self._blank(len(stays))
+        words = self.rows.view(np.uint64).reshape(len(self.rows), -1)  # rows are moved faster as words
+        words[where] = stays.view(np.uint64).reshape(len(stays), -1)
+        return where
+
+    def note_one(self, course: Course) -> int:
+        """Keep one course; where it is."""
+        (where,) = self._blank(1)
+        self.rows[where] = course
+        return where
+
+    def _blank(self, number: int) -> list[int]:
+        """Rows that are not used, so many."""
+        if number > len(self.blank):
+            there, more = len(self.rows), max(number, len(self.rows))
+            self._lay_out(np.concatenate([self.rows, np.zeros(more, dtype=STAY)]))
+            self.blank += range(there, there + more)
+        first = len(self.blank) - number
+        where = self.blank[first:]
+        del self.blank[first:]
+        return where
+
+    def forget(self, numbers: list[int]) -> None:
+        """These stays are over and written down."""
+        self.blank += numbers
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Courses:
+        courses = memo[id(self)] = Courses()
+        courses._lay_out(self.rows.copy())
+        courses.blank = self.blank.copy()
+        return courses
+
+
+ENDED = np.dtype(
+    [
+        ("course", "i8"), ("ward", "i8"), ("entry", "i8"), ("came_from", "i8"), ("requested", "f8"),
+        ("admitted", "f8"), ("discharged", "f8"), ("first_admitted", "f8"), ("to_step_down", "?"), ("day_case", "?"),
+    ],
+    align=True,
+)  # fmt: skip
+"""A leg that has ended, as a stay tells it: what `records.LEG` says beside its course."""
+
+CAME = np.dtype([("course", "i8"), ("time", "f8")])
+"""A patient who was admitted to a first bed."""
+
+
+ASKED = np.dtype([(name, "i8") for name in ("world", "ward", "entry", "rank", "ordinary")])
+"""A request for a bed: whose, of which ward, how the patient comes to it and his place on the list; `ordinary`: as of
+`Stay`."""
+
+
+@kernel
+def ask(where: Any, intensive: Any, priority: Any, stays: Any, ward: Any, entry: Any, asked: Any) -> None:
+    """Fill rows of ASKED: emergencies come first, then who is referred where the policy grants it; who needs intensive
+    care begins there.
+
+    `where`: facility of each ward; `intensive`: ward of intensive care by facility and condition, -1 = none;
+    `priority` by world; `stays`: rows of STAY; `ward` and `entry`: as they are sent.
+    """
+    for i in range(len(stays)):
+        stay, row = stays[i], asked[i]
+        row["world"], row["ward"], row["entry"], row["ordinary"] = stay["world"], ward[i], entry[i], -1
+        by_class = entry[i] == EMERGENCY or priority[int(stay["world"])]["priority"]
+        row["rank"] = entry[i] if by_class else OTHER
+        there = intensive[where[ward[i]], int(stay["condition"])] if stay["intensive"] > 0.0 else -1
+        if there >= 0:
+            row["ward"], row["ordinary"] = there, ward[i]
+
+
+@kernel
+def _tell_legs(courses: Any, ended: Any, legs: Any) -> None:
+    """Fill rows of LEG; a leg after a step down is a case of its own, without an operation."""
+    for i in range(len(ended)):
+        leg, end = legs[i], ended[i]
+        course = courses[end["course"]]
+        leg["world"], leg["key"], leg["person"] = course["world"], course["key"], course["person"]
+        leg["condition"], leg["need"] = course["condition"], course["need"]
+        leg["ward"], leg["entry"], leg["came_from"] = end["ward"], end["entry"], end["came_from"]
+        leg["requested"], leg["admitted"] = end["requested"], end["admitted"]
+        leg["discharged"], leg["first_admitted"] = end["discharged"], end["first_admitted"]
+        leg["to_step_down"], leg["day_case"] = end["to_step_down"], end["day_case"]
+        first = end["came_from"] < 0
+        leg["operation"] = course["operation"] if first else 0
+        leg["weight"] = course["weight"] if first else course["recovery_weight"]
 
 
 class Hospital:
@@ -144,9 +261,12 @@ class Hospital:
     def __init__(
         self, env: Clock, pools: list[BedPool], discharge_hours: tuple[int, int],
         admission_hours: tuple[int, int] = (0, 24), recovery_starts_on_transfer: bool = False,
+        courses: Courses | None = None,
     ) -> None:  # fmt: skip
+        """`courses`: kept together with those of other replications."""
         self.env = env
         self.pools = pools
+        self.courses = Courses() if courses is None else courses
         self.recovery_starts_on_transfer = recovery_starts_on_transfer
         self.deadlocks: dict[tuple[int, ...], float] = {}
         """Wards that block each other for ever, and since which minute."""
@@ -159,21 +279,25 @@ class Hospital:
         """Theatres by ward; patients of other wards are operated on when they are due."""
         self.day_centres: dict[int, Places] = {}
         """Day centre by ward."""
-        self.operation_after = self.day_case_minutes = self.day_share = 0.0
-        """Minutes from admission until a planned operation is due; minutes of a day case; of planned stays that suit
-        one, the share, in force, who are to be one."""
+        self.operation_after = self.exam_after = self.day_case_minutes = self.day_share = 0.0
+        """Minutes from admission until a planned operation is due, and an exam; minutes of a day case; of planned stays
+        that suit one, the share, in force, who are to be one."""
         self.legs: list[tuple[float, ...]] = []
-        """Legs ended since the ledger was last written, each in the order of `records.LEG`."""
+        """Legs ended since the ledger was last written, each in the order of ENDED."""
         self.orders: list[Stay] = []
         """Stays admitted since requests were last answered that need an exam with large equipment."""
-        self.admitted: list[tuple[int, int, float]] = []
-        """Residents admitted to a first bed since then, each in the order of `records.ADMISSION`."""
+        self.admitted: list[tuple[int, float]] = []
+        """Patients admitted to a first bed since the ledger was last written, each in the order of CAME."""
         self.goes_down: Callable[[Course], bool]
         """Whether a stay whose acute phase ends steps down, by the rules in force."""
         self.downstream: Callable[[Course, int], list[int]]
         """Wards to which it could go, nearest first."""
         self.gives_up: Callable[[Stay], None]
         """A patient left the waiting list."""
+
+    def ended(self) -> Legs:
+        """Legs ended since the ledger was last written, complete."""
+        return legs_of(self.courses, self.legs)
 
     def add_sessions(self, facility: int, kind: int, places: Places, wards: list[int]) -> None:
         """Theatres or a day centre, for the patients of some wards."""
@@ -234,6 +358,23 @@ class Hospital:
             self.deadlocks.setdefault(tuple(sorted(stuck)), now)
 
 
+def legs_of(courses: Courses, ended: list[tuple[float, ...]]) -> Legs:
+    """Rows of LEG for tuples in the order of ENDED."""
+    legs = np.empty(len(ended), dtype=LEG)
+    _tell_legs(courses.rows, np.fromiter(ended, dtype=ENDED, count=len(ended)), legs)
+    return legs
+
+
+def admissions_of(courses: Courses, came: list[tuple[int, float]]) -> NDArray[Any]:
+    """Rows of ADMISSION, of residents, for tuples in the order of CAME."""
+    told = np.fromiter(came, dtype=CAME, count=len(came))
+    admissions = np.empty(len(told), dtype=ADMISSION)
+    for name in ("world", "person"):
+        admissions[name] = courses.rows[name][told["course"]]
+    admissions["time"] = told["time"]
+    return admissions[admissions["person"] >= 0]
+
+
 def _minutes(hours: tuple[int, int]) -> tuple[float, float]:
     return hours[0] * 60.0, hours[1] * 60.0
 
@@ -280,15 +421,16 @@ class Stay(simpy.Event):
 
     # an attribute first set long after `__init__` would turn each stay into a dictionary, slow and large; slots do not
     __slots__ = (
-        "admitted", "bed", "blocked_from", "came_from", "course", "due", "ends", "entry", "first_admitted", "home_at",
-        "hoped_for", "hospital", "late", "ordinary", "phase", "pool", "rank", "ready", "requested",
+        "admitted", "bed", "blocked_from", "came_from", "due", "ends", "entry", "first_admitted", "home_at",
+        "hoped_for", "hospital", "late", "number", "ordinary", "phase", "pool", "rank", "ready", "requested",
     )  # fmt: skip
 
     def __init__(
-        self, hospital: Hospital, course: Course, ward: int, entry: int, rank: int, when: float, ordinary: int = -1
+        self, hospital: Hospital, number: int, ward: int, entry: int, rank: int, when: float, ordinary: int = -1
     ) -> None:
-        """`ordinary`: the ward to which the patient goes on, where `ward` is one of intensive care; -1 = it is none."""
-        self.hospital, self.course = hospital, course
+        """`number`: of the course; `ordinary`: the ward to which the patient goes on, where `ward` is one of intensive
+        care; -1 = it is none."""
+        self.hospital, self.number = hospital, number
         self.pool, self.ordinary = hospital.pools[ward], ordinary
         self.entry, self.rank = entry, rank
         self.phase = ASKS
@@ -298,6 +440,11 @@ class Stay(simpy.Event):
         if entry != EMERGENCY and hospital.admissions != AT_ANY_HOUR:
             when = hospital.admission_at(when)
         self._at(when, REQUESTS, hospital.env._now)
+
+    @property
+    def course(self) -> Course:
+        """What was true of the stay before it began."""
+        return self.hospital.courses[self.number]
 
     @property
     def asks_as(self) -> int:
@@ -311,13 +458,10 @@ class Stay(simpy.Event):
 
     def act(self, now: float) -> None:
         """The date has come."""
-        phase = self.phase
         if now < self.due:
             return
-        self.due = inf
-        if phase == DAY_CASE:
-            self._leave_day_centre(now)
-        elif phase >= BLOCKED:
+        self.due, phase = inf, self.phase
+        if phase in OUTWARD:
             self._go_home(now)
         elif phase == ASKS:
             self._ask(now)
@@ -327,6 +471,8 @@ class Stay(simpy.Event):
             self._leave_intensive(now)
         elif phase == HELD_UP:
             self._end_held_up(now)
+        elif phase == DAY_CASE:
+            self._leave_day_centre(now)
         else:
             self._give_up()
 
@@ -344,14 +490,17 @@ class Stay(simpy.Event):
             return
         self.phase = WAITS
         self.pool.wait(self)
-        if self.course.patience < inf:
-            self._at(self.requested + self.course.patience, REQUESTS, now)
+        if (patience := self.course.patience) < inf:
+            self._at(self.requested + patience, REQUESTS, now)
 
     def _comes_for_a_day(self, now: float) -> bool:
         """Instead of a bed a place at the day centre, if the stay suits one and there is a place within patience."""
-        hospital, course = self.hospital, self.course
+        hospital = self.hospital
         centre = hospital.day_centres.get(self.pool.number)
-        if centre is None or self.entry == EMERGENCY or not is_day_case(course.day_case, hospital.day_share):
+        if centre is None or self.entry == EMERGENCY:
+            return False
+        course = self.course
+        if not is_day_case(course.day_case, hospital.day_share):
             return False
         minute = centre.take(now, self.requested + course.patience)
         if minute == inf:
@@ -391,35 +540,33 @@ class Stay(simpy.Event):
     def _admit(self, bed: int, now: float) -> None:
         self.pool.take(bed)
         self.bed, self.admitted, self.first_admitted = bed, now, now
-        course = self.course
-        if course.person >= 0:
-            self.hospital.admitted.append((course.world, course.person, now))
-        if course.exam >= 0:
-            self.hospital.orders.append(self)
+        hospital, number = self.hospital, self.number
+        courses = hospital.courses
+        hospital.admitted.append((number, now))
+        if courses.exam.item(number) >= 0:
+            hospital.orders.append(self)
         self.late = 0.0
-        self.ready = now + course.acute
-        self.ends = ends = now + course.minutes
-        self.home_at = self.hospital.discharge_at(ends)
+        self.ready = now + courses.acute.item(number)
+        self.ends = ends = now + courses.minutes.item(number)
+        self.home_at = hospital.discharge_at(ends)
         if self.ordinary >= 0:
             self.phase = INTENSIVE
-            self._at(min(now + course.intensive, self.home_at), RELEASES, now)
+            self._at(min(now + self.course.intensive, self.home_at), RELEASES, now)
         else:
             self._go_on(now)
-        if course.operation and self.hospital.theatres:
+        if hospital.theatres:
             self._wait_for_theatre(now)
 
     def _wait_for_theatre(self, now: float) -> None:
         """A planned operation takes the next place in a session of theatres, where there are any."""
-        theatre = self.hospital.theatres.get(self.pool.number)
-        if theatre is None or self.entry == EMERGENCY:
+        theatre, course = self.hospital.theatres.get(self.pool.number), self.course
+        if theatre is None or self.entry == EMERGENCY or not course.operation:
             return
-        due = operation_due(now, self.hospital.operation_after, min(self.course.acute, self.course.minutes))
+        due = operation_due(now, self.hospital.operation_after, min(course.acute, course.minutes))
         self.prolong(min(theatre.take(due), theatre.sessions.end) - due, LATE_OPERATION, now)
 
     def _leave_day_centre(self, now: float) -> None:
-        c = self.course
-        if c.person >= 0:
-            self.hospital.admitted.append((c.world, c.person, self.admitted))
+        self.hospital.admitted.append((self.number, self.admitted))
         self._leave(now, to_step_down=False)
 
     def _go_on(self, now: float) -> None:
@@ -487,11 +634,12 @@ class Stay(simpy.Event):
 
     def _end_acute(self, now: float) -> None:
         self.phase = ACUTE
-        if not self.hospital.goes_down(self.course):
+        course = self.course
+        if not self.hospital.goes_down(course):
             self._recover(now)
             return
-        if (own := self.course.recovery) > 0.0:
-            self._recover_until(now + own)
+        if course.recovery > 0.0:
+            self._recover_until(now + course.recovery)
         self._look_downstream(now)
 
     def _recover_until(self, ends: float) -> None:
@@ -524,7 +672,8 @@ class Stay(simpy.Event):
     def _start_recovery(self, now: float) -> None:
         """Where recovery starts on transfer only, it does now."""
         if self.hospital.recovery_starts_on_transfer:
-            self._recover_until(now + (self.course.recovery or self.course.minutes - self.course.acute))
+            course = self.course
+            self._recover_until(now + (course.recovery or course.minutes - course.acute))
 
     def _wait_for(self, pool: BedPool, phase: int, rank: int, now: float) -> None:
         """Ready for another bed, but none is free: wait for one in the bed that is therefore blocked."""
@@ -575,11 +724,8 @@ class Stay(simpy.Event):
         self.hospital.freed(self.pool, self.bed, now)
 
     def _leave(self, now: float, to_step_down: bool) -> None:
-        """Write down the leg that ends, in the order of `records.LEG`."""
-        c = self.course
-        case = (c.operation, c.weight) if self.came_from < 0 else (0, c.recovery_weight)
+        """Write down the leg that ends, in the order of ENDED."""
         self.hospital.legs.append((
-            c.world, c.key, c.person, c.condition, self.pool.number, self.entry, self.came_from,
-            self.requested, self.admitted, now, self.first_admitted, to_step_down, *case,
-            self.phase == DAY_CASE, c.need,
+            self.number, self.pool.number, self.entry, self.came_from, self.requested, self.admitted, now,
+            self.first_admitted, to_step_down, self.phase == DAY_CASE,
         ))  # fmt: skip

@@ -747,9 +747,9 @@ class Town(Model):
 
     def ask_for_bed(self, who: Contact, visit: Visit, ward: int, entry: int, minute: float) -> None:
         """A bed of a ward, after intensive care where it is needed and open on the day of the visit."""
-        today, self.intensive_at = self.intensive_at, self.wards_on[self.day(visit)].intensive
+        today, self.intensive_for = self.intensive_for, self.wards_on[self.day(visit)].intensive
         self._ask_for_bed(np.array([who]), np.array([ward]), np.array([entry]), np.array([minute]))
-        self.intensive_at = today
+        self.intensive_for = today
 
     def hand_down(self, who: Contact, visit: Visit) -> None:
         """A hospital of a group hands a stable long-term patient to the grassroots door that suits best."""
@@ -979,7 +979,7 @@ class Town(Model):
         if day > 0 and self.timetable.date(day) in self.rule_dates:
             self._put_in_force(day)
             self.choices = self.choice.tables()
-        self.wards_on.append(Wards(self.ward_at, self.intensive_at, self.beds_run[WORLD]))
+        self.wards_on.append(Wards(self.ward_at, self.intensive_for, self.beds_run[WORLD]))
         if day > 0 and self.timetable.weekday[day] == 0:
             self.waits.renew(*(self.week[x][None, :] for x in ("days", "requests", "minutes", "visits")))
             self._forget_week()

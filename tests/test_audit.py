@@ -21,8 +21,8 @@ from sim.audit import AtMidnight, Since, Unsound, look_at
 from sim.beds import BORROWED, EMERGENCY, HELD, OPEN, OTHER, PARTITION, PROTECT, REFERRED, RELEASE, BedPool
 from sim.model import Case, Model
 from sim.past import simulate
-from sim.records import LEG, Ledger
-from sim.stays import Hospital, Stay
+from sim.records import Ledger
+from sim.stays import ENDED, Hospital, Stay
 from sim.timetable import DAY
 from test_one_by_one import cases, changed, cleaning, few
 from test_stays import House
@@ -330,7 +330,7 @@ def miscounts_the_night(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Model, "_census", census)
 
 
-TO_STEP_DOWN = list(LEG.names or ()).index("to_step_down")
+TO_STEP_DOWN = list(ENDED.names or ()).index("to_step_down")
 
 BROKEN: list[tuple[Patch, str, str]] = [
     (leaves_without_freeing, RELEASE, "occupied beds"),

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from sim.beds import EMERGENCY, OTHER, REFERRED, STEP_DOWN, BedPool
-from sim.records import LATE_EXAM, LATE_OPERATION, LEG, NO_BED_BELOW, NO_ORDINARY_BED
+from sim.records import LATE_EXAM, LATE_OPERATION, NO_BED_BELOW, NO_ORDINARY_BED
 from sim.stays import Clock, Course, Hospital, Stay
 
 HOUR, DAY = 60.0, 1440.0
@@ -52,7 +52,8 @@ class House:
     ) -> Stay:
         """A request for a bed; `acute` makes the patient one who may step down; `steps`: recovery, intensive."""
         course = Course(0, key, key, 0, 1, minutes, np.inf if acute is None else acute, 0.5, 0.5, patience, **steps)
-        return Stay(self.hospital, course, ward, entry, 0 if entry == EMERGENCY else 3, when, ordinary)
+        number, rank = self.hospital.courses.note_one(course), 0 if entry == EMERGENCY else 3
+        return Stay(self.hospital, number, ward, entry, rank, when, ordinary)
 
     def hold(self, share: str, hours: float = 24.0) -> None:
         """Put the acute ward under quota, now."""
@@ -65,7 +66,7 @@ class House:
         """Legs of each patient in order."""
         self.env.run_until(until)
         legs: dict[int, list[Any]] = {}
-        for leg in np.array(self.hospital.legs, dtype=LEG).view(np.recarray):
+        for leg in self.hospital.ended().view(np.recarray):
             legs.setdefault(leg.key, []).append(leg)
         return legs
 

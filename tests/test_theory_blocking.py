@@ -286,7 +286,7 @@ def many_pairs(
     )  # fmt: skip
     for key, (sick, well, ward, minute) in enumerate(zip(*(c.tolist() for c in columns), strict=True)):
         course = Course(0, key, key, 0, 1, sick, sick, 0.5, 0.5, 0.0, recovery=well)
-        Stay(hospital, course, ward, OTHER, 3, minute)
+        Stay(hospital, hospital.courses.note_one(course), ward, OTHER, 3, minute)
     env.run_until(last * DAY)
     return hospital.deadlocks
 

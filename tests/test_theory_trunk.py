@@ -67,12 +67,12 @@ class Ward:
         for key, (n, minute) in enumerate(zip(which.tolist(), when.tolist(), strict=True)):
             c = self.classes[n]
             course = Course(0, key, key, 0, 1, luck.exponential(c.stay * DAY), inf, 0.5, 0.5, c.patience)
-            Stay(hospital, course, 0, c.entry, 2, minute)
+            Stay(hospital, hospital.courses.note_one(course), 0, c.entry, 2, minute)
         env.run_until(when[-1] + 1000 * DAY)
         assert (pool.occupied, pool.waiting) == (0, 0)
         waited = np.full(patients, np.nan)
-        for leg in hospital.legs:
-            waited[leg[1]] = leg[8] - leg[7]
+        legs = hospital.ended()
+        waited[legs["key"]] = legs["admitted"] - legs["requested"]
         assert np.isnan(waited).sum() == len(left)
         settled = np.arange(patients) >= patients // 20
         mine = [waited[settled & (which == n)] for n in range(len(rates))]
