@@ -16,7 +16,7 @@ from analysis.compare import Judgement, Moment, judge, judged_years
 from analysis.curve import ADHERENCE, Curve, curve
 from analysis.indicators import CATALOGUE, HEADLINE, STANDARD, Indicator, Text
 from analysis.ledger import HOSPITALS, Frame, Span
-from analysis.loads import Overload, Standstill, overloads, standstills
+from analysis.loads import Overload, Standstill, misfits, overloads, standstills
 from analysis.phrases import Phrases
 from analysis.pooling import FILE
 from analysis.reading import Goal, assumptions_of, dates_in_force, goals_of, sources_of, span_of
@@ -142,6 +142,11 @@ class Findings:
         """What is not sustainable."""
         growth = self.results.config.report.backlog_growth.value
         return overloads(self.results.tables, growth, self.span, self.replications)
+
+    @cached_property
+    def misfits(self) -> list[Overload]:
+        """Quotas that do not fit what is referred."""
+        return misfits(self.results.tables, self.replications)
 
     @cached_property
     def standstills(self) -> list[Standstill]:

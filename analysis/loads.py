@@ -17,6 +17,9 @@ from analysis.ledger import Frame, Span
 LEAST_BACKLOG = 10
 """Patients by which a backlog must have grown to be told: small ones double by chance."""
 
+HALVES = ("_held", "_open")
+"""How the resources end that are one half of something under a quota."""
+
 PLACE = ["scenario", "facility", "resource"]
 
 
@@ -24,7 +27,8 @@ PLACE = ["scenario", "facility", "resource"]
 class Overload:
     """One place that cannot go on like this, in one scenario."""
 
-    kind: Literal["load", "backlog"]
+    kind: Literal["load", "half", "backlog"]
+    """Offered too much; one half of what is under a quota offered too much, while the whole would do; waits grow."""
     scenario: str
     facility: str
     resource: str
@@ -66,17 +70,43 @@ def standstills(tables: Mapping[str, Frame], replications: int) -> list[Standsti
 
 def overloads(tables: Mapping[str, Frame], growth: float, span: Span, replications: int) -> list[Overload]:
     """Everything that is not sustainable in most replications, loads first; the warm-up does not count."""
-    offered = _too_much_offered(tables["loads"], replications) if "loads" in tables else ()
+    loads = tables.get("loads")
+    offered = () if loads is None else _too_much_offered("load", loads[~_is_half(loads)], replications)
     return [*offered, *_growing(tables["backlog"], growth, span, replications)]
 
 
-def _too_much_offered(loads: Frame, n: int) -> Iterator[Overload]:
-    """Places offered more than their capacity before anybody moves elsewhere."""
+def misfits(tables: Mapping[str, Frame], replications: int) -> list[Overload]:
+    """Halves of quotas that are offered more than they can do in most replications, while the whole could do it."""
+    loads = tables.get("loads")
+    if loads is None:
+        return []
+    return list(_too_much_offered("half", _while_the_whole_would_do(loads[_is_half(loads)]), replications))
+
+
+def _is_half(loads: Frame) -> pd.Series[bool]:
+    return loads["resource"].astype(str).str.endswith(HALVES)
+
+
+def _while_the_whole_would_do(halves: Frame) -> Frame:
+    """Halves with their loads; without, where the whole is too small whatever is held."""
+    place = halves["point"].astype(str).str.replace(r" \(\w+\)$", "", regex=True)
+    keys = [
+        halves["scenario"],
+        halves["replication"],
+        halves["resource"].astype(str).str.replace(r"_\w+$", "", regex=True),
+        place,
+    ]
+    whole = halves[["offered", "capacity"]].groupby(keys, observed=True).transform("sum")
+    return halves.assign(load=halves["load"].where(whole["offered"] <= whole["capacity"]))
+
+
+def _too_much_offered(kind: Literal["load", "half"], loads: Frame, n: int) -> Iterator[Overload]:
+    """Places offered more than their capacity before anybody moves elsewhere: the busiest of a kind."""
     worst = loads.groupby([*PLACE, "replication"], observed=True, sort=False)["load"].max().reset_index()
     for (scenario, facility, resource), rows in worst.groupby(PLACE, observed=True, sort=False):
         k, mean = int((rows["load"] > 1).sum()), float(rows["load"].mean())
         if 2 * k > n:
-            yield Overload("load", str(scenario), str(facility), str(resource), 0.0, mean, k, n)
+            yield Overload(kind, str(scenario), str(facility), str(resource), 0.0, mean, k, n)
 
 
 def _growing(backlog: Frame, growth: float, span: Span, n: int) -> Iterator[Overload]:

@@ -193,6 +193,22 @@ PHRASES: dict[str, Text] = {
     "load_imaging": Text("the busiest large equipment", "最繁忙大型设备检查室"),
     "load_ward": Text("the busiest ward", "最繁忙病区"),
     "load_theatre": Text("the theatres", "手术室"),
+    "half": Text(
+        "Forecast for {scenario}: {resource} of {place} are offered {load} of what they can do ({draws} above 100%), "
+        "while the other half is not full: {advice}.",
+        "{scenario}运行前测算：{place}{resource}的需求为其能力的 {load}（{draws}超过 100%），"
+        "而另一部分尚有余量：{advice}。",
+    ),
+    "load_clinic_held": Text(
+        "the slots held for referred patients in the busiest clinic", "最繁忙门诊的下沉（转诊专用）号源"
+    ),
+    "load_clinic_open": Text("the slots open to all in the busiest clinic", "最繁忙门诊的普通（非下沉）号源"),
+    "load_ward_held": Text(
+        "the beds held for referred patients in the busiest ward", "最繁忙病区的下沉（转诊专用）床位"
+    ),
+    "load_ward_open": Text("the beds open to all in the busiest ward", "最繁忙病区的普通（非下沉）床位"),
+    "quota_held": Text("the quota is smaller than what is referred", "下沉比例小于转诊需求"),
+    "quota_open": Text("the quota is larger than what is referred", "下沉比例大于转诊需求"),
     "growing": Text(
         "{scenario}: the backlog of {resource} at {place} grew from {before} to {after} in a year ({draws}).",
         "{scenario}：{place} 的{resource}积压一年内由 {before} 增至 {after}（{draws}）。",

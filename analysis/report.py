@@ -79,6 +79,7 @@ def _content(findings: Findings, t: Phrases) -> Fields:
         "verdicts": [_verdict(findings, plan, t) for plan in findings.plans],
         "sustainable": t("sustainable" if "loads" in findings.results.tables else "loads_unknown"),
         "overloads": _alarms(findings, t),
+        "quotas": [_overload(found, findings, t) for found in findings.misfits],
         "goals": [_goal(findings, goal, t) for goal in _computed(findings)],
         "missing": [_missing(goal, t) for goal in findings.goals if goal not in _computed(findings)],
         "curve": _curve(findings, t),
@@ -187,8 +188,10 @@ def _overload(found: Overload, findings: Findings, t: Phrases) -> str:
         "place": _place(found.facility, findings, t),
         "draws": t("in_draws", k=found.k, n=found.n),
     }
-    if found.kind == "load":
-        return t("overload", resource=t(f"load_{found.resource}"), load=f"{100 * found.after:.0f}%", **said)
+    if found.kind != "backlog":
+        advice = t(f"quota_{found.resource.rpartition('_')[2]}") if found.kind == "half" else ""
+        told = {"resource": t(f"load_{found.resource}"), "load": f"{100 * found.after:.0f}%", "advice": advice}
+        return t("half" if advice else "overload", **told, **said)
     resource = t(found.resource) if found.resource in PHRASES else found.resource
     return t("growing", resource=resource, before=f"{found.before:,.0f}", after=f"{found.after:,.0f}", **said)
 
@@ -507,6 +510,7 @@ def summary(results: Results) -> str:
     """The targets of a study as a plain table, with what is not sustainable before them."""
     findings, t = Findings(results), Phrases("en")
     lines = [f"! {alarm}" for alarm in _alarms(findings, t)]
+    lines += [_overload(found, findings, t) for found in findings.misfits]
     for goal in _computed(findings):
         lines += [
             "",

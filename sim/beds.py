@@ -31,6 +31,11 @@ RELEASE, PARTITION, PROTECT = "release", "partition", "protect"
 """Kinds of quota (policy.BedQuotaKind)."""
 
 
+def held_of(share: Fraction, beds: int) -> int:
+    """Beds under quota: a share of them, rounded half up."""
+    return int(share * beds + Fraction(1, 2))
+
+
 class Waiting(Protocol):
     """Somebody who waits for a bed."""
 
@@ -99,7 +104,7 @@ class BedPool:
 
         Free beds are held at once, others as they are freed.
         """
-        quota = int(share * self.installed + Fraction(1, 2))
+        quota = held_of(share, self.installed)
         if (kind, quota) == (self.kind, self.quota + self.protected):
             return 0  # another lever changed: beds that were released stay released
         if kind != self.kind:

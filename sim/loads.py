@@ -17,14 +17,24 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from sim.care import STAY_NEEDS, Care
-from sim.choice import DOOR_OF_LEVEL, DOORS, OUTSIDE_DOOR, Choice
+from sim.choice import DOOR_OF_LEVEL, DOORS, GRASSROOTS_DOORS, OUTSIDE_DOOR, Choice
 from sim.demand import Demand
-from sim.network import EMERGENCY_LAYER, IMAGING, Capacities, Level, Network, TheatreSpec, ward_name
+from sim.network import EMERGENCY_LAYER, IMAGING, Capacities, Level, Network, Point, TheatreSpec, ward_name
 from sim.population import AGES
 from sim.streams import Floats
 from sim.timetable import DAY, HALF_DAY, Timetable
 
 YEAR = 365.0
+
+Row = tuple[str, str, str, float, float]
+"""Name of a place, its facility, the kind of resource, what is offered and what can be done in a year."""
+
+
+def table(rows: list[Row]) -> pd.DataFrame:
+    """Offered work, capacity and load of each row."""
+    frame = pd.DataFrame(rows, columns=["point", "facility", "resource", "offered", "capacity"])
+    frame["load"] = frame["offered"] / frame["capacity"].where(frame["capacity"] > 0)
+    return frame.round({"offered": 3, "capacity": 3, "load": 6})
 
 
 @dataclass(frozen=True)
@@ -41,21 +51,46 @@ class Forecast:
     """First contacts a year, shape (traits, contract, conditions)."""
     world: int
 
-    def table(self) -> pd.DataFrame:
-        """Offered work, capacity and load of every service point, ward and theatre; minutes or slots or bed-days or
-        operations a year."""
-        flow = self._with_those_sent_up(self._first_contacts())
-        rows = [*self._points(flow), *self._wards(flow), *self._theatres(flow)]
-        frame = pd.DataFrame(rows, columns=["point", "facility", "resource", "offered", "capacity"])
-        frame["load"] = frame["offered"] / frame["capacity"].where(frame["capacity"] > 0)
-        return frame.round({"offered": 3, "capacity": 3, "load": 6})
+    def __post_init__(self) -> None:
+        """Look before the doors open: what people hear about waiting moves their choice later."""
+        _ = self.rows
 
-    def _first_contacts(self) -> Floats:
-        """Contacts a year, shape (facilities + 1, conditions)."""
-        net, choice = self.network, self.choice
+    @cached_property
+    def rows(self) -> list[Row]:
+        """Every service point, ward and theatre; in minutes or slots or bed-days or operations a year."""
+        flow, _ = self.first_contacts()
+        flow = self.with_those_sent_up(flow, flow)
+        return [*self.points(flow), *self._wards(flow), *self._theatres(flow)]
+
+    def first_contacts(self, adherence: Floats | float = 0.0) -> tuple[Floats, Floats]:
+        """Contacts a year, and those of residents alone, shape (facilities + 1, conditions).
+
+        `adherence`: of those who would go to a hospital or outside, the share who begin at the grassroots, for all or
+        each condition.
+        """
+        as_they_like, persuaded = self._residents
+        residents = as_they_like + adherence * (persuaded - as_they_like)
+        flow = residents.copy()
+        for rate, c, f in zip(*(self.demand.inflow[k] for k in ("rate", "condition", "facility")), strict=True):
+            flow[f, c] += rate
+        growth = (1.0 + self.timetable.spec.growth.value) ** (self.timetable.days / YEAR / 2)
+        return np.asarray(flow * growth), np.asarray(residents * growth)
+
+    @cached_property
+    def _residents(self) -> tuple[Floats, Floats]:
+        """First contacts of residents a year as they like, and if all began at the grassroots door that suits them
+        best; (facilities + 1, conditions)."""
+        choice = self.choice
         utility = choice.utility.reshape(len(DOORS), choice.worlds, choice.traits, 2, len(choice.kind))[:, self.world]
         odds = np.exp(utility - utility.max(axis=0))
-        by_door = (odds / odds.sum(axis=0) * self.needs).sum(axis=2)  # (doors, traits, conditions)
+        below = np.where(np.isin(np.arange(len(DOORS)), GRASSROOTS_DOORS)[:, None, None, None], odds, 0.0)
+        below = np.where(below.sum(axis=0) > 0, below, odds)
+        return self._by_facility(odds / odds.sum(axis=0)), self._by_facility(below / below.sum(axis=0))
+
+    def _by_facility(self, doors: Floats) -> Floats:
+        """First contacts by the shares of the doors, shape (doors, traits, contract, conditions)."""
+        net, choice = self.network, self.choice
+        by_door = (doors * self.needs).sum(axis=2)  # (doors, traits, conditions)
         by_area = by_door.reshape(len(DOORS), len(net.areas), len(AGES) * 2, -1).sum(axis=2)
         flow = np.zeros((net.outside + 1, len(choice.kind)))
         flow[net.outside] = by_area[OUTSIDE_DOOR].sum(axis=0)
@@ -64,9 +99,7 @@ class Forecast:
             for door in range(OUTSIDE_DOOR):
                 for area in range(len(net.areas)):
                     self._share_out(flow[:, c], by_area[door, area, c], column, door, area)
-        for rate, c, f in zip(*(self.demand.inflow[k] for k in ("rate", "condition", "facility")), strict=True):
-            flow[f, c] += rate
-        return np.asarray(flow * (1.0 + self.timetable.spec.growth.value) ** (self.timetable.days / YEAR / 2))
+        return flow
 
     def _share_out(self, flow: Floats, contacts: float, column: int, door: int, area: int) -> None:
         """Contacts of one area through one door, among its facilities."""
@@ -80,6 +113,7 @@ class Forecast:
             share = np.diff(choice.cdf[first : first + size], prepend=0.0)
             np.add.at(flow, net.point_facility[choice.cdf_points[first : first + size]], contacts * share)
 
+    @cached_property
     def _beyond(self) -> Floats:
         """Chance that a need exceeds a facility, shape (facilities + 1, conditions)."""
         chances = np.concatenate([self.care.beyond[self.world], np.zeros((len(self.choice.kind), 1))], axis=1)
@@ -87,41 +121,47 @@ class Forecast:
         each = chances.T[None, :, :].repeat(len(level), axis=0)
         return np.take_along_axis(each, level[:, None, :] - 1, axis=1)[:, 0, :]
 
-    def _with_those_sent_up(self, flow: Floats) -> Floats:
-        """Add those who go on to a hospital, in proportion to the hospitals' own contacts with the condition."""
-        up = (flow * self._beyond()).sum(axis=0) * self.choice.follows_advice[self.world]
+    def with_those_sent_up(self, flow: Floats, senders: Floats) -> Floats:
+        """Add those who go on to a hospital by themselves, in proportion to the hospitals' own contacts with the
+        condition; `senders`: the contacts of whom some do."""
+        up = (senders * self._beyond).sum(axis=0) * self.choice.follows_advice[self.world]
         hospital = (DOOR_OF_LEVEL[self.network.level] >= 3)[:, None] & (self.network.capability >= 3)
         own = np.where(hospital, flow, 0.0)
         return np.asarray(flow + own / np.maximum(own.sum(axis=0), 1e-12) * up)
 
-    def _points(self, flow: Floats) -> list[tuple[str, str, str, float, float]]:
-        net, care, w = self.network, self.care, self.world
-        visits = flow * (1.0 + care.follow_up[w] * (1.0 - care.admission[w]))
-        rows = []
-        for i, point in enumerate(net.points):
-            facility = net.facilities[point.facility]
-            if point.kind == "joint":  # none is held in the base year
-                continue
-            emergency = point.layer >= EMERGENCY_LAYER
-            clinics = net.clinic_point[point.facility, self.choice.department]
-            lookup = net.emergency_point[point.facility] if emergency else clinics
-            number = net.ordinary_point[i] if point.kind == "expert" else i
-            mine = (lookup == number) & (self.choice.is_emergency == emergency)
-            here = visits[point.facility, mine]
+    def points(self, flow: Floats) -> Iterator[Row]:
+        """Every service point under a flow of contacts; no joint clinic is held in the base year."""
+        visits = flow * (1.0 + self.care.follow_up[self.world] * (1.0 - self.care.admission[self.world]))
+        stays = self._admitted(flow)
+        for i, point in enumerate(self.network.points):
             if point.department in IMAGING:
-                rows.append(self._imaging(i, visits, self._admitted(flow)))
-                continue
-            column = len(Level) if emergency else facility.level
-            sessions, minutes = self._open[point.pattern] * YEAR / self.timetable.days
-            if point.bookable:
-                offered, capacity = self._slots_taken(i, here, mine), self.capacities.slots[i] * sessions
-            else:
-                looks = 1.0 + care.exam[w, mine, facility.level] * care.second_look[w]
-                offered = (here * looks * care.consultation[w, mine]).sum() * care.minutes[w, column]
-                capacity = self.capacities.doctors[i] * minutes
-            name, resource = f"{facility.id}/{point.name}", "emergency" if emergency else "clinic"
-            rows.append((name, facility.id, resource, float(offered), float(capacity)))
-        return rows
+                yield self._imaging(i, visits, stays)
+            elif point.kind != "joint":
+                yield self._point(i, point, visits)
+
+    def treated_at(self, number: int) -> NDArray[np.bool_]:
+        """Conditions whose patients a clinic or emergency department of a facility takes."""
+        net, point = self.network, self.network.points[number]
+        emergency = point.layer >= EMERGENCY_LAYER
+        lookup = net.emergency_point[point.facility] if emergency else net.clinic_point[point.facility]
+        asked = net.ordinary_point[number] if point.kind == "expert" else number
+        mine = lookup == asked if emergency else lookup[self.choice.department] == asked
+        return np.asarray(mine & (self.choice.is_emergency == emergency))
+
+    def _point(self, number: int, point: Point, visits: Floats) -> Row:
+        care, w, facility = self.care, self.world, self.network.facilities[point.facility]
+        emergency, mine = point.layer >= EMERGENCY_LAYER, self.treated_at(number)
+        here = visits[point.facility, mine]
+        column = len(Level) if emergency else facility.level
+        sessions, minutes = self._open[point.pattern] * YEAR / self.timetable.days
+        if point.bookable:
+            offered, capacity = self._slots_taken(number, here, mine), self.capacities.slots[number] * sessions
+        else:
+            looks = 1.0 + care.exam[w, mine, facility.level] * care.second_look[w]
+            offered = (here * looks * care.consultation[w, mine]).sum() * care.minutes[w, column]
+            capacity = self.capacities.doctors[number] * minutes
+        name, resource = f"{facility.id}/{point.name}", "emergency" if emergency else "clinic"
+        return name, facility.id, resource, float(offered), float(capacity)
 
     def _slots_taken(self, number: int, visits: Floats, conditions: NDArray[np.bool_]) -> float:
         """Visits of a department that fall to one of its clinics: an expert clinic takes those who ask there first, as
@@ -142,7 +182,7 @@ class Forecast:
         long_term = np.array([needs[c].prevalence is not None for c in self.network.conditions])
         return np.where(long_term, 1.0, self.choice.books[self.world])
 
-    def _imaging(self, number: int, visits: Floats, stays: Floats) -> tuple[str, str, str, float, float]:
+    def _imaging(self, number: int, visits: Floats, stays: Floats) -> Row:
         """Exams that the clinics and wards of all hospitals served by a room with large equipment ask for."""
         net, point = self.network, self.network.points[number]
         kind, room = IMAGING.index(point.department), net.imaging_point.tolist().index(number)
@@ -169,31 +209,39 @@ class Forecast:
 
     def _admitted(self, flow: Floats) -> Floats:
         """Stays a year, those who need more than the place gives left out, shape (facilities + 1, conditions)."""
-        return np.asarray(flow * (1.0 - self._beyond()) * self.care.admission[self.world])
+        return np.asarray(flow * (1.0 - self._beyond) * self.care.admission[self.world])
 
-    def _wards(self, flow: Floats) -> list[tuple[str, str, str, float, float]]:
+    def _wards(self, flow: Floats) -> Iterator[Row]:
         """Own admissions only, who steps down comes on top; of wards that are open at some time, while they are."""
+        for i, (offered, part) in self.bed_days(flow).items():
+            ward = self.network.wards[i]
+            facility = self.network.facilities[ward.facility].id
+            yield (
+                f"{facility}/{ward_name(ward)}",
+                facility,
+                "ward",
+                offered,
+                float(self.capacities.beds[i] * YEAR * part),
+            )
+
+    def bed_days(self, flow: Floats) -> dict[int, tuple[float, float]]:
+        """Bed-days a year that a flow of contacts asks of each ward, and the part of the run in which it is open.
+
+        Of wards open at some time; no joint ward is run in the base year.
+        """
         net, care, w = self.network, self.care, self.world
-        days = (
-            self._admitted(flow)
-            * care.stay_minutes[w]
-            / DAY
-            * care.stay_at[w, np.minimum(net.level, Level.tertiary)][:, None]
-        )
-        rows = []
+        at = care.stay_at[w, np.minimum(net.level, Level.tertiary)][:, None]
+        days, found = self._admitted(flow) * care.stay_minutes[w] / DAY * at, {}
         for i, ward in enumerate(net.wards):
-            if ward.kind == "joint":  # none is run in the base year
-                continue
-            facility, offered, part = net.facilities[ward.facility], 0.0, 0.0
-            for day, ward_at, share in self._ward_periods:
+            offered = part = 0.0
+            for day, ward_at, share in self._ward_periods if ward.kind != "joint" else ():
                 if ward.is_open(day):
                     mine = ward_at[ward.facility, self.choice.department] == i
                     offered += days[ward.facility, mine].sum() * share
                     part += share
-            name, capacity = f"{facility.id}/{ward_name(ward)}", self.capacities.beds[i] * YEAR * part
             if part > 0:
-                rows.append((name, facility.id, "ward", float(offered), float(capacity)))
-        return rows
+                found[i] = float(offered), part
+        return found
 
     @cached_property
     def _with_theatres(self) -> list[tuple[int, TheatreSpec]]:
@@ -201,7 +249,7 @@ class Forecast:
         found = [(i, f.spec.theatres) for i, f in enumerate(self.network.facilities)]
         return [(i, spec) for i, spec in found if spec]
 
-    def _theatres(self, flow: Floats) -> Iterator[tuple[str, str, str, float, float]]:
+    def _theatres(self, flow: Floats) -> Iterator[Row]:
         """Planned operations of own admissions; day centres are left out, since nobody is sent to one before a policy
         says so."""
         for f, spec in self._with_theatres:

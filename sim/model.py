@@ -23,7 +23,7 @@ import pandas as pd
 import simpy
 from numpy.typing import NDArray
 
-from sim import beds, care, contacts, doors, referral, streams, timetable
+from sim import beds, care, contacts, doors, loads, referral, streams, timetable
 from sim.audit import Audit
 from sim.beds import BedPool
 from sim.care import STAY, Care, CareSpec, draw_stays
@@ -32,6 +32,7 @@ from sim.citation import draws
 from sim.contacts import Rows
 from sim.demand import CHUNK, Demand, DemandSpec, expected_rates, join_panels, settle_truth
 from sim.doors import People, Place, offers
+from sim.halves import Halves
 from sim.journey import Journey
 from sim.loads import Forecast
 from sim.network import BELOW, EMERGENCY_LAYER, Capacities, Level, Network, NetworkSpec, ward_name
@@ -300,8 +301,6 @@ class Model:
         """Departments of wards to which stays with each condition may step down, None = any."""
         self.in_hospital = np.array([x.kind != "home" for x in wards], dtype=bool)
         """Wards whose beds count as hospital beds."""
-        at_lead = (bool(self.network.is_lead[x.facility]) and x.kind != "intensive" for x in wards)
-        self.under_bed_quota = np.array(list(at_lead), dtype=bool)
         run_by = self.network.ward_run_by
         self.ward_level = self.network.level[run_by]
         """Of each ward, level of those who care for its patients."""
@@ -423,7 +422,7 @@ class Model:
         """Ward of intensive care by facility and condition, -1 = none."""
 
     def _hold_beds(self, hospital: Hospital, rule: BedQuota) -> None:
-        for n in np.flatnonzero(self.under_bed_quota):
+        for n in np.flatnonzero(self.network.under_bed_quota):
             pool = hospital.pools[n]
             for _ in range(pool.set_quota(Fraction(rule.held_for_referral), self.env.now, rule.kind)):
                 hospital.watch(pool)
@@ -750,7 +749,7 @@ class Model:
 
     def tables(self, world: int) -> dict[str, pd.DataFrame]:
         """All tables of one replication."""
-        return self.ledger.tables(world) | {"loads": self.forecasts[world], "deadlocks": self._deadlocks(world)}
+        return self.ledger.tables(world) | {"loads": self._loads(world), "deadlocks": self._deadlocks(world)}
 
     def _deadlocks(self, world: int) -> pd.DataFrame:
         """Wards that block each other for ever, and since when."""
@@ -760,13 +759,19 @@ class Model:
         rows = [(first + np.timedelta64(int(60 * since), "s"), ", ".join(wards[n] for n in ns)) for ns, since in found]
         return pd.DataFrame(rows, columns=["since", "wards"])
 
-    def _forecast(self, world: int) -> pd.DataFrame:
+    def _forecast(self, world: int) -> Forecast:
         """The load of the base year, before anything is simulated."""
         demand = self.demands[world]
         return Forecast(
             self.network, demand.timetable, self.care, self.choice, self.capacities[world], demand,
             self.expected_needs[world], world,
-        ).table()  # fmt: skip
+        )  # fmt: skip
+
+    def _loads(self, world: int) -> pd.DataFrame:
+        """The load of everything in the base year, and of both halves of quotas under the rules of the last day."""
+        rules = self.policies[world].on(self.case.to)
+        halves = Halves(self.forecasts[world], rules, self.referral_specs[world]).rows()
+        return loads.table([*self.forecasts[world].rows, *halves])
 
 
 def _pools(has: Capacities) -> list[BedPool]:

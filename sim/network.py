@@ -511,6 +511,9 @@ class Network:
 
         self.ward_run_by = np.array([self._runs(w) for w in self.wards], dtype=np.int64)
         """Facility whose doctors care for the patients of each ward: the lead hospital in joint wards."""
+        at_lead = (bool(self.is_lead[x.facility]) and x.kind != "intensive" for x in self.wards)
+        self.under_bed_quota = np.array(list(at_lead), dtype=bool)
+        """Wards of which beds may be held for referred patients."""
 
     def _runs(self, ward: Ward) -> int:
         return int(self.lead_of_group[self.group[ward.facility]]) if ward.kind == "joint" else ward.facility

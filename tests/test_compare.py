@@ -13,7 +13,7 @@ from analysis.compare import COLUMNS, compare, judge, judged_years, verdict
 from analysis.curve import curve
 from analysis.indicators import CATALOGUE
 from analysis.ledger import Span
-from analysis.loads import overloads, standstills
+from analysis.loads import misfits, overloads, standstills
 from analysis.reading import Goal, goals_of
 from sim.citation import Source
 from sim.scenario import Scenario, Target
@@ -209,6 +209,24 @@ def test_a_place_offered_too_much_in_most_draws_is_told() -> None:
     assert [(o.kind, o.facility, o.k, o.n) for o in told] == [("load", "first", 2, 3)]
     assert overloads({"loads": loads(1.1, 0.9, 0.9), "backlog": backlog([])}, 0.25, YEAR, 3) == []
     assert overloads({"loads": loads(1.0), "backlog": backlog([])}, 0.25, YEAR, 1) == []
+
+
+def halves(held: float, open_: float, beds: float = 100.0) -> pd.DataFrame:
+    """What is offered to both halves of a ward; a quarter of it is held."""
+    both = pd.concat([loads(held / (0.25 * beds)), loads(open_ / (0.75 * beds))], ignore_index=True)
+    names = {"point": ["first/ward (held)", "first/ward (open)"], "resource": ["ward_held", "ward_open"]}
+    return both.assign(**names, offered=[held, open_], capacity=[0.25 * beds, 0.75 * beds])
+
+
+@pytest.mark.parametrize(
+    ("held", "open_", "told"),
+    [(10, 90, ["ward_open"]), (30, 60, ["ward_held"]), (20, 70, []), (20, 90, []), (30, 90, [])],
+)
+def test_a_half_offered_too_much_is_told_where_the_whole_would_do(held: int, open_: int, told: list[str]) -> None:
+    tables = {"loads": halves(held, open_), "backlog": backlog([])}
+    assert [found.resource for found in misfits(tables, 1)] == told
+    assert overloads(tables, 0.25, YEAR, 1) == [], "a half is no place of its own"
+    assert misfits({}, 1) == []
 
 
 @pytest.mark.parametrize(

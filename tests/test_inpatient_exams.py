@@ -239,7 +239,7 @@ def test_one_exam_at_most_by_the_stated_shares() -> None:
 
 def test_the_load_of_a_room_holds_the_exams_of_wards() -> None:
     def load(share: float) -> float:
-        loads = Model(ward_town(28, 50, share), [0]).forecasts[0].set_index("resource")
+        loads = Model(ward_town(28, 50, share), [0]).tables(0)["loads"].set_index("resource")
         return float(loads.loc["imaging", "offered"])
 
     assert load(0.0) == 0.0

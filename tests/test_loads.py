@@ -15,7 +15,7 @@ def at_lead(*wards: towns.Data) -> list[tuple[str, float, float]]:
     """Name, offered bed-days and capacity a year of each ward of the lead hospital that is in the forecast."""
     facilities = towns.group_facilities()
     facilities[0]["wards"] = list(wards)
-    loads = Model(towns.group_town(DAYS, facilities=facilities), [0]).forecasts[0]
+    loads = Model(towns.group_town(DAYS, facilities=facilities), [0]).tables(0)["loads"]
     mine = loads.query("facility == 'lead' and resource == 'ward'")
     return [
         (name.removeprefix("lead/"), offered, beds)

@@ -10,6 +10,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
 from analysis.indicators import CATALOGUE, DAYS, SHARE, Text
@@ -114,6 +115,27 @@ def test_a_study_that_is_sustainable_says_so_quietly(tmp_path: Path) -> None:
     text = Outline((tmp_path / "report.html").read_text("utf-8")).text
     assert "Not sustainable" not in text
     assert "No service point is offered more than it can do" in text
+
+
+def test_quotas_that_do_not_fit_are_told_in_both_languages_and_are_no_alarm(tmp_path: Path) -> None:
+    study = small_study(tmp_path)
+    study.tables["loads"]["load"] = 0.5
+    half = study.tables["loads"].query("scenario == 'plan' and facility == 'first'")
+    both = [
+        half.assign(
+            point=f"first/general ({name})", resource=f"clinic_{name}", offered=offered, capacity=50.0, load=load
+        )
+        for name, offered, load in (("held", 10.0, 0.2), ("open", 60.0, 1.2))
+    ]
+    study.tables["loads"] = pd.concat([study.tables["loads"], *both], ignore_index=True)
+    write_tables(study)  # type: ignore[arg-type]
+    write(study)  # type: ignore[arg-type]
+    text, chinese = (Outline((tmp_path / page).read_text("utf-8")).text for page in ("report.html", "report.zh.html"))
+    assert "the slots open to all in the busiest clinic of City hospital are offered 120%" in text
+    assert "the quota is larger than what is referred" in text
+    assert "下沉比例大于转诊需求" in chinese
+    assert "Not sustainable" not in text
+    assert "the quota is larger than what is referred" in summary(study)  # type: ignore[arg-type]
 
 
 def test_an_incomplete_year_is_told_and_not_judged(tmp_path: Path) -> None:
