@@ -26,7 +26,7 @@ class Goal:
         return self.target.scope.replace(" ", "_")
 
 
-FACTS = ("network", "population", "timetable", "demand", "choice", "referral", "care", "report")
+FACTS = ("network", "population", "timetable", "demand", "choice", "referral", "care", "money", "report")
 """Parts of a config that may rest on assumptions: facts about a place, and what the report judges by."""
 
 

@@ -22,6 +22,7 @@ from sim.care import CareSpec
 from sim.choice import ChoiceSpec
 from sim.citation import Figure, Figures, Source
 from sim.demand import DemandSpec
+from sim.money import MoneySpec, overpriced
 from sim.names import strange_wards, strangers
 from sim.network import NetworkSpec
 from sim.population import PopulationSpec
@@ -256,6 +257,9 @@ class Settings(Closed):
     care: CareSpec
     """What is found and how long it takes."""
 
+    money: MoneySpec
+    """What care costs and who pays for it."""
+
     execution: ExecutionSpec
     """Where the study runs."""
 
@@ -415,6 +419,8 @@ def _strange(settings: Settings, where: Locator) -> Iterator[Problem]:
         yield Problem(*where(path), " > ".join(path), text)
     for name, text in strange_wards(s.network, s.report.pooling.wards if s.report.pooling else ()):
         path = ("report", "pooling", "wards", name)
+        yield Problem(*where(path), " > ".join(path), text)
+    for path, text in overpriced(s.money, s.choice.price.value):
         yield Problem(*where(path), " > ".join(path), text)
 
 

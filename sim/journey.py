@@ -51,7 +51,20 @@ from sim.doors import (
 )
 from sim.kernels import kernel, table
 from sim.network import LAYERS, Level
-from sim.records import EMERGENCY_VISIT, INTERNET, OUTPATIENT, Counts, Ledger, month_of, tell_visit, write_visit
+from sim.records import (
+    EMERGENCY_VISIT,
+    INTERNET,
+    OUTPATIENT,
+    PAID_EMERGENCY,
+    PAID_INTERNET,
+    PAID_VISIT,
+    Counts,
+    Ledger,
+    charge_visit,
+    month_of,
+    tell_visit,
+    write_visit,
+)
 from sim.sessions import Queue, Rooms
 from sim.slots import Offer, Pages, SlotBook
 from sim.streams import Floats
@@ -281,6 +294,7 @@ def _seen_online(town: Town, who: Any, number: int) -> int:
     who["point"] = int(who["world"]) * len(town.place.points) + number
     facilities, facility = town.place.facilities, point["facility"]
     write_visit(town.counts, who, time, facility, facilities[facility], INTERNET, 0.0, False)
+    charge_visit(town.counts, who, time, facility, PAID_INTERNET)
     tell_visit(town.counts, who, point, INTERNET, time, time, time)
     return HOME
 
@@ -366,3 +380,4 @@ def write_outside(counts: Counts, facilities: Any, conditions: Any, rows: Rows) 
         who = rows[i]
         kind = EMERGENCY_VISIT if conditions[int(who["condition"])]["is_emergency"] else OUTPATIENT
         write_visit(counts, who, who["time"], outside, facilities[outside], kind, 0.0, False)
+        charge_visit(counts, who, who["time"], outside, PAID_EMERGENCY if kind == EMERGENCY_VISIT else PAID_VISIT)

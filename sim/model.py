@@ -35,6 +35,7 @@ from sim.doors import People, Place, offers
 from sim.halves import Halves
 from sim.journey import Journey
 from sim.loads import Forecast
+from sim.money import MoneySpec
 from sim.network import BELOW, EMERGENCY_LAYER, Capacities, Level, Network, NetworkSpec, ward_name
 from sim.policy import RESCUE_CENTRES, BedQuota, Policy, Rules
 from sim.population import AGES, Population, PopulationSpec
@@ -96,6 +97,7 @@ class Case:
     choice: ChoiceSpec
     care: CareSpec
     referral: ReferralSpec
+    money: MoneySpec
     policy: Policy
     seed: int
     uncertainty: str
@@ -255,7 +257,9 @@ class Model:
         self.lead_clinics = np.isin(quota, (CLINIC_QUOTA, EXPERT_QUOTA)) & (net.point_layer < EMERGENCY_LAYER)
         ahead = self.choice.days_ahead
         book = SlotBook(opening, net.point_pattern, each("slots"), each("extra"), ahead, quota)
-        self.ledger = Ledger(net, self.timetable, self.worlds, self.conditions, self.case.record == "visits")
+        keeps_rows = self.case.record == "visits"
+        payer = self.population.accounts()
+        self.ledger = Ledger(net, self.timetable, self.worlds, self.conditions, keeps_rows, payer)
         first = self.timetable.date(0)
         self._know_wards(first)
         place = Place.of(net, self.choice, self.ledger, each("travel"), first)

@@ -477,7 +477,9 @@ class Network:
         self.lead_of_group = np.array([self.facility_index(spec.groups[g].lead) for g in self.groups], dtype=np.int64)
         self.serves = self._serves()
         """Whether each facility belongs to each group or also serves it, shape (facilities + 1, groups)."""
-        self.lead_of_grid = np.array([self._lead_of_grid(a) for a in self.areas], dtype=np.int64)
+        self.grid = np.array([self._grid_of(a) for a in self.areas], dtype=np.int64)
+        """Medical group in whose grid the residents of each area live, -1 = none."""
+        self.lead_of_grid = np.append(self.lead_of_group, -1)[self.grid]
         """Lead hospital of the grid in which the residents of each area live, -1 = none."""
         self.nearest_lead = np.array([*map(self._nearest_lead, range(self.outside)), -1], dtype=np.int64)
         """Lead hospital of each facility's group, else the nearest one; -1 = none."""
@@ -540,9 +542,9 @@ class Network:
             table[i] = [g == f.spec.group or g in f.spec.also_serves for g in self.groups]
         return table
 
-    def _lead_of_grid(self, area: str) -> int:
+    def _grid_of(self, area: str) -> int:
         grid = self.spec.areas[area].grid or (self.groups[0] if self.groups else None)
-        return int(self.lead_of_group[self.groups.index(grid)]) if grid else -1
+        return self.groups.index(grid) if grid else -1
 
     def _nearest_lead(self, facility: int) -> int:
         if self.group[facility] >= 0:

@@ -20,6 +20,10 @@ from sim.streams import Purpose
 
 AGES = ("0-14", "15-59", "60+")
 """Age bands."""
+SCHEMES = ("residents", "employees")
+"""Health insurance of residents: as residents, or as employees."""
+VISITORS = 0
+"""The account of non-residents."""
 KEY_AGE = 2
 """The band of the key population of family-doctor contracts."""
 
@@ -99,6 +103,11 @@ class Population:
                 here = self.area == a
                 station[here] = points[(luck[here] * len(points)).astype(int)]
         return station
+
+    def accounts(self) -> NDArray[np.int64]:
+        """Account from which the care of each resident is paid, one for each grid and scheme; the last: VISITORS."""
+        grid = np.maximum(self.network.grid, 0)[self.area]
+        return np.append(1 + len(SCHEMES) * grid + self.employee, VISITORS).astype(np.int64)
 
     def area_factor(self, spec: PopulationSpec) -> NDArray[np.float64]:
         """Residents of each area in this replication over those built (1 unless an assumption), shape (areas,)."""

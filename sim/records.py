@@ -17,10 +17,18 @@ from numpy.typing import NDArray
 from sim.contacts import CLASSES, WAYS_IN
 from sim.kernels import kernel, table
 from sim.network import LAYERS, Level, Network, ward_name
+from sim.population import SCHEMES
 from sim.timetable import DAY, Timetable, day_at
 
 ENTRIES = ("emergency", "referred_contracted", "referred", "other", "step_down")
 """How a patient comes to a bed."""
+PAYERS = ("visitor", *SCHEMES)
+"""Who pays with the patient: for residents the fund of their scheme; nobody of the area for a visitor."""
+SERVICES = ("visit", "emergency", "internet", "joint", "stay")
+"""What is paid for; `joint`: a visit to a joint clinic."""
+PAID_VISIT, PAID_EMERGENCY, PAID_INTERNET, PAID_JOINT, PAID_STAY = range(5)
+UNBILLED_DAYS = 64
+"""Days for which visits are kept apart until they are billed, at the end of each month at the latest."""
 KINDS = ("outpatient", "emergency", "return", "internet")
 OUTPATIENT, EMERGENCY_VISIT, RETURN, INTERNET = range(4)
 PLACES = ("theatre", "day_centre")
@@ -189,6 +197,8 @@ class Counts(NamedTuple):
     """Month of each day of the run."""
     level: NDArray[np.int64]
     """Level of each facility."""
+    payer: NDArray[np.int64]
+    """Account that pays for each resident; the last: for non-residents."""
     told: Told
     daily: NDArray[Any]
     visits: NDArray[Any]
@@ -202,6 +212,7 @@ class Counts(NamedTuple):
     exams: NDArray[Any]
     helped: NDArray[Any]
     referrals: NDArray[Any]
+    unbilled: NDArray[Any]
 
 
 @kernel
@@ -238,6 +249,13 @@ def write_visit(
     row = columns["minutes_row"]
     if row >= 0 and kind not in (RETURN, INTERNET):
         counts.minutes[world, month, row, kind, cls, min(whole, MOST_MINUTES)]["patients"] += 1
+
+
+@kernel
+def charge_visit(counts: Counts, who: Any, minute: float, facility: int, service: int) -> None:
+    """A visit that has to be paid for, by day until it is billed; one that brings results back is part of its first."""
+    day = day_of(counts, minute) % UNBILLED_DAYS
+    counts.unbilled[int(who["world"]), day, facility, service, counts.payer[int(who["person"])]]["visits"] += 1
 
 
 @kernel
@@ -373,9 +391,12 @@ class Ledger:
     """All counts of all replications of a batch."""
 
     def __init__(
-        self, network: Network, timetable: Timetable, worlds: int, conditions: list[str], keep_rows: bool
-    ) -> None:
+        self, network: Network, timetable: Timetable, worlds: int, conditions: list[str], keep_rows: bool,
+        payer: NDArray[np.int64],
+    ) -> None:  # fmt: skip
+        """`payer`: account of each resident and, the last, of non-residents (population.accounts)."""
         self.network, self.timetable, self.worlds, self.conditions = network, timetable, worlds, conditions
+        self.payer = payer
         self.ward_facility = np.array([*(x.facility for x in network.wards), network.outside])
         w, f, m = worlds, network.outside + 1, timetable.months
         classes = len(Level) * (len(network.groups) + 1)
@@ -425,6 +446,11 @@ class Ledger:
             ["referrals"], world=w, month=m, direction=2, channel=2, from_level=len(Level), to_facility=f, status=3
         )
         self.backlog = Tally(["waiting"], world=w, month=m, facility=f, resource=4)
+        accounts = accounts_of(network)
+        paid = {"facility": f, "service": len(SERVICES), "payer": accounts}
+        self.unbilled = Histogram(["visits"], world=w, day=UNBILLED_DAYS, **paid | {"service": PAID_STAY})
+        bill = ["cases", "cost", "fund", "own", "deductible", "top_up", "points", "pooled"]
+        self.money = Tally(bill, world=w, month=m, **paid)
         tables: dict[str, list[dict[str, NDArray[Any]]]] = {"visits": [], "stays": [], "referrals": []}
         self.rows = tables if keep_rows else None
 
@@ -433,10 +459,12 @@ class Ledger:
 
         The past takes no room twice, and the new one only where something is counted.
         """
-        new = Ledger(self.network, self.timetable, self.worlds, self.conditions, self.rows is not None)
+        new = Ledger(self.network, self.timetable, self.worlds, self.conditions, self.rows is not None, self.payer)
         for name, tally in vars(new).items():
             if isinstance(tally, Tally):
                 tally.past = getattr(self, name)
+        new.unbilled.past = None  # the bills are still to be written, by both
+        new.unbilled.rows[:] = self.unbilled.rows
         if self.rows is not None:
             new.rows = {table: list(parts) for table, parts in self.rows.items()}
         return new
@@ -477,10 +505,10 @@ class Ledger:
         told = Told(visits, np.empty(STEPS_A_WINDOW * room, dtype=REFERRAL_ROW), np.zeros(2, dtype=np.int64))
         tallies = (
             self.daily, self.visits, self.minutes, self.bookings, self.booking_days, self.slots, self.imaging,
-            self.imaging_days, self.needs, self.exams, self.helped, self.referrals,
+            self.imaging_days, self.needs, self.exams, self.helped, self.referrals, self.unbilled,
         )  # fmt: skip
         tables = (t.table for t in tallies)
-        return Counts(self.timetable.month, self.network.level, told, *tables)
+        return Counts(self.timetable.month, self.network.level, self.payer, told, *tables)
 
     @property
     def facility_class(self) -> NDArray[np.int64]:
@@ -657,6 +685,11 @@ class Ledger:
             order = [c for c in ("time", "admitted", "episode") if c in frame]
             out[what] = frame.sort_values(order, kind="stable", ignore_index=True) if len(frame) else frame
         return out
+
+
+def accounts_of(network: Network) -> int:
+    """Accounts from which care is paid: that of visitors, and one for each grid and scheme."""
+    return 1 + len(SCHEMES) * max(len(network.groups), 1)
 
 
 def _nights(start: NDArray[np.float64], end: NDArray[np.float64]) -> NDArray[np.int64]:

@@ -100,7 +100,7 @@ def cases(config: Config) -> dict[str, Case]:
     return {scenario.name: Case(policy=scenario.policy, **shared) for scenario in config.scenarios}
 
 
-PARTS = ("network", "population", "timetable", "demand", "choice", "care", "referral")
+PARTS = ("network", "population", "timetable", "demand", "choice", "care", "referral", "money")
 """Facts of a config that the engine needs."""
 
 SWITCHES = ("seed", "uncertainty", "record", "audit")

@@ -50,9 +50,13 @@ from sim.records import (
     FORMAL_CHANNEL,
     LAPSED,
     OUTPATIENT,
+    PAID_EMERGENCY,
+    PAID_JOINT,
+    PAID_VISIT,
     RETURN,
     SELF_CHANNEL,
     Counts,
+    charge_visit,
     month_of,
     tell_referral,
     tell_visit,
@@ -102,8 +106,18 @@ def _write_down(counts: Counts, service: Any, facilities: Any, who: Any, patient
     if who["stage"] == RETURNED:
         kind = RETURN
     write_visit(counts, who, place, facility, facilities[facility], kind, wait, left)
+    if not left and kind != RETURN:
+        charge_visit(counts, who, place, facility, _paid_as(point))
     tell_visit(counts, who, point, kind, place, begin, patient["end"])
     _tell_others(service, who, wait)
+
+
+@kernel
+def _paid_as(point: Any) -> int:
+    """What a visit to a service point is paid as."""
+    if point["emergency"]:
+        return PAID_EMERGENCY
+    return PAID_VISIT if point["staffed_by"] == point["facility"] else PAID_JOINT
 
 
 @kernel

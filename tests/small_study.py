@@ -354,7 +354,7 @@ def config(replications: int, last: date) -> SimpleNamespace:
         name="small", title="A small town", title_zh="小城", question="What does the plan change?",
         question_zh="方案会带来什么变化？", baseline="before", scenarios=list(SCENARIOS),
     )  # fmt: skip
-    facts = dict.fromkeys(("timetable", "demand", "choice", "referral", "care"))
+    facts = dict.fromkeys(("timetable", "demand", "choice", "referral", "care", "money"))
     return SimpleNamespace(
         study=study,
         network=Network(minutes_per_km=Figure(value=2.0, unit="minutes per km", source=roads)),

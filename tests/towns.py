@@ -16,10 +16,11 @@ from sim.care import LEVELS, CareSpec
 from sim.choice import DOORS, KINDS, ChoiceSpec
 from sim.demand import DemandSpec
 from sim.model import Case
+from sim.money import PLACE_CLASSES, MoneySpec
 from sim.network import NetworkSpec
 from sim.past import simulate
 from sim.policy import Policy, levers
-from sim.population import PopulationSpec
+from sim.population import SCHEMES, PopulationSpec
 from sim.referral import ReferralSpec
 from sim.timetable import TimetableSpec
 
@@ -272,6 +273,29 @@ def referral(referred_arrive: float = 1.0, to_lead: float = 0.5) -> ReferralSpec
     return ReferralSpec.model_validate({"referred_arrive": said(referred_arrive), "to_lead": said(to_lead)})
 
 
+def money(
+    visit: float = 100.0, stay: float = 5000.0, share: float = 0.7, deductible: float = 300.0, **more: Any
+) -> MoneySpec:
+    """Fees by class of place, each higher than the one before by a tenth of the first; employees' fund pays a tenth
+    more of what residents' leaves."""
+
+    def rising(first: float) -> Data:
+        return {place: said(round(first * (1.0 + 0.1 * n), 2)) for n, place in enumerate(PLACE_CLASSES)}
+
+    shares = {
+        scheme: dict.fromkeys(PLACE_CLASSES, said(share + 0.1 * n * (1.0 - share))) for n, scheme in enumerate(SCHEMES)
+    }
+    figures = {
+        "visit_fee": rising(visit),
+        "consultation_fee": rising(visit / 10.0),
+        "stay_fee": rising(stay),
+        "fund_share": shares,
+        "deductible": rising(deductible),
+        "in_catalogue": said(0.9),
+    }
+    return MoneySpec.model_validate(figures | more)
+
+
 # ------------------------------------------------------------------------------------------------------------- towns
 
 
@@ -280,6 +304,7 @@ def case(days: int, seed: int = 1, settings: dict[str, Any] | None = None, **par
     whole = {
         "timetable": timetable(),
         "referral": referral(),
+        "money": money(),
         "policy": policy(settings),
         "record": "visits",
         "from_": MONDAY,
