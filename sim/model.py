@@ -24,10 +24,11 @@ import simpy
 from numpy.typing import NDArray
 
 from sim import beds, care, contacts, doors, loads, referral, streams, timetable
+from sim.accounts import Accounts
 from sim.audit import Audit
 from sim.beds import BedPool
 from sim.care import STAY, Care, CareSpec, draw_stays
-from sim.choice import Choice, ChoiceSpec, PerceivedWaits
+from sim.choice import DOORS, Choice, ChoiceSpec, PerceivedWaits
 from sim.citation import draws
 from sim.contacts import Rows
 from sim.demand import CHUNK, Demand, DemandSpec, expected_rates, join_panels, settle_truth
@@ -35,7 +36,7 @@ from sim.doors import People, Place, offers
 from sim.halves import Halves
 from sim.journey import Journey
 from sim.loads import Forecast
-from sim.money import MoneySpec
+from sim.money import DOOR_OF_CLASS, Classes, Fees, MoneySpec, Tariff
 from sim.network import BELOW, EMERGENCY_LAYER, Capacities, Level, Network, NetworkSpec, ward_name
 from sim.policy import RESCUE_CENTRES, BedQuota, Policy, Rules
 from sim.population import AGES, Population, PopulationSpec
@@ -168,6 +169,7 @@ class Model:
         self._build_demand()
         self._build_journey()
         self._build_hospitals()
+        self._build_accounts()
         self.forecasts = [self._forecast(w) for w in range(self.worlds)]
         self.audit: Audit | None = None
         self.days = 0
@@ -181,6 +183,7 @@ class Model:
         self.rule_dates = sorted({d for p in self.policies for d in p.dates()} | self.network.ward_moves)
         """Days on which rules may change, or wards open or close."""
         self._offers: dict[int, Offer] = {}
+        self._tariffs: dict[int, Tariff] = {}
 
     def branch(self, case: Case) -> Model:
         """This model at this midnight, to go on by itself under the policy of another case.
@@ -208,6 +211,7 @@ class Model:
         yield from (self.case, self.network, self.timetable, self.population, self.conditions, self.care)
         yield from (self.care_tables, self.capacities, self.demands, self.forecasts, self.expected_needs)
         yield from (self.demand_specs, self.referral_specs, self.population_specs, self.choice_specs)
+        yield from (self.fees, self.classes, self.residents_of_grids)
         yield from (self.step_down_wards, self.other_wards, self.policies, self.replications, self.lent)
         yield from (town.place, *town.place, town.people.residents, town.hours, self.choice.gumbel)
 
@@ -311,6 +315,21 @@ class Model:
         large = (self.network.imaging_room[run_by] >= 0) & (self.network.level[run_by] >= Level.secondary)[:, None]
         self.has_room: list[list[bool]] = large.tolist()
         """Whether the patients of a ward have a room with each kind of large equipment, by ward and kind."""
+
+    def _build_accounts(self) -> None:
+        net, doors_of = self.network, [DOORS.index(door) for door in DOOR_OF_CLASS]
+        asked = np.array([[s.price.value[door] for door in DOORS] for s in self.choice_specs])[:, doors_of]
+        employee = np.array([s.price_employee.value for s in self.choice_specs])[:, None]
+        self.fees = Fees.of(self.case.drawn("money", self.replications), np.stack([asked, asked * employee], axis=1))
+        self.classes = Classes.of(net, [self.case.care.conditions[c].department for c in self.conditions])
+        self.residents_of_grids = [self._residents_of_grids(spec) for spec in self.population_specs]
+        self.accounts = Accounts(net, self.timetable, self.ledger, self.classes)
+        self.accounts.tariff = self._tariff
+
+    def _residents_of_grids(self, spec: PopulationSpec) -> list[float]:
+        here = np.array([spec.residents[area].value for area in self.network.areas], dtype=float)
+        grids = np.maximum(self.network.grid, 0)
+        return np.bincount(grids, weights=here, minlength=max(len(self.network.groups), 1)).tolist()
 
     def _open_theatres(self, world: int) -> None:
         """Theatres, for the wards that a facility which states them runs; day centres, for those that lie there."""
@@ -444,6 +463,15 @@ class Model:
             self._offers[period] = Offer(held, self._doctors_here(rules), exams, experts)
         return self._offers[period]
 
+    def _tariff(self, day: int) -> Tariff:
+        """What care costs on a day of the run."""
+        when = self.timetable.date(day)
+        period = bisect_right(self.rule_dates, when)
+        if period not in self._tariffs:
+            rules = [p.on(when) for p in self.policies]
+            self._tariffs[period] = Tariff.of(self.fees, self.classes, self.conditions, rules)
+        return self._tariffs[period]
+
     def _doctors_here(self, rules: list[Rules]) -> NDArray[np.float64]:
         """Share of doctors at each service point: a lead hospital's clinics go without those who work elsewhere and,
         the ordinary ones, without those who hold joint clinics (M10, M15); (W, P)."""
@@ -474,6 +502,7 @@ class Model:
             if self.audit is not None:
                 self.audit.look(self.env.now)
             self._write_stays()
+            self.accounts.bill_visits(day + 1)
             self._write_beds(day)
 
     def _call_audit(self) -> None:
@@ -501,6 +530,7 @@ class Model:
             if self.timetable.month[day] != self.timetable.month[day - 1]:
                 self._write_beds(day - 1)
                 self._write_backlog(day - 1)
+                self.accounts.bill_visits(day)
             self._write_stays()
         self.journey.release_slots(day)
 
@@ -683,6 +713,7 @@ class Model:
         came = admissions_of(self.courses, self._told("admitted"))
         self.courses.forget([course for course, *_, to_step_down, _ in ended if not to_step_down])
         self.ledger.add_stays(legs)
+        self.accounts.bill_stays(legs, self.env.now)
         self.ledger.add_readmissions(self.last_home, legs, came)
         rows = contacts.empty(len(legs))
         self._fall_ill_again(rows[: doors.readmit(self.care_tables, legs, rows)])
@@ -753,7 +784,14 @@ class Model:
 
     def tables(self, world: int) -> dict[str, pd.DataFrame]:
         """All tables of one replication."""
-        return self.ledger.tables(world) | {"loads": self._loads(world), "deadlocks": self._deadlocks(world)}
+        told = {"loads": self._loads(world), "deadlocks": self._deadlocks(world)}
+        return self.ledger.tables(world) | told | self._bills(world)
+
+    def _bills(self, world: int) -> dict[str, pd.DataFrame]:
+        policy = self.policies[world]
+        return self.accounts.tables(
+            world, lambda day: policy.on(self.timetable.date(day)), self.residents_of_grids[world]
+        )
 
     def _deadlocks(self, world: int) -> pd.DataFrame:
         """Wards that block each other for ever, and since when."""

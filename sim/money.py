@@ -5,25 +5,27 @@ Facts in yuan by class of place; a tariff in whole fen, so that no sum depends o
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Literal, get_args
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import model_validator
 
 from sim.citation import Figure
+from sim.network import GENERAL, Level, Network
+from sim.policy import PLACE_CLASSES, PlaceClass, Rules
 from sim.population import SCHEMES
 from sim.schema import Closed, KeyPath
-
-PlaceClass = Literal["village_station", "clinic", "township", "community", "secondary", "tertiary", "outside"]
-
-PLACE_CLASSES: tuple[PlaceClass, ...] = get_args(PlaceClass)
-"""Classes of places by which fees differ: centres and sub-centres are `township` ones in rural areas and `community`
-ones in urban areas."""
+from sim.streams import Floats
 
 Scheme = Literal["residents", "employees"]
 
-CLASSES_BEHIND: dict[str, tuple[PlaceClass, ...]] = {"centre": ("township", "community")}
-"""Classes of places behind a door of choice where they are not of its name."""
+DOOR_OF_CLASS = ("village_station", "clinic", "centre", "centre", "secondary", "tertiary", "outside")
+"""The door of choice behind which each class of places stands."""
+
+Fen = NDArray[np.int64]
 
 
 class MoneySpec(Closed):
@@ -59,9 +61,163 @@ def _lacking(table: Mapping[PlaceClass, Figure]) -> list[str]:
 
 def overpriced(money: MoneySpec, price: Mapping[str, float]) -> Iterator[tuple[KeyPath, str]]:
     """Doors at which patients would pay more than the fee of a visit, `price` by door: where, and what is wrong."""
-    for door, yuan in price.items():
-        for name in CLASSES_BEHIND.get(door, (door,)):
-            fee = next(figure.value for place, figure in money.visit_fee.items() if place == name)
-            if yuan > fee:
-                text = f"{yuan:g} yuan are more than the fee of a visit there, {fee:g} (money > visit_fee > {name})."
-                yield ("choice", "price", "value", door), text
+    for name, door in zip(PLACE_CLASSES, DOOR_OF_CLASS, strict=True):
+        fee = money.visit_fee[name].value
+        if price[door] > fee:
+            text = f"{price[door]:g} yuan are more than the fee of a visit there, {fee:g} (money > visit_fee > {name})."
+            yield ("choice", "price", "value", door), text
+
+
+# ---------------------------------------------------------------------------------------------------------------- facts
+
+
+@dataclass(frozen=True)
+class Fees:
+    """The facts of all replications side by side, in yuan; by replication, scheme (where they differ) and class."""
+
+    visit: Floats
+    consultation: Floats
+    price: Floats
+    """What a patient pays of a visit, (W, schemes, classes)."""
+    stay: Floats
+    share: Floats
+    deductible: Floats
+    in_catalogue: Floats
+
+    @classmethod
+    def of(cls, specs: Sequence[MoneySpec], price: Floats) -> Fees:
+        """`price`: what a patient pays of a visit, (W, schemes, classes)."""
+
+        def each(field: str) -> Floats:
+            return np.array([[getattr(s, field)[name].value for name in PLACE_CLASSES] for s in specs])
+
+        share = [
+            [[s.fund_share[x][name].value for name in PLACE_CLASSES] for x in ("residents", "employees")] for s in specs
+        ]
+        covered = np.array([s.in_catalogue.value for s in specs])
+        return cls(
+            each("visit_fee"), each("consultation_fee"), price, each("stay_fee"), np.array(share), each("deductible"),
+            covered,
+        )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Classes:
+    """Whose fees are taken where, as numbers of classes."""
+
+    own: NDArray[np.int64]
+    """Class of each facility; the last: outside."""
+    lead: NDArray[np.int64]
+    """That of the lead hospital of its group, whose specialists hold joint clinics; else its own."""
+    ward: NDArray[np.int64]
+    """That of the place where each ward lies; the last: outside."""
+    ward_run_by: NDArray[np.int64]
+    """That of the facility whose doctors care for its patients."""
+    treats: NDArray[np.bool_]
+    """Whether a class of places has a ward for each condition, (classes, conditions)."""
+
+    @classmethod
+    def of(cls, network: Network, department: Sequence[str]) -> Classes:
+        """`department`: of each condition."""
+        own = np.array([*map(_class_of, network.facilities, [network] * network.outside), _number("outside")])
+        lead = np.where(network.group >= 0, own[np.append(network.lead_of_group, 0)[network.group]], own)
+        where = [w.facility for w in network.wards]
+        treats = np.zeros((len(PLACE_CLASSES), len(department)), dtype=bool)
+        for w in network.wards:
+            if w.kind == "acute":
+                treats[own[w.facility]] |= [w.department in (d, GENERAL) for d in department]
+        return cls(own, lead, own[[*where, -1]], own[[*network.ward_run_by, -1]], treats)
+
+
+def _class_of(facility: Any, network: Network) -> int:
+    if facility.level not in (Level.centre, Level.sub_centre):
+        return _number(facility.level.name)
+    return _number("community" if network.spec.areas[network.areas[facility.area]].urban else "township")
+
+
+def _number(name: str) -> int:
+    return [*PLACE_CLASSES].index(name)  # type: ignore[arg-type]
+
+
+# --------------------------------------------------------------------------------------------------------------- tariff
+
+
+@dataclass(frozen=True)
+class Tariff:
+    """What the rules of a day make of the facts, in fen; by replication and class of place."""
+
+    visit: Fen
+    """Fee of a visit."""
+    internet: Fen
+    """Fee of a visit on the internet."""
+    own_visit: Fen
+    """What the patient pays of a visit, (W, payers, classes): visitors pay all themselves, or their own fund does."""
+    own_internet: Fen
+    """The same of one on the internet: the share of it that he pays of any visit."""
+    consultation: Fen
+    """The doctor's part of the fee."""
+    stay: Fen
+    """Fee of a stay with a case weight of 1."""
+    standard: Fen
+    """What is paid for such a stay instead, (W, conditions); -1 = its fee."""
+    deductible: Fen
+    share: Floats
+    """Fund share, (W, schemes, classes)."""
+    in_catalogue: Floats
+    """Share of the cost in the catalogue, (W,)."""
+    follows_place: NDArray[np.bool_]
+    points: NDArray[np.bool_]
+    continuous: NDArray[np.bool_]
+    """Whether the deductible goes on across a transfer."""
+    per_head: Floats
+    """Budget a year, yuan for each resident; 0 = none."""
+    public_health: Floats
+    """Public-health money packed with it."""
+
+    @classmethod
+    def of(cls, fees: Fees, classes: Classes, conditions: Sequence[str], rules: Sequence[Rules]) -> Tariff:
+        """The tariff under the rules of each replication."""
+        visits, stays = (_factors([getattr(r.prices, name) for r in rules]) for name in ("visit_factor", "stay_factor"))
+        visit, consultation = _fen(fees.visit * visits), _fen(fees.consultation * visits)
+        price = np.minimum(_fen(fees.price * visits[:, None]), visit[:, None])
+        online = np.rint(consultation[:, None] * (price / np.maximum(visit, 1)[:, None])).astype(np.int64)
+        stay = _fen(fees.stay * stays)
+        return cls(
+            visit, consultation, _with_visitors(visit, price), _with_visitors(consultation, online), consultation, stay,
+            _standards(stay, classes, [np.isin(conditions, r.payment.same_disease) for r in rules]),
+            _fen(fees.deductible), fees.share, fees.in_catalogue,
+            follows_place=np.array([r.payment.fee_follows_place for r in rules]),
+            points=np.array([r.payment.points for r in rules]),
+            continuous=np.array([r.insurance.continuous_deductible for r in rules]),
+            per_head=np.array([float(r.budget.per_head) for r in rules]),
+            public_health=np.array([float(r.budget.public_health_per_head) for r in rules]),
+        )  # fmt: skip
+
+
+def _fen(yuan: Floats) -> Fen:
+    return np.rint(100.0 * yuan).astype(np.int64)
+
+
+def _factors(tables: Sequence[Mapping[PlaceClass, float]]) -> Floats:
+    return np.array([[float(table.get(name, 1.0)) for name in PLACE_CLASSES] for table in tables])
+
+
+def _with_visitors(fee: Fen, price: Fen) -> Fen:
+    return np.concatenate([fee[:, None], price], axis=1)
+
+
+def _standards(stay: Fen, classes: Classes, listed: Sequence[NDArray[np.bool_]]) -> Fen:
+    """Of listed conditions the lowest fee among the classes of places that have a ward for them."""
+    nothing = np.iinfo(np.int64).max
+    lowest = np.where(classes.treats, stay[:, :, None], nothing).min(axis=1)
+    return np.where(np.array(listed) & (lowest < nothing), lowest, -1)
+
+
+def of_weight(fee: Any, weight: Any) -> Any:
+    """What a case costs whose weight is told in thousandths, by the fee of one whose weight is 1."""
+    return (fee * weight + 500) // 1000
+
+
+def deductible_due(stated: Any, catalogue: Any, paid: Any) -> Any:
+    """What a patient has to pay first: the deductible less what was paid of it before, and no more than the cost."""
+    return np.minimum(catalogue, np.maximum(stated - paid, 0))

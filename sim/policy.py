@@ -29,6 +29,15 @@ RESCUE_CENTRES: tuple[RescueCentre, ...] = ("chest_pain", "stroke", "trauma", "m
 
 BedQuotaKind = Literal["release", "partition", "protect"]
 
+PlaceClass = Literal["village_station", "clinic", "township", "community", "secondary", "tertiary", "outside"]
+
+PLACE_CLASSES: tuple[PlaceClass, ...] = get_args(PlaceClass)
+"""Classes of places by which fees differ: centres and sub-centres are `township` ones in rural areas and `community`
+ones in urban areas."""
+
+Factor = Annotated[float, Field(ge=0)]
+"""A factor on a fee."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Lever:
@@ -825,6 +834,255 @@ class DayCare(Closed):
     bed."""
 
 
+class Payment(Closed):
+    """What institutions are paid for care."""
+
+    noun: ClassVar[str] = "lever"
+
+    same_disease: Annotated[
+        list[Name],
+        Lever(
+            m="M17",
+            title="Conditions paid alike at every level",
+            title_zh="同病同付病种",
+            unit="conditions",
+            names="conditions",
+            room="money",
+            through="ledger: no patient; what fund and patient pay for a stay with one of these conditions",
+            expected="ledger: such a stay is paid as at the lowest level of the network that treats it; hospitals "
+            "above that level lose the difference",
+            expected_zh="账目：此类住院按网络内能收治的最低级别机构的标准支付，更高级别医院承担差额",
+        ),
+    ] = Field(default_factory=list)
+    """Conditions (of the facts about care) whose stays are paid the same at every level: the lowest fee among the
+    places of the network that have a ward for them, times the case weight."""
+
+    points: Annotated[
+        bool,
+        Lever(
+            m="M20",
+            title="Stays paid by points",
+            title_zh="住院按病种分值付费",
+            unit="yes or no",
+            room="accounts",
+            through="ledger: no patient; how the fund's money for stays is shared out among institutions",
+            expected="ledger: what the fund pays in all stays the same; institutions whose cases are dear for their "
+            "weight get less, the others more",
+            expected_zh="账目：基金住院支付总额不变；同等权重下费用偏高的机构所得减少，其他机构增加",
+        ),
+    ] = False
+    """Whether the fund pays institutions of the area for stays by points: each month what it owes for all of them, by
+    scheme, is shared out in proportion to case weights."""
+
+    fee_follows_place: Annotated[
+        bool,
+        Lever(
+            m="M16",
+            title="Fees of the place where care is given",
+            title_zh="按实际诊疗地点收费",
+            unit="yes or no",
+            room="money",
+            through="ledger: no patient; fee and price of a visit to a joint clinic and of a stay in a joint ward",
+            expected="ledger: they cost the place's fee instead of the lead hospital's; the district pays the "
+            "difference of consultation fees for visits",
+            expected_zh="账目：联合门诊、联合病房按所在机构收费而非牵头医院标准；诊金差额由区财政补偿",
+        ),
+    ] = False
+    """Whether a visit to a joint clinic and a stay in a joint ward cost what the place takes; else what the lead
+    hospital takes. The specialist keeps the consultation fee: the district pays the difference."""
+
+
+class Insurance(Closed):
+    """What the fund pays of residents' care."""
+
+    noun: ClassVar[str] = "lever"
+
+    continuous_deductible: Annotated[
+        bool,
+        Lever(
+            m="M18",
+            title="Deductible that goes on across a transfer",
+            title_zh="集团内转诊起付线连续计算",
+            unit="yes or no",
+            room="money",
+            through="ledger: no patient; the deductible of a stay that goes on in a ward below",
+            expected="ledger: patients who step down pay less, the fund more",
+            expected_zh="账目：下转患者自付减少，基金支出增加",
+        ),
+    ] = False
+    """Whether what a patient has paid as deductible before stepping down counts where he goes on."""
+
+
+class Budget(Closed):
+    """A budget for the care of a grid's residents, kept by its medical group."""
+
+    noun: ClassVar[str] = "lever"
+
+    per_head: Annotated[
+        float,
+        Lever(
+            m="M20",
+            title="Total budget of the medical group",
+            title_zh="医疗集团医保总额预算",
+            unit="yuan per resident and year",
+            low=0,
+            room="accounts",
+            through="ledger: no patient; the account from which the care of the grid's residents is paid",
+            expected="ledger: budget = spent + balance; care outside the group is spent, too",
+            expected_zh="账目：预算=支出+结余；集团外就医同样计入支出",
+        ),
+    ] = 0.0
+    """What the fund gives a medical group a year for each resident of its grid; 0: no budget. What the fund pays for
+    their visits and stays, wherever they are, is spent of it."""
+
+    surplus_kept: Annotated[
+        Chance,
+        Lever(
+            m="M20",
+            title="Surplus that the group keeps",
+            title_zh="结余留用比例",
+            unit="share of the surplus",
+            low=0,
+            high=1,
+            room="accounts",
+            through="ledger: no patient; who has what is left of a year's budget",
+            expected="ledger: the group keeps this share of a surplus, the fund the rest",
+            expected_zh="账目：结余按此比例留归集团，其余归基金",
+        ),
+    ] = 0.0
+    """Share of what is left of a year's budget that the group keeps, as in force at the end of the year."""
+
+    overrun_shared: Annotated[
+        Chance,
+        Lever(
+            m="M20",
+            title="Overrun that the group bears",
+            title_zh="超支分担比例",
+            unit="share of the overrun",
+            low=0,
+            high=1,
+            room="accounts",
+            through="ledger: no patient; who pays what a year costs beyond its budget",
+            expected="ledger: the group pays this share of an overrun, the fund the rest",
+            expected_zh="账目：超支按此比例由集团承担，其余由基金承担",
+        ),
+    ] = 0.0
+    """Share of what a year costs beyond its budget that the group pays, as in force at the end of the year."""
+
+    public_health_per_head: Annotated[
+        float,
+        Lever(
+            m="M21",
+            title="Public-health fund packed with the budget",
+            title_zh="打包的基本公共卫生经费",
+            unit="yuan per resident and year",
+            low=0,
+            room="accounts",
+            through="ledger: no patient; the account of the medical group",
+            expected="ledger: the account has so much more; what public health costs is not simulated",
+            expected_zh="账目：集团账户相应增加；公共卫生服务成本未模拟",
+        ),
+    ] = 0.0
+    """Public-health money a year for each resident of the grid that is packed with the budget; 0: none."""
+
+
+class Prices(Closed):
+    """A review of prices."""
+
+    noun: ClassVar[str] = "lever"
+
+    visit_factor: Annotated[
+        dict[PlaceClass, Factor],
+        Lever(
+            m="M39",
+            title="Fees of visits after a price review",
+            title_zh="门诊收费调整系数",
+            unit="factor on fees",
+            low=0,
+            room="money",
+            through="ledger: no patient; what visits cost from a date on, patient and fund alike",
+            expected="ledger: the cost of visits there changes by this factor",
+            expected_zh="账目：该类机构门诊费用按此系数变化",
+        ),
+    ] = Field(default_factory=dict)
+    """Factor on the fee of a visit, by class of place (village_station, clinic, township, community, secondary,
+    tertiary, outside); those not named keep theirs. The patient's part of it changes alike."""
+
+    stay_factor: Annotated[
+        dict[PlaceClass, Factor],
+        Lever(
+            m="M39",
+            title="Fees of stays after a price review",
+            title_zh="住院收费调整系数",
+            unit="factor on fees",
+            low=0,
+            room="money",
+            through="ledger: no patient; what stays cost that end from a date on",
+            expected="ledger: the cost of stays there changes by this factor",
+            expected_zh="账目：该类机构住院费用按此系数变化",
+        ),
+    ] = Field(default_factory=dict)
+    """Factor on the fee of a stay, by class of place; those not named keep theirs."""
+
+
+class Alarms(Closed):
+    """Thresholds of early warning on a fund."""
+
+    noun: ClassVar[str] = "lever"
+
+    outside_share: Annotated[
+        Chance | None,
+        Lever(
+            m="M22",
+            title="Alarm: money that leaves the area",
+            title_zh="预警：域外基金支出占比",
+            unit="share of a month's fund spending",
+            low=0,
+            high=1,
+            room="accounts",
+            through="alarm: nobody",
+            expected="alarm: told for each month in which more of the fund's money for a grid's residents is spent "
+            "outside the area",
+            expected_zh="预警：某月网格居民基金支出中域外占比超过该值即提示",
+        ),
+    ] = None
+    """Share of the fund's spending for a grid's residents in a month that may be spent outside the area; None: no
+    alarm."""
+
+    cost_growth: Annotated[
+        float | None,
+        Lever(
+            m="M22",
+            title="Alarm: growth of cost",
+            title_zh="预警：医疗费用增长率",
+            unit="growth over the same month of the year before",
+            low=0,
+            room="accounts",
+            through="alarm: nobody",
+            expected="alarm: told for each month in which the cost of a grid's residents has grown by more in a year",
+            expected_zh="预警：网格居民医疗费用同比增长超过该值即提示",
+        ),
+    ] = None
+    """Growth of the cost of care of a grid's residents over the same month of the year before; None: no alarm."""
+
+    fund_use: Annotated[
+        float | None,
+        Lever(
+            m="M22",
+            title="Alarm: use of the budget",
+            title_zh="预警：预算使用率",
+            unit="share of the budget so far",
+            low=0,
+            room="accounts",
+            through="alarm: nobody",
+            expected="alarm: told for each month by whose end more than this share of the budget due so far this year "
+            "is spent",
+            expected_zh="预警：年内累计支出占应计预算的比例超过该值即提示",
+        ),
+    ] = None
+    """Spending this year over the budget due by the end of the month; None: no alarm."""
+
+
 class Rules(Closed):
     """The plain value of every lever on one day; neutral where nothing is in force."""
 
@@ -874,6 +1132,21 @@ class Rules(Closed):
 
     day_care: DayCare = DayCare()
     """Planned inpatients who are treated in a day."""
+
+    payment: Payment = Payment()
+    """What institutions are paid for care."""
+
+    insurance: Insurance = Insurance()
+    """What the fund pays of residents' care."""
+
+    budget: Budget = Budget()
+    """A budget for the care of a grid's residents."""
+
+    prices: Prices = Prices()
+    """A review of prices."""
+
+    alarms: Alarms = Alarms()
+    """Thresholds of early warning on a fund."""
 
 
 NEUTRAL = Rules()

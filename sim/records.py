@@ -451,6 +451,7 @@ class Ledger:
         self.unbilled = Histogram(["visits"], world=w, day=UNBILLED_DAYS, **paid | {"service": PAID_STAY})
         bill = ["cases", "cost", "fund", "own", "deductible", "top_up", "points", "pooled"]
         self.money = Tally(bill, world=w, month=m, **paid)
+        self.debits = Tally(["spent"], world=w, month=m, grid=max(len(network.groups), 1), where=3)
         tables: dict[str, list[dict[str, NDArray[Any]]]] = {"visits": [], "stays": [], "referrals": []}
         self.rows = tables if keep_rows else None
 
@@ -600,7 +601,7 @@ class Ledger:
         minutes_ids = ids[self.with_minutes] if len(self.with_minutes) else np.array([""])
         out = {
             "visits_daily": self._by_level(self.daily.of_world(world, names)),
-            "visits_monthly": self._placed(self.visits.of_world(world, names)),
+            "visits_monthly": self.placed(self.visits.of_world(world, names)),
             "waits_minutes": self.minutes.of_world(world, names | {"facility": minutes_ids}),
             "bookings_monthly": self.bookings.of_world(world, names),
             "waits_days": self.booking_days.of_world(world, names),
@@ -608,8 +609,8 @@ class Ledger:
             "imaging_monthly": self._by_room(self.imaging.of_world(world, names)),
             "imaging_days": self._by_room(self.imaging_days.of_world(world, names)),
             "needs_monthly": self.needs.of_world(world, names),
-            "exams_monthly": self._placed(self.exams.of_world(world, names)),
-            "helped_monthly": self._placed(self.helped.of_world(world, names)),
+            "exams_monthly": self.placed(self.exams.of_world(world, names)),
+            "helped_monthly": self.placed(self.helped.of_world(world, names)),
             "stays_monthly": self._by_ward(self.stays.of_world(world, names)),
             "stays_nights": self.nights.of_world(world, names | inpatient),
             "beds_monthly": self._by_ward(self.beds.of_world(world, names)),
@@ -631,7 +632,7 @@ class Ledger:
         frame.insert(2, "group", np.array(["", *self.network.groups])[number % groups])
         return frame
 
-    def _placed(self, frame: pd.DataFrame) -> pd.DataFrame:
+    def placed(self, frame: pd.DataFrame) -> pd.DataFrame:
         """Add level and group of the facility."""
         net = self.network
         number = {f.id: i for i, f in enumerate(net.facilities)} | {"outside": net.outside}
@@ -666,7 +667,7 @@ class Ledger:
         for minutes, hours in (("minutes", "hours"), ("blocked_minutes", "blocked_hours")):
             if minutes in frame:
                 frame[hours] = frame.pop(minutes) / 60.0
-        return self._placed(frame)
+        return self.placed(frame)
 
     def _kept(self, world: int, names: dict[str, NDArray[Any]]) -> dict[str, pd.DataFrame]:
         if self.rows is None:

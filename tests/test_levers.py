@@ -732,6 +732,139 @@ def test_tcm_halls() -> None:
     assert share(high, False) == pytest.approx(share(low, False), abs=0.005)
 
 
+# ---------------------------------------------------------------------------------------------- ledger of money, alarms
+#
+# These levers reach nobody, so what is written down is an identity. Every bill is told anew, to the last fen, in
+# test_accounts.py; here each lever is pulled alone.
+
+
+@cache
+def _bills(settings: str) -> Tables:
+    beside: dict[str, Any] = {"shared.joint_clinics": 1.0, "shared.joint_wards": 1.0, "down_referral.proposed": 1.0}
+    return towns.run(towns.group_town(28, settings=beside | json.loads(settings)))[0]
+
+
+def bills(**settings: Any) -> Tables:
+    """Tables of the group town under some levers (`group__lever`), visits and stays as without them."""
+    found = _bills(json.dumps({name.replace("__", "."): value for name, value in settings.items()}, sort_keys=True))
+    pd.testing.assert_frame_equal(found["visits"], _bills("{}")["visits"], check_exact=True)
+    pd.testing.assert_frame_equal(found["stays"], _bills("{}")["stays"], check_exact=True)
+    return found
+
+
+def paid(t: Tables, column: str, **where: Any) -> float:
+    """A sum of the bills, in fen."""
+    return total("money_monthly", f"{column}_fen", **where)(t)
+
+
+def test_listed_conditions_are_paid_as_at_the_lowest_level_that_treats_them() -> None:
+    assert EXPECTED["payment.same_disease"].startswith("ledger: such a stay is paid as at the lowest level")
+    plain, alike = bills(), bills(payment__same_disease=["lung", "bone", "urgent"])
+    assert paid(alike, "cost") == paid(plain, "cost")
+    for place, changes in (("lead", True), ("member", False)):
+        gap = [paid(t, "fund", facility=place) + paid(t, "own", facility=place) - paid(t, "cost", facility=place)
+               for t in (plain, alike)]  # fmt: skip
+        assert gap[0] == 0
+        assert (gap[1] < 0) == changes
+        assert changes or gap[1] == 0
+
+
+def test_points_share_out_what_the_fund_pays() -> None:
+    assert EXPECTED["payment.points"].startswith("ledger: what the fund pays in all stays the same")
+    by_points = bills(payment__points=True)
+    assert paid(by_points, "payment") == paid(bills(), "payment") == paid(by_points, "fund")
+    assert paid(by_points, "payment", facility="lead") < paid(by_points, "fund", facility="lead")  # the dearest cases
+
+
+def test_a_joint_clinic_and_a_joint_ward_cost_what_the_place_takes() -> None:
+    assert EXPECTED["payment.fee_follows_place"].startswith("ledger: they cost the place's fee")
+    lead, place = bills(), bills(payment__fee_follows_place=True)
+    clinics = [t["money_monthly"].query("service == 'joint'").sum(numeric_only=True) for t in (lead, place)]
+    assert [c["cost_fen"] / c["cases"] for c in clinics] == [15_000, 13_000]  # tertiary, community
+    assert [c["top_up_fen"] / c["cases"] for c in clinics] == [0, 200]
+    stays = [paid(t, "cost", service="stay", facility="valley-centre") for t in (lead, place)]
+    assert stays[1] < stays[0]
+    assert paid(place, "cost", facility="lead") == paid(lead, "cost", facility="lead")
+
+
+def test_who_steps_down_pays_no_second_deductible() -> None:
+    assert EXPECTED["insurance.continuous_deductible"] == "ledger: patients who step down pay less, the fund more"
+    new, goes_on = bills(), bills(insurance__continuous_deductible=True)
+    assert paid(goes_on, "cost") == paid(new, "cost")
+    less = paid(new, "own") - paid(goes_on, "own")
+    assert less == paid(goes_on, "fund") - paid(new, "fund") > 0
+    assert paid(goes_on, "deductible", facility="lead") == paid(new, "deductible", facility="lead")
+    assert paid(goes_on, "deductible", facility="valley-centre") < paid(new, "deductible", facility="valley-centre")
+
+
+def _budget(**more: float) -> dict[str, Any]:
+    (told,) = bills(**{"budget__per_head": more.pop("per_head", 9000.0), **more})["budgets"].to_dict("records")
+    return told
+
+
+def test_a_budget_is_spent_wherever_its_residents_go() -> None:
+    assert EXPECTED["budget.per_head"].startswith("ledger: budget = spent + balance; care outside the group is spent")
+    told, money = _budget(), bills()["money_monthly"]
+    spent = told["spent_group_fen"] + told["spent_elsewhere_fen"] + told["spent_outside_fen"]
+    assert spent == money["fund_fen"].sum()
+    assert told["spent_outside_fen"] == money.loc[money["facility"].eq("outside"), "fund_fen"].sum() > 0
+    assert told["budget_fen"] == spent + told["balance_fen"] == pytest.approx(100 * 9000 * 2000 * 28 / 366, abs=1)
+    assert bills()["budgets"].empty
+
+
+def test_a_surplus_is_kept_and_an_overrun_borne_in_part() -> None:
+    assert EXPECTED["budget.surplus_kept"] == "ledger: the group keeps this share of a surplus, the fund the rest"
+    assert EXPECTED["budget.overrun_shared"] == "ledger: the group pays this share of an overrun, the fund the rest"
+    much, little = (_budget(per_head=x, budget__surplus_kept=0.6, budget__overrun_shared=0.2) for x in (90_000.0, 10.0))
+    assert much["kept_fen"] == round(0.6 * much["balance_fen"]) > 0
+    assert much["kept_fen"] + much["returned_fen"] == much["balance_fen"]
+    assert little["borne_fen"] == round(-0.2 * little["balance_fen"]) > 0
+    assert little["borne_fen"] + little["covered_fen"] == -little["balance_fen"]
+    assert much["borne_fen"] == much["covered_fen"] == little["kept_fen"] == little["returned_fen"] == 0
+
+
+def test_public_health_money_is_packed_with_the_budget() -> None:
+    assert EXPECTED["budget.public_health_per_head"].startswith("ledger: the account has so much more")
+    alone, packed = _budget(), _budget(budget__public_health_per_head=60.0)
+    assert packed["public_health_fen"] == pytest.approx(100 * 60 * 2000 * 28 / 366, abs=1)
+    assert packed["balance_fen"] - alone["balance_fen"] == packed["public_health_fen"]
+
+
+def test_a_price_review_changes_what_care_costs() -> None:
+    assert EXPECTED["prices.visit_factor"] == "ledger: the cost of visits there changes by this factor"
+    assert EXPECTED["prices.stay_factor"] == "ledger: the cost of stays there changes by this factor"
+    plain = bills()
+    visits, stays = bills(prices__visit_factor={"tertiary": 1.1}), bills(prices__stay_factor={"tertiary": 0.9})
+    for t, service, factor in ((visits, "visit", 1.1), (stays, "stay", 0.9)):
+        costs = [paid(x, "cost", facility="lead", service=service) for x in (plain, t)]
+        assert costs[1] == pytest.approx(factor * costs[0], rel=1e-6)
+        assert paid(t, "cost", facility="member") == paid(plain, "cost", facility="member")
+    assert paid(visits, "cost", service="stay") == paid(plain, "cost", service="stay")
+
+
+def test_alarms_tell_of_what_is_above_a_threshold() -> None:
+    assert EXPECTED["alarms.outside_share"].startswith("alarm: told for each month in which more of the fund's money")
+    assert EXPECTED["alarms.fund_use"].startswith("alarm: told for each month by whose end more than this share")
+    low = bills(alarms__outside_share=0.001, alarms__fund_use=0.1, budget__per_head=9000.0)["alarms"]
+    high = bills(alarms__outside_share=0.9, alarms__fund_use=50.0, budget__per_head=9000.0)["alarms"]
+    assert low["alarm"].tolist() == ["outside_share", "fund_use"]
+    assert high.empty
+    told = _budget()
+    assert low["value"].iloc[1] == (told["budget_fen"] - told["balance_fen"]) / told["budget_fen"]
+
+
+def test_growth_is_over_the_same_month_of_the_year_before() -> None:
+    """The second January under fees that are a tenth higher; the first has nothing before it."""
+    assert EXPECTED["alarms.cost_growth"].startswith(
+        "alarm: told for each month in which the cost of a grid's residents"
+    )
+    case = towns.clinic_town(6.0, 31 + 366, settings={"alarms.cost_growth": 0.5})
+    dearer = case.policy.amended(towns.policy({"prices.visit_factor": {"tertiary": 2.0}}, date(2025, 1, 1)))
+    (alarm,) = towns.run(replace(case, policy=dearer, record="days"))[0]["alarms"].to_dict("records")
+    assert alarm["date"] == pd.Timestamp(2025, 1, 31)
+    assert 0.6 < alarm["value"] < 1.6
+
+
 # ------------------------------------------------------------------------------------------------------ the whole plan
 
 

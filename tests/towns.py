@@ -525,7 +525,7 @@ PLAN: Data = {
 }
 """Quotas, priority, persuasion and referral: slots and beds are scarce under it."""
 
-ALL_LEVERS: Data = PLAN | {
+ACTING_LEVERS: Data = PLAN | {
     "bed_quota.kind": "protect",
     "first_contact.gate": ["cold"],
     "contracts.coverage_in": {"valley": 0.9},
@@ -549,6 +549,26 @@ ALL_LEVERS: Data = PLAN | {
     "up_referral.to_partner": 0.6,
     "day_care.share": 0.8,
 }
+"""All levers that act on patients pulled."""
+
+MONEY_LEVERS: Data = {
+    "payment.same_disease": ["lung"],
+    "payment.points": True,
+    "payment.fee_follows_place": True,
+    "insurance.continuous_deductible": True,
+    "budget.per_head": 900.0,
+    "budget.surplus_kept": 0.5,
+    "budget.overrun_shared": 0.3,
+    "budget.public_health_per_head": 60.0,
+    "prices.visit_factor": {"tertiary": 1.1, "community": 0.9},
+    "prices.stay_factor": {"tertiary": 0.95},
+    "alarms.outside_share": 0.02,
+    "alarms.cost_growth": 0.1,
+    "alarms.fund_use": 0.5,
+}
+"""All levers of the ledger of money pulled."""
+
+ALL_LEVERS: Data = ACTING_LEVERS | MONEY_LEVERS
 """All levers pulled."""
 
 
