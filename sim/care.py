@@ -276,6 +276,9 @@ class CareSpec(Closed):
     """Chance of a readmission after a stay that ended below a step down over that of others; left out = 1."""
     inpatient_exam_after_days: Figure | None = None
     """Days from an admission until the exam of a stay is due (at least 0); left out = 1."""
+    higher_standard: Figure | None = None
+    """Needs one level beyond a centre for each standard that it has reached since the base year, over those before;
+    left out = 1."""
 
     def case_weights(self, condition: ConditionSpec) -> list[float]:
         """Weight of a stay in thousandths by level of care needed, in whole numbers."""
@@ -435,6 +438,8 @@ class Care:
     """Minutes, (W,)."""
     after_step_down: Floats
     """Chance after a stay that ended below a step down over that of others, (W,)."""
+    higher_standard: Floats
+    """(W,)."""
     consultation_sigma: Floats
     """Spread of the logarithm of consultations, (W,)."""
     exponential: bool
@@ -524,6 +529,7 @@ class Care:
             readmission=per_condition(lambda c: c.readmission.value if c.readmission else 0.0),
             readmission_minutes=np.array([d.value * 1440.0 if (d := s.readmission_days) else 0.0 for s in specs]),
             after_step_down=np.array([r.value if (r := s.readmitted_after_step_down) else 1.0 for s in specs]),
+            higher_standard=np.array([x.value if (x := s.higher_standard) else 1.0 for s in specs]),
             consultation_sigma=streams.sigma(single("consultation_cv")),
             exponential=specs[0].consultation_law == "exponential",
             patience_exponential=specs[0].patience_law == "exponential",
@@ -629,6 +635,12 @@ def truth(condition: Any, key: np.uint64, resident: bool) -> tuple[int, bool]:
     need = 1 + int(u < condition["beyond_1"]) + int(u < condition["beyond_2"]) + int(u < condition["beyond_3"])
     admitted = streams.uniform_of(key, Purpose.ADMISSION, 0) < admission
     return max(need, 2) if admitted else need, admitted
+
+
+@kernel
+def is_within_reach(key: np.uint64, chance: float) -> bool:
+    """Whether a place that gives such a chance meets a need one level beyond it; one number for each episode."""
+    return streams.uniform_of(key, Purpose.WITHIN_REACH, 0) < chance
 
 
 @kernel

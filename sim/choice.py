@@ -199,7 +199,12 @@ class Choice:
         """Lever: yuan by which TCM halls make a grassroots visit worth more, for conditions that they suit."""
         self.column = np.where(self.is_emergency, len(network.departments), self.department)
         """Column of the tables for each condition: its department, or the last for all emergencies."""
-        self.options = self._options(self._more_able(beyond, weights.sum(axis=(1, 2))))
+        everything = np.ones((self.worlds, len(self.kind), 2))
+        self.enough = np.concatenate([1.0 - beyond, everything], axis=2)
+        """Chance that a level of care (1 to 4; 5 as 4) suffices, (W, C, 5)."""
+        self.needs = weights.sum(axis=(1, 2))
+        """Expected first contacts of each condition, (W, C)."""
+        self.options = self._options(self._more_able(0.0))
         self.stations = self._stations()
         self.gumbel = streams.gumbel_table()
         self.constants = self._fit(weights)
@@ -211,20 +216,32 @@ class Choice:
     def _each(self, field: str) -> Floats:
         return np.array([getattr(s, field).value for s in self.specs])
 
-    def _more_able(self, beyond: Floats, needs: Floats) -> Floats:
+    def _more_able(self, reach: Floats | float) -> Floats:
         """Utility of a facility that can give more (or less) of the care needed than is standard for its level.
 
-        `needs`: expected first contacts of each condition, (W, C); returns shape (W, facilities, columns).
+        `reach`: chance that a need one level beyond it is met there all the same, (W, facilities, C); returns shape
+        (W, facilities, columns).
         """
-        net, everything = self.network, np.ones((self.worlds, len(self.kind), 1))
-        enough = np.concatenate([1.0 - beyond, everything], axis=2)  # chance that a level of care suffices
-        standard = np.array([STANDARD_CAPABILITY[f.level] for f in net.facilities])
-        conditions = np.arange(len(self.kind))
-        more = enough[:, conditions, net.capability[:-1] - 1] - enough[:, conditions, standard[:, None] - 1]
+        net, conditions = self.network, np.arange(len(self.kind))
+        given, standard = net.capability[:-1], np.array([STANDARD_CAPABILITY[f.level] for f in net.facilities])
+        enough = self.enough[:, conditions, given - 1]
+        more = enough - self.enough[:, conditions, standard[:, None] - 1]
+        more = more + reach * (self.enough[:, conditions, given] - enough)
         of_column = np.eye(len(net.departments) + 1)[self.column]
+        needs = self.needs
         mean = (more * needs[:, None, :]) @ of_column / np.maximum(needs @ of_column, 1e-300)[:, None, :]
         yuan = np.array([s.yuan_if_able.value if s.yuan_if_able else 0.0 for s in self.specs])
         return np.asarray((self._each("per_100_yuan") / 100.0 * yuan)[:, None, None] * mean)
+
+    def know_capability(self, reach: Floats, feature: NDArray[np.int64]) -> None:
+        """Residents know what places give more than in the base year.
+
+        `reach`: (W, facilities, C); `feature`: the feature department of each facility, -1 = none, (W, facilities).
+        """
+        attracts = np.array([c.feature_attracts for c in self.capacities]) * self._each("per_100_yuan")[:, None] / 100.0
+        columns = np.arange(len(self.network.departments) + 1)
+        drawn_to = attracts[:, :, None] * (feature[:, :, None] == columns)
+        self.options = self._options(self._more_able(reach) + drawn_to)
 
     def _options(self, more_able: Floats) -> list[tuple[list[int], int, NDArray[np.int64], Floats]]:
         """For each door and columns alike: the service points behind it and their fixed utility.

@@ -49,7 +49,8 @@ YEAR = 365 * DAY
 class Place(NamedTuple):
     """The network as rows; F facilities, P service points, C conditions; nothing of it changes in place.
 
-    When wards open or close, or joint wards are run, there are other `offers` and another `runs`.
+    When wards open or close, or joint wards are run, there are other `offers` and another `runs`; when institutions
+    become able to do more, another `reach` and another `feature`.
     """
 
     points: NDArray[Any]
@@ -79,6 +80,10 @@ class Place(NamedTuple):
     """Facility of each ward; the last: outside."""
     runs: NDArray[np.bool_]
     """Whether each ward is in service, (W, wards)."""
+    reach: Floats
+    """Chance that a need one level beyond a facility is met there after all, (W, F + 1, C)."""
+    feature: NDArray[np.int64]
+    """The feature department that each facility has, -1 = none; (W, F + 1)."""
 
     @classmethod
     def of(cls, network: Network, choice: Choice, ledger: Ledger, travel: Floats, day: date) -> Place:
@@ -103,6 +108,8 @@ class Place(NamedTuple):
             offers(net, choice, day),
             np.append(net.emergency_point, -1), net.imaging_room, net.imaging_point, travel, net.lead_of_grid,
             ledger.ward_facility, np.ones((choice.worlds, len(net.wards)), dtype=bool),
+            np.zeros((choice.worlds, *net.capability.shape)),
+            np.full((choice.worlds, net.outside + 1), -1, dtype=np.int64),
         )  # fmt: skip
 
 

@@ -117,6 +117,10 @@ class Journey:
         """What facilities have from now on, and which wards are in service: of `doors.Place`."""
         self.town = self.town._replace(place=self.town.place._replace(offers=offers, runs=runs))
 
+    def put_capability(self, reach: Floats, feature: NDArray[np.int64]) -> None:
+        """What institutions give more from now on: of `doors.Place`."""
+        self.town = self.town._replace(place=self.town.place._replace(reach=reach, feature=feature))
+
     def renew_choice(self) -> None:
         """Monday 00:00: what people believe about waiting takes in the week that has passed (R14)."""
         service = self.town.service.reshape(self.worlds, self.points)
@@ -284,7 +288,7 @@ def _is_online(town: Town, who: Any, point: Any) -> bool:
         return False
     share = town.people.worlds[int(who["world"])]["internet"]
     online = demand.is_online(town.people.usual[int(who["panel"])]["key"], int(who["nth"]), share)
-    return online and able(town.place.offers, who, point["facility"])
+    return online and able(town.place, who, point["facility"])
 
 
 @kernel

@@ -16,6 +16,7 @@ from copy import deepcopy
 from dataclasses import dataclass, field
 from datetime import date
 from fractions import Fraction
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,7 @@ import pandas as pd
 import simpy
 from numpy.typing import NDArray
 
-from sim import beds, care, contacts, doors, loads, referral, streams, timetable
+from sim import beds, capability, care, contacts, doors, loads, referral, streams, timetable
 from sim.accounts import Accounts
 from sim.audit import Audit
 from sim.beds import BedPool
@@ -223,6 +224,10 @@ class Model:
         half_life = np.array([s.wait_half_life_weeks.value for s in self.choice_specs])
         self.waits = PerceivedWaits.none(self.worlds, len(self.network.points), half_life)
         self.choice.renew(self.waits)
+        self.standards = np.array([capability.stated_standards(self.network)] * self.worlds)
+        """The standard that each facility has reached, (W, F + 1)."""
+        self.feature = np.full_like(self.standards, -1)
+        """The feature department that it has, -1 = none; (W, F + 1)."""
 
     def _expected_needs(self, world: int) -> NDArray[np.float64]:
         """First contacts a year by stratum of choice, contract and condition, with contracts as surveyed."""
@@ -390,6 +395,7 @@ class Model:
         ]
         gated = [np.isin(self.conditions, r.first_contact.gate) for r in rules]
         self._put_halls(each(lambda r: float(r.tcm.halls)))
+        self._put_capability(rules)
         self.journey.put_in_force(
             {name: each(read) for name, read in LEVERS.items()} | vars(up),
             np.array([np.append(c, False) for c in contracted]),
@@ -409,6 +415,24 @@ class Model:
             self.choice.tcm_halls = yuan
             self.choice.renew(self.waits)
             self.journey.renew_tables()
+
+    def _put_capability(self, rules: list[Rules]) -> None:
+        """What institutions can do more acts on what is met there and on what residents think of them (M24, M25)."""
+        net, here = self.network, [r.capability for r in rules]
+        standards = np.array([capability.standards(net, c.standard) for c in here])
+        feature = np.array([capability.feature_departments(net, float(c.feature_departments)) for c in here])
+        if (standards == self.standards).all() and (feature == self.feature).all():
+            return
+        self.standards, self.feature = standards, feature
+        self.ledger.feature = feature
+        by_standard = capability.more_than_stated(net, standards, self.care.higher_standard)
+        by_feature = np.array([np.append(c.feature_settles, 0.0) for c in self.capacities])
+        of = self.choice.department, self.choice.is_emergency
+        reach = capability.reach(by_standard, by_feature, feature, *of)
+        self.choice.know_capability(reach[:, :-1], feature[:, :-1])
+        self.choice.renew(self.waits)
+        self.journey.renew_tables()
+        self.journey.put_capability(reach, feature)
 
     def _run_wards(self, day: date, rules: list[Rules]) -> None:
         """Wards open and close, and of joint wards as many beds are run as the rules say."""
@@ -432,11 +456,24 @@ class Model:
 
     def _beds_on(self, day: date, world: int, rules: Rules) -> list[int]:
         """Beds of each ward that are in service on a day; a joint ward is where a bed of it is run (M09)."""
+        wards, beds = self.network.wards, self.capacities[world].beds.tolist()
         share, found = Fraction(rules.shared.joint_wards), []
-        for ward, there in zip(self.network.wards, self.capacities[world].beds.tolist(), strict=True):
+        for ward, there in zip(wards, self._turned(day, beds, Fraction(rules.transformation.beds)), strict=True):
             run = there if ward.kind != "joint" else int(share * there + Fraction(1, 2)) or OUT_OF_SERVICE
             found.append(run if ward.is_open(day) else OUT_OF_SERVICE)
         return found
+
+    def _turned(self, day: date, beds: list[int], share: Fraction) -> list[int]:
+        """Beds of each ward when a share of some has become those of others; of these, those without any are closed."""
+        wards, turned = self.network.wards, list(beds)
+        for n, below in self.network.turns_into.items():
+            for other in below:
+                if wards[n].is_open(day) and wards[other].is_open(day):
+                    number = int(share * beds[n] + Fraction(1, 2))
+                    turned[n], turned[other] = turned[n] - number, turned[other] + number
+        for n in {*self.network.turns_into, *chain(*self.network.turns_into.values())}:
+            turned[n] = turned[n] or OUT_OF_SERVICE
+        return turned
 
     def _know_wards(self, day: date) -> None:
         """Which wards take whose patients, as in the network, from a day on."""
@@ -616,7 +653,8 @@ class Model:
         """The ward of the same facility that takes somebody whose ward is closed, -1 = none."""
         if stay.ordinary >= 0 or self.network.wards[stay.pool.number].kind == "joint":
             return stay.ordinary
-        return int(self.ward_at[facility, self.choice.department[stay.course.condition]])
+        ward = int(self.ward_at[facility, self.choice.department[stay.course.condition]])
+        return ward if self.beds_run[stay.course.world, ward] != OUT_OF_SERVICE else -1
 
     def _ask(self, stay: Stay, ward: int, now: float) -> None:
         """The same patient asks for a bed of another ward, that of intensive care first where he needs it."""
@@ -743,6 +781,7 @@ class Model:
         at = table.index(np.arange(self.worlds)[:, None], month, np.arange(total.shape[1]))
         for measure, number in tonight.items():
             table.counts[measure][at] += number
+        self.ledger.add_capability(month, self.standards, self.feature)
 
     def _write_beds(self, day: int) -> None:
         """End of a month: use of held beds and blocked time of every pool."""

@@ -64,6 +64,9 @@ def _of_facility(
     """`recovering`: departments that treat no condition, of wards for those who step down."""
     welcome = [*conditions, *departments, "default"]
     yield from _unknown((*at, "capability"), facility.capability, welcome, "condition, department or default")
+    if facility.feature:
+        path = (*at, "feature", "department")
+        yield from _unknown(path, [facility.feature.department], departments, "department that treats any condition")
     opens = {"clinics": [c.pattern for c in facility.clinics], "imaging": [room.pattern for room in facility.imaging]}
     treating = [*departments, GENERAL]
     treats = {

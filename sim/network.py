@@ -139,6 +139,24 @@ class DayCentreSpec(Closed):
     """Day cases in a full session; at least 1, whatever is drawn."""
 
 
+StandardLevel = Literal["none", "basic", "recommended", "community_hospital"]
+
+STANDARD_LEVELS: tuple[StandardLevel, ...] = ("none", "basic", "recommended", "community_hospital")
+"""Standards of the campaign for quality service at the grassroots (优质服务基层行), lowest first; a community hospital
+(社区医院) has reached those before it, too."""
+
+
+class FeatureSpec(Closed):
+    """The feature department (特色科室) that a centre is to have."""
+
+    department: Name
+    """Department whose conditions it is for."""
+    attracts: Figure
+    """What a visit for one of them is worth more there, yuan."""
+    settles: Figure
+    """Of their needs one level beyond the place, the share that it meets after all."""
+
+
 WardKind = Literal["acute", "step_down", "intensive", "joint", "home"]
 
 BELOW: tuple[WardKind, ...] = ("step_down", "joint", "home")
@@ -162,6 +180,10 @@ class WardSpec(Closed):
     """First day, from 00:00; left out = it is there from the beginning."""
     closes: Day | None = None
     """Day on which it admits nobody any more, from 00:00; beds go as patients leave them. Left out = it stays."""
+
+    becomes: Name | None = None
+    """Department of the facility's ward for those who step down into which beds of this one may be turned
+    (transformation.beds); left out = none are."""
 
     def like(self, other: WardSpec) -> bool:
         """Whether it is of the same department and kind as another ward."""
@@ -214,6 +236,11 @@ class FacilitySpec(Closed):
     """Sessions in which planned patients are operated on; left out = all are, as soon as they are due."""
     day_centre: DayCentreSpec | None = None
     """Takes planned patients who are treated in a day (day_care.share); left out = none are."""
+    standard_level: StandardLevel = "none"
+    """Standard that a centre or sub-centre of a group has reached in the base year; it settles by then what others do,
+    and more only with a higher one (capability.standard)."""
+    feature: FeatureSpec | None = None
+    """The feature department that it is to have (capability.feature_departments); left out = none."""
 
     def joint_clinics(self) -> list[ClinicSpec]:
         """Clinics held here by specialists of the lead hospital."""
@@ -254,8 +281,25 @@ class FacilitySpec(Closed):
             raise ValueError(f"facility {self.id} has an intensive-care ward; only hospitals have them")
         if any(w.kind == "joint" for w in self.wards) and not self._is_member_centre():
             raise ValueError(f"facility {self.id} has a joint ward; only centres and sub-centres of a group have them")
+        below = {w.department for w in self.wards if w.kind == "step_down"}
+        for w in (w for w in self.wards if w.becomes):
+            if w.kind != "acute" or w.becomes not in below:
+                rule = "beds of acute wards may become those of a ward of the facility for those who step down"
+                raise ValueError(f"facility {self.id}: beds of {ward_name(w)} cannot become {w.becomes}; {rule}")
         if any(w.kind == "home" for w in self.wards) and self.level not in ("centre", "sub_centre"):
             raise ValueError(f"facility {self.id} has home beds; only centres and sub-centres have them")
+        return self
+
+    @model_validator(mode="after")
+    def _capability_fits(self) -> FacilitySpec:
+        if self.standard_level != "none" and not self._is_member_centre():
+            raise ValueError(
+                f"facility {self.id} states a standard level; only centres and sub-centres of a group reach one"
+            )
+        if self.feature and not self._is_member_centre():
+            raise ValueError(
+                f"facility {self.id} has a feature department; only centres and sub-centres of a group have them"
+            )
         return self
 
     @model_validator(mode="after")
@@ -440,6 +484,7 @@ class Ward:
     kind: WardKind = "acute"
     opens: date | None = None
     closes: date | None = None
+    becomes: str | None = None
 
     def is_open(self, day: date) -> bool:
         """Whether it admits patients on a day."""
@@ -464,16 +509,24 @@ class Network:
         self.groups = sorted(spec.groups)
         self.departments = departments
         self.conditions = sorted(condition_departments)
+        of_condition = [departments.index(condition_departments[c]) for c in self.conditions]
+        self.condition_department = np.array(of_condition, dtype=np.int64)
+        """Department of each condition."""
         self.facilities = sorted(self._expand(), key=lambda f: (f.level, f.id))
         self.outside = len(self.facilities)
         """Index of the world outside among facilities."""
         self.points, self.wards = self._points(), self._wards()
         self.ward_moves = {day for ward in self.wards for day in (ward.opens, ward.closes) if day}
         """Days on which wards open or close."""
+        self.turns_into = self._turns_into()
+        """Of each ward of which beds may become those of others, these others: one for each stretch of days."""
         self.level = np.array([*(f.level for f in self.facilities), Level.outside], dtype=np.int64)
         self.group = np.array([*(f.group for f in self.facilities), -1], dtype=np.int64)
         self.area = np.array([*(f.area for f in self.facilities), -1], dtype=np.int64)
         self.is_lead = np.array([*(f.spec.role == "lead" for f in self.facilities), False])
+        centre = np.isin(self.level, (Level.centre, Level.sub_centre))
+        self.is_grouped_centre = centre & (self.group >= 0)
+        """Centres and sub-centres of groups."""
         self.lead_of_group = np.array([self.facility_index(spec.groups[g].lead) for g in self.groups], dtype=np.int64)
         self.serves = self._serves()
         """Whether each facility belongs to each group or also serves it, shape (facilities + 1, groups)."""
@@ -565,10 +618,17 @@ class Network:
 
     def _wards(self) -> list[Ward]:
         return [
-            Ward(i, w.department, w.kind, w.opens, w.closes)
+            Ward(i, w.department, w.kind, w.opens, w.closes, w.becomes)
             for i, f in enumerate(self.facilities)
             for w in sorted(f.spec.wards, key=lambda w: (w.department, w.kind, w.since))
         ]
+
+    def _turns_into(self) -> dict[int, list[int]]:
+        def below(ward: Ward) -> list[int]:
+            named = ward.facility, ward.becomes, "step_down"
+            return [n for n, w in enumerate(self.wards) if (w.facility, w.department, w.kind) == named]
+
+        return {n: below(ward) for n, ward in enumerate(self.wards) if ward.becomes}
 
     def _capability(self, condition_departments: dict[str, str]) -> NDArray[np.int64]:
         table = np.full((self.outside + 1, len(self.conditions)), 4, dtype=np.int64)
@@ -714,6 +774,7 @@ class Network:
             places.append(_waiting_places(clinic))
         wards = [_ward_of(drawn[self.facilities[w.facility].spec.id], w) for w in self.wards]
         attraction = [a.value if (a := drawn[f.spec.id].attraction) else 0.0 for f in self.facilities]
+        own = self.facilities
         return Capacities(
             doctors=np.array(doctors, dtype=np.int64),
             slots=np.array(slots, dtype=np.int64),
@@ -724,6 +785,8 @@ class Network:
             theatres=self._session_places(drawn, "theatres"),
             day_centre=self._session_places(drawn, "day_centre"),
             attraction=np.array(attraction),
+            feature_attracts=np.array([x.attracts.value if (x := drawn[f.spec.id].feature) else 0.0 for f in own]),
+            feature_settles=np.array([x.settles.value if (x := drawn[f.spec.id].feature) else 0.0 for f in own]),
             travel=self._travel(spec),
         )
 
@@ -771,5 +834,9 @@ class Capacities:
     """Day cases in a full session, per facility (0 = it has no day centre)."""
     attraction: NDArray[np.float64]
     """Utility beside others of the level, per facility."""
+    feature_attracts: NDArray[np.float64]
+    """Yuan by which a visit to the feature department is worth more, per facility (0 = it is to have none)."""
+    feature_settles: NDArray[np.float64]
+    """Of the needs of that department one level beyond the place, the share it meets, per facility."""
     travel: NDArray[np.float64]
     """Minutes from area to facility, shape (areas, facilities + 1); the last column is outside."""

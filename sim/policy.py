@@ -28,6 +28,7 @@ RESCUE_CENTRES: tuple[RescueCentre, ...] = ("chest_pain", "stroke", "trauma", "m
 
 
 BedQuotaKind = Literal["release", "partition", "protect"]
+ReachedStandard = Literal["basic", "recommended", "community_hospital"]
 
 PlaceClass = Literal["village_station", "clinic", "township", "community", "secondary", "tertiary", "outside"]
 
@@ -1083,6 +1084,77 @@ class Alarms(Closed):
     """Spending this year over the budget due by the end of the month; None: no alarm."""
 
 
+class Capability(Closed):
+    """What grassroots institutions become able to do."""
+
+    noun: ClassVar[str] = "lever"
+
+    standard: Annotated[
+        dict[ReachedStandard, Chance],
+        Lever(
+            m="M24",
+            title="Grassroots institutions that have reached a standard",
+            title_zh="“优质服务基层行”达标率",
+            unit="share of centres that have reached it",
+            low=0,
+            high=1,
+            room="capability",
+            through="whether a need one level beyond a centre of a group, no emergency, is met there after all",
+            expected="up-referrals and visits to hospitals fall, the grassroots share rises",
+            expected_zh="上转人次和医院诊疗量下降,基层诊疗量占比上升",
+        ),
+    ] = Field(default_factory=dict)
+    """Share of the centres and sub-centres of groups that have reached a standard (basic, recommended,
+    community_hospital) or a higher one, in whole institutions. Those that the facts state come first; nobody falls
+    below what the facts state. A standard that is not named is reached by those in the facts alone."""
+
+    feature_departments: Annotated[
+        Chance,
+        Lever(
+            m="M25",
+            title="Grassroots institutions with a feature department",
+            title_zh="建成特色科室的基层机构占比",
+            unit="share of centres",
+            low=0,
+            high=1,
+            room="capability",
+            through="what a visit for the department's conditions is worth at such a centre, and whether their needs "
+            "one level beyond it are met there after all",
+            expected="visits for the department's conditions move to these centres, whose share of them rises; some of "
+            "their needs beyond the place are met there",
+            expected_zh="特色科室病种的诊疗向设有该科室的基层机构集中,其占比上升;部分超出原能力的需求就地解决",
+        ),
+    ] = 0.0
+    """Share of the centres and sub-centres of groups that have a feature department, in whole institutions, as far as
+    the facts say which department it would be."""
+
+
+class Transformation(Closed):
+    """Hospitals that change what they are for."""
+
+    noun: ClassVar[str] = "lever"
+
+    beds: Annotated[
+        Share,
+        Lever(
+            m="M29",
+            title="Acute beds turned into beds for those who step down",
+            title_zh="急性期床位转为康复床位的比例",
+            unit="share of beds",
+            low=0,
+            high=1,
+            room="beds",
+            through="beds of the wards that the facts name, which leave the acute ward and join the one for those who "
+            "step down",
+            expected="patients wait less for a bed below and more of them step down; others wait longer for the acute "
+            "beds that are left where these are scarce",
+            expected_zh="等候下级床位缩短,下转人次上升;剩余急性期床位紧张时,其他患者候床延长",
+        ),
+    ] = Fraction(0)
+    """Share of the beds of each ward that states what they may become, rounded half up; a ward that has none left
+    admits nobody. Nobody is evicted: beds go as patients leave them, and those below open at once."""
+
+
 class Rules(Closed):
     """The plain value of every lever on one day; neutral where nothing is in force."""
 
@@ -1147,6 +1219,11 @@ class Rules(Closed):
 
     alarms: Alarms = Alarms()
     """Thresholds of early warning on a fund."""
+    capability: Capability = Capability()
+    """What grassroots institutions become able to do."""
+
+    transformation: Transformation = Transformation()
+    """Hospitals that change what they are for."""
 
 
 NEUTRAL = Rules()

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from sim.contacts import CLASSES, WAYS_IN
 from sim.kernels import kernel, table
-from sim.network import LAYERS, Level, Network, ward_name
+from sim.network import LAYERS, STANDARD_LEVELS, Level, Network, ward_name
 from sim.population import SCHEMES
 from sim.timetable import DAY, Timetable, day_at
 
@@ -213,6 +213,7 @@ class Counts(NamedTuple):
     helped: NDArray[Any]
     referrals: NDArray[Any]
     unbilled: NDArray[Any]
+    featured: NDArray[Any]
 
 
 @kernel
@@ -421,7 +422,7 @@ class Ledger:
         self.needs = Tally(needs, world=w, month=m, condition=len(conditions), resident=2)
         exams = ["made", "repeated", "recognised", "trusted", "read_remotely"]
         self.exams = Tally(exams, world=w, month=m, facility=f)
-        helped = ["remote", "specialist", "by_reading", "joint", "handed_down"]
+        helped = ["remote", "specialist", "by_reading", "joint", "handed_down", "within_reach"]
         self.helped = Tally(helped, world=w, month=m, facility=f)
         stays = ["discharges", "nights", "minutes", "stepped_down", "episodes", "episode_nights"]
         stays += ["operated", "level4", "weight_thousandths", "day_cases"]
@@ -437,6 +438,14 @@ class Ledger:
         self.theatres = Tally(["offered", "used"], **at)
         self.theatre_days = Histogram(["patients"], **at, days=days)
         self.readmissions = Tally(["discharges", "readmitted"], world=w, month=m, ward=len(network.wards))
+        self.feature = np.full((w, f), -1)
+        """The feature department that each facility now has, -1 = none."""
+        self.centres = np.flatnonzero(network.is_grouped_centre)
+        """Centres and sub-centres of groups."""
+        featured = ["visits", "feature_visits", "discharges", "feature_discharges"]
+        self.featured = Tally(featured, world=w, month=m, facility=f)
+        standards = ["days", *STANDARD_LEVELS[1:], "feature_department"]
+        self.capability = Tally(standards, world=w, month=m, facility=max(len(self.centres), 1))
         every_ward = len(network.wards) + 1
         self.bed_days = Histogram(["patients", "left"], world=w, month=m, ward=every_ward, entry=5, days=days)
         self.down_hours = Histogram(
@@ -466,6 +475,7 @@ class Ledger:
                 tally.past = getattr(self, name)
         new.unbilled.past = None  # the bills are still to be written, by both
         new.unbilled.rows[:] = self.unbilled.rows
+        new.feature = self.feature
         if self.rows is not None:
             new.rows = {table: list(parts) for table, parts in self.rows.items()}
         return new
@@ -506,7 +516,7 @@ class Ledger:
         told = Told(visits, np.empty(STEPS_A_WINDOW * room, dtype=REFERRAL_ROW), np.zeros(2, dtype=np.int64))
         tallies = (
             self.daily, self.visits, self.minutes, self.bookings, self.booking_days, self.slots, self.imaging,
-            self.imaging_days, self.needs, self.exams, self.helped, self.referrals, self.unbilled,
+            self.imaging_days, self.needs, self.exams, self.helped, self.referrals, self.unbilled, self.featured,
         )  # fmt: skip
         tables = (t.table for t in tallies)
         return Counts(self.timetable.month, self.network.level, self.payer, told, *tables)
@@ -532,6 +542,8 @@ class Ledger:
     def add_stays(self, legs: Legs) -> None:
         """Ended legs of stays, dated by discharge."""
         count_legs(self._inpatients, legs)
+        if (self.feature >= 0).any():
+            self._add_featured(legs)
         if self.rows is None:
             return
         nights, facility = _nights(legs["admitted"], legs["discharged"]), self.ward_facility[legs["ward"]]
@@ -542,6 +554,25 @@ class Ledger:
             to_step_down=legs["to_step_down"], operation_level=legs["operation"],
             case_weight=legs["weight"] / 1000.0, day_case=legs["day_case"],
         )  # fmt: skip
+
+    def _add_featured(self, legs: Legs) -> None:
+        """Discharges of institutions with a feature department, and those with its conditions."""
+        world, facility = legs["world"], self.ward_facility[legs["ward"]]
+        feature = self.feature[world, facility]
+        of_it = feature == self.network.condition_department[legs["condition"]]
+        at = self.featured.index(world, self.month(legs["discharged"]), facility)
+        self.featured.add(at, discharges=feature >= 0, feature_discharges=of_it)
+
+    def add_capability(self, month: int, standards: NDArray[np.int64], feature: NDArray[np.int64]) -> None:
+        """A day on which centres had reached some standards, numbers of STANDARD_LEVELS, and had a feature department
+        or none (-1); (W, F + 1) each."""
+        if not len(self.centres):
+            return
+        today, reached = self.capability.table[:, month], standards[:, self.centres]
+        today["days"] += 1
+        for number, name in enumerate(STANDARD_LEVELS[1:], 1):
+            today[name] += reached >= number
+        today["feature_department"] += feature[:, self.centres] >= 0
 
     def add_sessions(self, world: int, month: int, facility: int, place: int, offered: int, days: list[int]) -> None:
         """Sessions of a month in theatres or a day centre: places offered, and days that those waited who took one."""
@@ -598,6 +629,7 @@ class Ledger:
         }  # fmt: skip
         inpatient = {"facility": ids[self.with_beds]}
         with_sessions = {"facility": ids[self.with_sessions] if len(self.with_sessions) else np.array([""])}
+        centres = {"facility": ids[self.centres] if len(self.centres) else np.array([""])}
         minutes_ids = ids[self.with_minutes] if len(self.with_minutes) else np.array([""])
         out = {
             "visits_daily": self._by_level(self.daily.of_world(world, names)),
@@ -622,6 +654,8 @@ class Ledger:
             "waits_step_down": self._by_ward(self.down_hours.of_world(world, names)),
             "referrals_monthly": self.referrals.of_world(world, names),
             "backlog": self.backlog.of_world(world, names),
+            "capability_monthly": self.capability.of_world(world, names | centres),
+            "features_monthly": self.featured.of_world(world, names),
         }
         return out | self._kept(world, names)
 

@@ -109,6 +109,11 @@ class Purpose(IntEnum):
     INTERNET = 73
     # of a visit as well
     JOINT_WARD = 85
+    # of a facility
+    STANDARD = 100
+    FEATURE = 102
+    # of an episode as well
+    WITHIN_REACH = 101
 
 
 def mix(x: Keys) -> Keys:

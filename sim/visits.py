@@ -86,6 +86,8 @@ def what_next(town: Town, who: Any, patient: Any, point: Any, window_end: float)
         sessions.go_on(who, patient)
         return NEXT_WINDOW
     if status == DONE:
+        if who["stage"] != RETURNED:
+            _count_feature(town, who, point)
         return _seen(town, who, point, patient, window_end)
     lose_referral(town.counts, point["facility"], who)
     if tries_again(town.place.points, town.people.worlds, who):
@@ -118,6 +120,18 @@ def _paid_as(point: Any) -> int:
     if point["emergency"]:
         return PAID_EMERGENCY
     return PAID_VISIT if point["staffed_by"] == point["facility"] else PAID_JOINT
+
+
+@kernel
+def _count_feature(town: Town, who: Any, point: Any) -> None:
+    """Where there is a feature department: whether the visit is one of its conditions (M25)."""
+    world, facility = int(who["world"]), point["facility"]
+    department = town.place.feature[world, facility]
+    if department < 0:
+        return
+    here = town.counts.featured[world, month_of(town.counts, who["time"]), facility]
+    here["visits"] += 1
+    here["feature_visits"] += int(town.tables.conditions[int(who["condition"])]["department"] == department)
 
 
 @kernel
@@ -160,7 +174,10 @@ def _seen(town: Town, who: Any, point: Any, patient: Any, window_end: float) -> 
         return ask(who, window_end)
     who["stage"], who["origin"] = 0, -1
     who["seen"] = int(who["seen"]) + (1 << (4 * level))
-    if able(place.offers, who, point["staffed_by"]):
+    if able(place, who, point["staffed_by"]):
+        if place.offers[point["staffed_by"], int(who["condition"])]["capability"] < who["need"]:
+            month = month_of(town.counts, who["time"])
+            town.counts.helped[int(who["world"]), month, point["facility"]]["within_reach"] += 1
         if point["staffed_by"] != point["facility"]:
             town.counts.helped[int(who["world"]), month_of(town.counts, who["time"]), point["facility"]]["joint"] += 1
         if who["admit"] == 1:
@@ -291,9 +308,9 @@ def _joint_clinic(town: Town, who: Any, point: Any, visit: np.uint64) -> int:
 
     Joint clinics are held, one takes the condition, its doctors give such care, and the patient follows the advice.
     """
-    rules, offers = town.people.worlds[int(who["world"])], town.place.offers
-    joint = offers[point["facility"], int(who["condition"])]["joint"]
-    if rules["joint_clinics"] <= 0.0 or joint < 0 or not able(offers, who, town.place.points[joint]["staffed_by"]):
+    rules, place = town.people.worlds[int(who["world"])], town.place
+    joint = place.offers[point["facility"], int(who["condition"])]["joint"]
+    if rules["joint_clinics"] <= 0.0 or joint < 0 or not able(place, who, town.place.points[joint]["staffed_by"]):
         return -1
     return joint if streams.uniform_of(visit, Purpose.JOINT, 0) < rules["follows_advice"] else -1
 
@@ -333,10 +350,15 @@ def _to_joint_ward(town: Town, who: Any, point: Any, ward: int, end: float) -> i
 
 
 @kernel
-def able(offers: Any, who: Any, facility: int) -> bool:
-    """Whether a facility can give what an episode needs, the bed included."""
-    offer = offers[facility, int(who["condition"])]
-    return offer["capability"] >= int(who["need"]) and (who["admit"] == 0 or offer["ward"] >= 0)
+def able(place: Place, who: Any, facility: int) -> bool:
+    """Whether a facility can give what an episode needs, the bed included; at some places one level more for a few."""
+    world, condition = int(who["world"]), int(who["condition"])
+    offer, chance = place.offers[facility, condition], place.reach[world, facility, condition]
+    given = int(offer["capability"])
+    if chance > 0.0 and given + 1 == int(who["need"]):
+        given += int(care.is_within_reach(who["key"], chance))
+    bed = who["admit"] == 0 or (offer["ward"] >= 0 and place.runs[world, offer["ward"]])
+    return bed and given >= int(who["need"])
 
 
 @kernel
@@ -431,8 +453,8 @@ def _alone(town: Town, who: Any, end: float) -> int:
     lead = doors.lead_of(place, town.people, who, int(who["origin"]))
     allowed = ALL_HOSPITALS & ~NEAR_HOSPITAL if who["need"] > 3 else ALL_HOSPITALS
     point = doors.choose(town.people, town.tables, who, allowed, False)
-    if point >= 0 and not able(place.offers, who, place.points[point]["facility"]):
-        helps = lead >= 0 and lead != place.points[point]["facility"] and able(place.offers, who, lead)
+    if point >= 0 and not able(place, who, place.points[point]["facility"]):
+        helps = lead >= 0 and lead != place.points[point]["facility"] and able(place, who, lead)
         point = place.offers[lead, int(who["condition"])]["point"] if helps else -1
     target = place.points[point]["facility"] if point >= 0 else len(place.facilities) - 1
     who["time"] = end + minutes_to(place, town.people, who, target)

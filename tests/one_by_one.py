@@ -138,7 +138,7 @@ class Visit(NamedTuple):
 
 
 class Wards(NamedTuple):
-    """The wards that are open on a day."""
+    """The wards that are open on a day, and what places are able to do more."""
 
     admitting: Any
     """Ward for (facility, department), -1 = none."""
@@ -146,6 +146,8 @@ class Wards(NamedTuple):
     """The same of intensive care."""
     run: Any
     """Beds of each ward that are in service, less than one where it is closed."""
+    reach: Any
+    """Chance that a need one level beyond (facility, condition) is met there after all."""
 
 
 @dataclass
@@ -979,7 +981,9 @@ class Town(Model):
         if day > 0 and self.timetable.date(day) in self.rule_dates:
             self._put_in_force(day)
             self.choices = self.choice.tables()
-        self.wards_on.append(Wards(self.ward_at, self.intensive_for, self.beds_run[WORLD]))
+        self.wards_on.append(
+            Wards(self.ward_at, self.intensive_for, self.beds_run[WORLD], self.journey.town.place.reach[WORLD])
+        )
         if day > 0 and self.timetable.weekday[day] == 0:
             self.waits.renew(*(self.week[x][None, :] for x in ("days", "requests", "minutes", "visits")))
             self._forget_week()
@@ -1102,8 +1106,13 @@ class Town(Model):
 
     def able(self, who: Contact, facility: int, visit: Visit) -> bool:
         """Whether a facility can give what the episode needs, the bed included."""
-        bed = not who["admit"] or self.ward(who, facility, visit) >= 0
-        return bool(self.network.capability[facility, who["condition"]] >= who["need"] and bed)
+        ward = self.ward(who, facility, visit)
+        bed = not who["admit"] or (ward >= 0 and self.wards_on[self.day(visit)].run[ward] >= 0)
+        given = int(self.network.capability[facility, who["condition"]])
+        chance = self.wards_on[self.day(visit)].reach[facility, who["condition"]]
+        if uniform_of(who["key"], Purpose.WITHIN_REACH, 0) < chance:
+            given += 1
+        return bool(given >= who["need"] and bed)
 
     def point_of(self, who: Contact, facility: int) -> int:
         """The service point of a facility that takes the patient's condition."""

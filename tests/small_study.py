@@ -85,15 +85,37 @@ def replication_tables(scenario: str, replication: int) -> dict[str, pd.DataFram
         "exams_monthly": _exams(),
         "helped_monthly": _rows(
             month=MONTHS, facility="centre-a", remote=4, specialist=6, by_reading=3, joint=2, handed_down=0
-        ),
+        ).assign(within_reach=5),
         "referrals_monthly": _referrals(scenario),
         "loads": _loads(scenario),
         "backlog": backlog,
+        "capability_monthly": _capability(scenario),
+        "features_monthly": _features(scenario),
     }
 
 
 def _rows(**columns: Any) -> pd.DataFrame:
     return pd.DataFrame(columns)
+
+
+def _capability(scenario: str) -> pd.DataFrame:
+    """Of two centres one reaches the basic standard under the plan, the other one is a community hospital."""
+    days = [31] * 24
+    reached = days if scenario == "plan" else [0] * 24
+    none, place = [0] * 24, {"month": MONTHS, "days": days}
+    one = _rows(**place, facility="centre-a", basic=reached, recommended=none, community_hospital=none)
+    other = _rows(**place, facility="sub-a", basic=days, recommended=days, community_hospital=days)
+    return pd.concat([one.assign(feature_department=days), other.assign(feature_department=reached)], ignore_index=True)
+
+
+def _features(scenario: str) -> pd.DataFrame:
+    """Of the visits of one centre 15 per cent are to its feature department, of its discharges half; of the other's
+    visits, under the plan, 30 per cent."""
+    one = _rows(
+        month=MONTHS, facility="centre-a", visits=2000, feature_visits=300, discharges=60, feature_discharges=30
+    )
+    other = _rows(month=MONTHS, facility="sub-a", visits=600, feature_visits=180, discharges=0, feature_discharges=0)
+    return pd.concat([one, other] if scenario == "plan" else [one], ignore_index=True)
 
 
 def _exams() -> pd.DataFrame:

@@ -865,6 +865,74 @@ def test_growth_is_over_the_same_month_of_the_year_before() -> None:
     assert 0.6 < alarm["value"] < 1.6
 
 
+# ---------------------------------------------------------------------------------------------------------- capability
+
+
+def test_standards() -> None:
+    assert EXPECTED["capability.standard"] == HELPED
+    all_of_them = {"basic": 1.0, "recommended": 1.0, "community_hospital": 1.0}
+    low, high = both("capability.standard", {}, all_of_them, CHANNEL)
+    settled = total("helped_monthly", "within_reach")
+    assert settled(low) == 0
+    assert settled(high) > 30
+    assert formal("completed")(high) < formal("completed")(low)
+    assert hospital_visits(high) < hospital_visits(low)
+    assert grassroots_share(high) > grassroots_share(low)
+    emergencies = total("visits_monthly", "visits", kind="emergency", level="centre")
+    assert emergencies(high) == emergencies(low) == 0
+
+
+FEATURES = {"town_centre": ("bone", "minor_injury", "muscle_joint", "surgical"), "valley_centre": ("tcm_complaint",)}
+"""Conditions of the feature departments of the example."""
+
+
+def test_feature_departments() -> None:
+    assert EXPECTED["capability.feature_departments"] == (
+        "visits for the department's conditions move to these centres, whose share of them rises; some of their needs "
+        "beyond the place are met there"
+    )
+    low, high = both("capability.feature_departments", 0.0, 1.0, CHANNEL)
+
+    def share(t: Tables, centre: str, *conditions: str) -> float:
+        rows = t["visits"][t["visits"]["condition"].isin(conditions) & t["visits"]["kind"].eq("outpatient")]
+        assert len(rows) > 100
+        return float(rows["facility"].eq(centre).mean())
+
+    for centre, conditions in FEATURES.items():
+        assert share(high, centre, *conditions) > share(low, centre, *conditions) + 0.02
+        others = set(low["visits"]["condition"]) - {*conditions, *RESCUED, "critical"}
+        assert share(high, centre, *others) < share(low, centre, *others) + 0.02
+    assert total("helped_monthly", "within_reach")(high) > 0 == total("helped_monthly", "within_reach")(low)
+    told = high["features_monthly"].groupby("facility")[["visits", "feature_visits"]].sum()
+    assert set(told.index) == set(FEATURES)
+    assert (told["feature_visits"] < told["visits"]).all()
+    assert total("features_monthly", "visits")(low) == 0
+
+
+def test_beds_turned_into_beds_below() -> None:
+    assert EXPECTED["transformation.beds"] == (
+        "patients wait less for a bed below and more of them step down; others wait longer for the acute beds that are "
+        "left where these are scarce"
+    )
+    low, high = both("transformation.beds", 0, "1/2", CHANNEL | {"down_referral.proposed": 1.0}, replications=4)
+    beds = {
+        name: total("beds_monthly", "bed_days", facility="member_hospital", ward=name)
+        for name in ("general", "rehabilitation_step_down")
+    }
+    assert beds["general"](high) == pytest.approx(beds["general"](low) * 5 / 11)
+    assert beds["rehabilitation_step_down"](high) == 3 * beds["rehabilitation_step_down"](low)
+
+    def hours(t: Tables, facility: str, entry: str) -> float:
+        rows = t["stays"][t["stays"]["facility"].eq(facility) & t["stays"]["entry"].eq(entry)]
+        return float((rows["admitted"] - rows["requested"]).mean() / 60)
+
+    down = total("stays_monthly", "stepped_down", facility="lead_hospital")
+    assert down(high) > down(low)
+    blocked = total("waits_step_down", "waited_minutes"), total("waits_step_down", "patients")
+    assert blocked[0](high) / blocked[1](high) < blocked[0](low) / blocked[1](low)
+    assert hours(high, "member_hospital", "other") > hours(low, "member_hospital", "other")
+
+
 # ------------------------------------------------------------------------------------------------------ the whole plan
 
 

@@ -222,6 +222,31 @@ def test_the_case_mix_index_is_the_mean_weight_of_discharges(study: SmallStudy, 
         assert pd.isna(row(unknown, indicator, "tertiary_public", HEADLINE)["value"])
 
 
+def test_standards_that_centres_have_reached(yearly: pd.DataFrame) -> None:
+    read = {
+        scenario: [
+            row(yearly, "standard_reached_share", "group", variant, scenario=scenario)["value"]
+            for variant in (HEADLINE, "recommended", "community_hospitals")
+        ]
+        for scenario in ("before", "plan")
+    }
+    assert read == {"before": [0.5, 0.5, 1.0], "plan": [1.0, 0.5, 1.0]}
+
+
+def test_feature_departments_are_counted_and_weighed(yearly: pd.DataFrame) -> None:
+    share = row(yearly, "feature_department_share", "group", HEADLINE)
+    assert (share["numerator"], share["denominator"]) == (12 * 480, 12 * 2600)
+    assert row(yearly, "feature_department_share", "centre", "discharges")["value"] == 0.5
+    built = {
+        (scenario, variant): row(yearly, "feature_departments_built", "group", variant, scenario=scenario)["value"]
+        for scenario in ("before", "plan")
+        for variant in (HEADLINE, "large_enough", "visits_large_enough", "within_bounds")
+    }
+    assert [built["before", v] for v in (HEADLINE, "large_enough", "visits_large_enough")] == [0.5, 0.5, 0.0]
+    assert [built["plan", v] for v in (HEADLINE, "large_enough", "visits_large_enough")] == [1.0, 1.0, 0.5]
+    assert built["plan", "within_bounds"] == 0.5, "half of the discharges is too much"
+
+
 def test_day_cases_are_discharges_of_a_day_unless_a_reading_leaves_them_out(
     study: SmallStudy, yearly: pd.DataFrame
 ) -> None:

@@ -98,6 +98,9 @@ LEVERS: dict[str, st.SearchStrategy[Any]] = {
     "tcm.halls": st.sampled_from([0.0, 200.0]),
     "emergency.rescue_bypass": share,
     "day_care.share": share,
+    "capability.standard": st.dictionaries(st.sampled_from(["basic", "recommended", "community_hospital"]), share),
+    "capability.feature_departments": share,
+    "transformation.beds": st.sampled_from([0.0, "1/3", 0.5, 1.0]),
     "emergency.rescue_centres": st.sampled_from([["stroke"], ["maternal", "stroke"], ["trauma"]]),
 }
 
@@ -131,6 +134,7 @@ CARE: dict[str, st.SearchStrategy[Any]] = {
     "readmission_days": st.sampled_from([2.0, 5.0]),
     "readmitted_after_step_down": st.sampled_from([0.5, 1.0, 3.0]),
     "inpatient_exam_after_days": st.sampled_from([0.0, 0.3, 1.0, 4.0]),
+    "higher_standard": st.sampled_from([0.3, 0.85]),
 }
 
 
@@ -174,9 +178,11 @@ def facilities(draw: st.DrawFn) -> list[towns.Data]:
                           clinic(1, "surgery", **office, slots=draw(some)), *expert[: draw(st.integers(0, 1))]]),
         facility("member", "secondary", **member, **rooms[1] | day[1],
                  capability=draw(st.sampled_from([{}, {"bone": 4}])),
-                 wards=[ward(draw(few)), ward(1, "rehabilitation", "step_down", draw(cleaning), closes=draw(moves))],
+                 wards=[ward(draw(few), becomes="rehabilitation", closes=draw(moves)),
+                        ward(draw(few) - 1, "rehabilitation", "step_down", draw(cleaning), closes=draw(moves))],
                  clinics=[clinic(draw(few), **office, **appointments)], **(emergency if draw(st.booleans()) else {})),
-        facility("centre", "centre", **member, clinics=[clinic(draw(few), **office, **places), *joint], wards=below),
+        facility("centre", "centre", **member, clinics=[clinic(draw(few), **office, **places), *joint],
+                 wards=below + [ward(1)] * draw(st.integers(0, 1)), **towns.feature("surgery", 200.0)),
         facility("valley-centre", "centre", "valley", **member, clinics=[clinic(1, **office), *joint[:1]],
                  wards=[ward(1, "rehabilitation", kind="step_down"), *below[:1], ward(1, "home", "home")]),
         facility("station", "village_station", **member, clinics=[clinic(1, **office)]),
@@ -272,6 +278,7 @@ def test_a_town_in_which_all_levers_are_pulled() -> None:
     assert_same(town)
     tables = towns.run(town)[0]
     assert tables["helped_monthly"][["remote", "specialist", "by_reading", "joint", "handed_down"]].sum().gt(0).all()
+    assert tables["helped_monthly"]["within_reach"].sum() > 0
     assert tables["exams_monthly"][["made", "repeated", "recognised", "trusted", "read_remotely"]].sum().gt(0).all()
     assert tables["needs_monthly"]["spared"].sum() > 0
     assert tables["imaging_monthly"].drop(columns=["month", "facility", "department", "cls"]).sum().gt(0).all()

@@ -307,6 +307,7 @@ def test_every_lever_can_depart() -> None:
         group, name = info.name.split(".")
         by_unit = {"yes or no": "true", "days": "3", "conditions": "[cold]", "rescue centres": "[stroke]"}
         by_unit |= {"kind of quota": "partition", "factor on fees": "{tertiary: 0.3}"}
+        by_unit |= {"share of centres that have reached it": "{basic: 0.3}"}
         value = "{town: 0.3}" if info.names == "areas" else by_unit.get(info.unit, "0.3")
         unit = f"unit: {info.unit}, source: {{document: plan, clause: '1'}}"
         pulled = policy(f"{group}:\n  {name}:\n    2024-02-02: {{value: {value}, {unit}}}")

@@ -69,10 +69,12 @@ def imaging(pattern: str = "office", **slots: int) -> Data:
 
 
 def ward(
-    beds: int, department: str = "general", kind: str = "acute", cleaning: float | None = None, **days: int | None
-) -> Data:
-    """A ward; `cleaning`: minutes after each patient; `opens`, `closes`: days of the run."""
-    one = {"department": department, "beds": said(beds), "kind": kind}
+    beds: int, department: str = "general", kind: str = "acute", cleaning: float | None = None,
+    becomes: str | None = None, **days: int | None,
+) -> Data:  # fmt: skip
+    """A ward; `cleaning`: minutes after each patient; `becomes`: into which its beds may be turned; `opens`, `closes`:
+    days of the run."""
+    one = {"department": department, "beds": said(beds), "kind": kind} | ({"becomes": becomes} if becomes else {})
     one |= {name: (MONDAY + timedelta(days=n)).isoformat() for name, n in days.items() if n is not None}
     return one if cleaning is None else one | {"cleaning_minutes": said(cleaning)}
 
@@ -372,6 +374,11 @@ def clinic_town(
     )
 
 
+def feature(department: str, attracts: float = 50.0, settles: float = 0.4) -> Data:
+    """The feature department that a centre is to have."""
+    return {"feature": {"department": department, "attracts": said(attracts), "settles": said(settles)}}
+
+
 JOINT = clinic(1, pattern="joint", kind="joint", slots=5)
 """Two half-days a week of a joint clinic."""
 
@@ -403,14 +410,15 @@ def group_facilities() -> list[Data]:
             **member,
             emergency={"doctors": said(1)},
             clinics=[clinic(1, slots=9, extra=1, **office)],
-            wards=[ward(6), ward(3, "rehabilitation", kind="step_down")],
+            wards=[ward(6, becomes="rehabilitation"), ward(3, "rehabilitation", kind="step_down")],
         ),
-        facility("centre", "centre", **member, clinics=[clinic(1, **office), JOINT]),
+        facility("centre", "centre", **member, **feature("surgery"), clinics=[clinic(1, **office), JOINT]),
         facility(
             "valley-centre",
             "centre",
             "valley",
             **member,
+            **feature("general"),
             clinics=[clinic(1, **office)],
             wards=[ward(2, "rehabilitation", kind="step_down"), ward(3, kind="joint"), ward(1, "home", "home")],
         ),
@@ -474,6 +482,7 @@ def group_town(
         "discharge_until": 17,
         "weight_by_need": [0.6, 1.0, 1.5],
         "day_case_hours": 8.0,
+        "higher_standard": 0.7,
     } | care_figures
     some: Data = {"village_station": 0.3, "centre": 0.3, "secondary": 0.15, "tertiary": 0.23, "outside": 0.02}
     by_kind = {
@@ -548,6 +557,9 @@ ACTING_LEVERS: Data = PLAN | {
     "emergency.rescue_centres": ["stroke", "trauma"],
     "up_referral.to_partner": 0.6,
     "day_care.share": 0.8,
+    "capability.standard": {"basic": 1.0, "recommended": 0.5},
+    "capability.feature_departments": 1.0,
+    "transformation.beds": "1/3",
 }
 """All levers that act on patients pulled."""
 

@@ -71,14 +71,22 @@ def repeat_exam_share(ledger: Ledger) -> Frame:
         Variant("specialist", Text("by a specialist on the spot", "下派专家"), kind="count"),
         Variant("joint", Text("at a joint clinic", "联合门诊"), kind="count"),
         Variant("by_reading", Text("by an exam read remotely (assumption)", "上级诊断（假设）"), kind="count"),
+        Variant(
+            "within_reach",
+            Text(
+                "by the place itself, able to do more than before (not in the sum)",
+                "机构自身能力提升后就地解决（不计入合计）",
+            ),
+            kind="count",
+        ),
     ),
 )
 def settled_below(ledger: Ledger) -> Frame:
     """By whose help."""
     ways = ["remote", "specialist", "joint", "by_reading"]
-    rows = ledger.at_places("helped_monthly", ways)
+    rows = ledger.at_places("helped_monthly", [*ways, "within_reach"])
     rows["all"] = rows[ways].sum(axis=1)
-    return pd.concat([tally(rows, STANDARD, "all"), *(tally(rows, way, way) for way in ways)])
+    return pd.concat([tally(rows, STANDARD, "all"), *(tally(rows, way, way) for way in [*ways, "within_reach"])])
 
 
 @indicator(
