@@ -100,18 +100,22 @@ class Journey:
 
     def put_in_force(
         self, levers: dict[str, NDArray[Any]], contracted: NDArray[np.bool_], gated: NDArray[np.bool_],
-        release_days: NDArray[np.int64], doctors: NDArray[np.int64],
+        release_days: NDArray[np.int64],
     ) -> None:  # fmt: skip
         """The rules from today on.
 
         `levers`: what the rows of `doors.People.worlds` hold beside habits, and `release_days`, days before a session
-        at which its held slots are released, (W,) each; `contracted` and `gated`: of `doors.People`; `doctors` of a
-        full session: of `sessions.Rooms`.
+        at which its held slots are released, (W,) each; `contracted` and `gated`: of `doors.People`.
         """
         self.release_days = release_days
         worlds = table(**self.choice.habits(), **levers)
         people = self.town.people._replace(worlds=worlds, contracted=contracted, gated=gated)
-        self.town = self.town._replace(people=people, rooms=self.town.rooms._replace(doctors=doctors.ravel()))
+        self.town = self.town._replace(people=people)
+
+    def put_on_duty(self, doctors: NDArray[np.int64], late: Floats) -> None:
+        """Doctors of full sessions from today on, and by what part of them one comes later: of `sessions.Rooms`."""
+        rooms = self.town.rooms._replace(doctors=doctors.ravel(), late=late.ravel())
+        self.town = self.town._replace(rooms=rooms)
 
     def put_wards(self, offers: NDArray[Any], runs: NDArray[np.bool_]) -> None:
         """What facilities have from now on, and which wards are in service: of `doors.Place`."""

@@ -55,6 +55,7 @@ from sim.records import (
 from sim.referral import ReferralSpec, UpRules
 from sim.sessions import Rooms, staff
 from sim.slots import CLINIC_QUOTA, EXPERT_QUOTA, IMAGING_QUOTA, NO_QUOTA, Offer, SlotBook
+from sim.staffing import PublicHealth, on_duty
 from sim.stays import ASKED, OPENINGS, Clock, Course, Courses, Hospital, Stay, admissions_of, ask, legs_of
 from sim.streams import Purpose
 from sim.theatres import Places, Sessions
@@ -159,6 +160,7 @@ class Model:
         self.outside_stay = np.array([s.outside_stay_days.value for s in care_specs]) * DAY
         networks = case.drawn("network", replications)
         self.capacities = [self.network.capacities(n) for n in networks]
+        self.public_health = self._public_health(networks)
         self.outside_wait = np.array([n.outside.wait_days.value for n in networks]) * DAY
         partners = (n.outside.partner_wait_days or n.outside.wait_days for n in networks)
         self.partner_wait = np.array([days.value for days in partners]) * DAY
@@ -214,6 +216,7 @@ class Model:
         yield from (self.demand_specs, self.referral_specs, self.population_specs, self.choice_specs)
         yield from (self.fees, self.classes, self.residents_of_grids)
         yield from (self.step_down_wards, self.other_wards, self.policies, self.replications, self.lent)
+        yield self.public_health
         yield from (town.place, *town.place, town.people.residents, town.hours, self.choice.gumbel)
 
     def _build_choice(self) -> None:
@@ -273,7 +276,7 @@ class Model:
         self._know_wards(first)
         place = Place.of(net, self.choice, self.ledger, each("travel"), first)
         people = People.of(self.population, join_panels([d.panel for d in self.demands]), self.choice)
-        rooms = Rooms.of(self.care_tables, each("doctors"), each("waiting_places"))
+        rooms = Rooms.of(self.care_tables, each("doctors"), each("waiting_places"), self._most_doctors())
         self.journey = Journey(
             place, people, self.timetable, opening, self.choice, self.waits, rooms, book, self.ledger
         )
@@ -289,6 +292,16 @@ class Model:
         for p in joint:
             lent[:, self.network.lends_to[p]] += work[:, p]
         return lent / np.where(work > 0, work, 1.0)
+
+    def _public_health(self, networks: list[NetworkSpec]) -> list[PublicHealth]:
+        minutes = np.array([self.timetable.weekly_minutes(p.pattern) for p in self.network.points])
+        drawn = zip(networks, self.capacities, strict=True)
+        return [PublicHealth.of(self.network, n.public_health, c.doctors * minutes) for n, c in drawn]
+
+    def _most_doctors(self) -> int:
+        """As many as any clinic may have when public-health work leaves its doctors more time."""
+        both = zip(self.public_health, self.capacities, strict=True)
+        return max(int(np.ceil(c.doctors * work.clinic_time(share)).max()) for work, c in both for share in (0.0, 1.0))
 
     def _build_hospitals(self) -> None:
         self.env = Clock()
@@ -401,13 +414,21 @@ class Model:
             np.array([np.append(c, False) for c in contracted]),
             np.array(gated),
             each(lambda r: r.slot_quota.released_days_before).astype(np.int64),
-            staff(np.array([c.doctors for c in self.capacities]), self._doctors_here(rules)),
         )
+        self._put_on_duty()
         self._run_wards(self.timetable.date(day), rules)
         for w, hospital in enumerate(self.hospitals):
             hospital.release_after = float(rules[w].bed_quota.released_after_hours) * 60.0
             hospital.day_share = float(rules[w].day_care.share)
             self._hold_beds(hospital, rules[w].bed_quota)
+
+    def _put_on_duty(self) -> None:
+        """Doctors of the day: without those who work elsewhere, by the time that public-health work leaves them."""
+        here = staff(np.array([c.doctors for c in self.capacities]), self._doctors_here(self.rules))
+        both = [(work, r.villages.public_health_share) for work, r in zip(self.public_health, self.rules, strict=True)]
+        self.journey.put_on_duty(*on_duty(here, np.array([work.clinic_time(share) for work, share in both])))
+        self.health_work = np.array([work.minutes(share) for work, share in both]) / 7.0
+        """Minutes of public-health work that are done a day by those of each clinic, (W, P)."""
 
     def _put_halls(self, yuan: NDArray[np.float64]) -> None:
         """TCM halls act on what doors are worth, which is otherwise reckoned anew on Mondays."""
@@ -782,6 +803,7 @@ class Model:
         for measure, number in tonight.items():
             table.counts[measure][at] += number
         self.ledger.add_capability(month, self.standards, self.feature)
+        self.ledger.public_health.table[:, month]["minutes"] += np.rint(self.health_work).astype(np.int64)
 
     def _write_beds(self, day: int) -> None:
         """End of a month: use of held beds and blocked time of every pool."""

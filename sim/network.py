@@ -347,6 +347,26 @@ class OutsideSpec(Closed):
     """Days until a bed there for those whom a lead hospital refers to a partner; left out = `wait_days`."""
 
 
+class PublicHealthSpec(Closed):
+    """Basic public-health work (基本公共卫生服务), which village stations share with the centre of their township."""
+
+    at_stations: Figure
+    """Share of the work that stations do in the base year."""
+    doctors_time: Figure
+    """Share of their working time that doctors of stations spend on it then; the rest is what their clinics state."""
+    freed_for_clinics: Figure
+    """Of the time of which centres are relieved (or which they have to find), the share that is of their clinics; the
+    rest is that of nurses and public-health staff."""
+
+    @model_validator(mode="after")
+    def _shares(self) -> PublicHealthSpec:
+        limits = {"at_stations": (0.01, 1.0), "doctors_time": (0.0, 0.95), "freed_for_clinics": (0.0, 1.0)}
+        for name, (low, high) in limits.items():
+            if not low <= (found := getattr(self, name).value) <= high:
+                raise ValueError(f"{name} is a share from {low:g} to {high:g}; found {found:g}")
+        return self
+
+
 class NetworkSpec(Closed):
     """The place: areas, groups, facilities."""
 
@@ -360,6 +380,8 @@ class NetworkSpec(Closed):
     """Travel time per road km, minutes."""
     minutes_at_least: Figure
     """Travel time within an area, minutes."""
+    public_health: PublicHealthSpec | None = None
+    """Who does basic public-health work (villages.public_health_share); left out = no clinic has to do with it."""
 
     @model_validator(mode="after")
     def _references(self) -> NetworkSpec:

@@ -1155,6 +1155,31 @@ class Transformation(Closed):
     admits nobody. Nobody is evicted: beds go as patients leave them, and those below open at once."""
 
 
+class Villages(Closed):
+    """Village stations and their township."""
+
+    noun: ClassVar[str] = "lever"
+
+    public_health_share: Annotated[
+        Chance | None,
+        Lever(
+            m="M27",
+            title="Public-health tasks done by village stations",
+            title_zh="村卫生室承担基本公共卫生服务任务占比",
+            unit="share of tasks",
+            low=0,
+            high=1,
+            room="staffing",
+            through="the time that doctors of stations, and those of the centre of their township, have for the clinic",
+            expected="waits at village stations rise and their share of visits falls slightly; waits at centres fall "
+            "slightly",
+            expected_zh="村卫生室候诊延长、诊疗量占比略降;乡镇卫生院候诊略有缩短",
+        ),
+    ] = None
+    """Share of the basic public-health tasks of each township that its stations do, as far as their time goes; the
+    centre does the rest. None: as in the base year, from the facts about the network (`public_health`)."""
+
+
 class Rules(Closed):
     """The plain value of every lever on one day; neutral where nothing is in force."""
 
@@ -1224,6 +1249,8 @@ class Rules(Closed):
 
     transformation: Transformation = Transformation()
     """Hospitals that change what they are for."""
+    villages: Villages = Villages()
+    """Village stations and their township."""
 
 
 NEUTRAL = Rules()

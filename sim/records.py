@@ -461,6 +461,7 @@ class Ledger:
         bill = ["cases", "cost", "fund", "own", "deductible", "top_up", "points", "pooled"]
         self.money = Tally(bill, world=w, month=m, **paid)
         self.debits = Tally(["spent"], world=w, month=m, grid=max(len(network.groups), 1), where=3)
+        self.public_health = Tally(["minutes"], world=w, month=m, point=len(network.points))
         tables: dict[str, list[dict[str, NDArray[Any]]]] = {"visits": [], "stays": [], "referrals": []}
         self.rows = tables if keep_rows else None
 
@@ -656,6 +657,7 @@ class Ledger:
             "backlog": self.backlog.of_world(world, names),
             "capability_monthly": self.capability.of_world(world, names | centres),
             "features_monthly": self.featured.of_world(world, names),
+            "public_health_monthly": self.placed(self._by_point(self.public_health.of_world(world, names))),
         }
         return out | self._kept(world, names)
 

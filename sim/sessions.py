@@ -78,12 +78,19 @@ class Rooms(NamedTuple):
     free: Floats
     """When each doctor is free, (W x P, doctors)."""
     queue: Queue
+    late: Floats
+    """Part of a session by which one of the doctors comes later, (W x P,); 0 = all are there when it opens. In a
+    smaller session, who is not needed in it is the one who would be late."""
+    begun: NDArray[np.int64]
+    """Half-day of the last session of which that has been told, (W x P,)."""
 
     @classmethod
-    def of(cls, tables: CareTables, doctors: NDArray[np.int64], places: NDArray[np.int64]) -> Rooms:
-        """Nobody is there; `doctors`: in a full session, and `places` for those who wait, (W, P)."""
-        free = np.full((doctors.size, int(doctors.max(initial=1))), -NOWHERE)
-        return cls(tables, doctors.flatten(), places.flatten(), free, Queue.of(0))
+    def of(cls, tables: CareTables, doctors: NDArray[np.int64], places: NDArray[np.int64], most: int = 1) -> Rooms:
+        """Nobody is there; `doctors`: in a full session, and `places` for those who wait, (W, P); `most`: as many
+        doctors as any room may have."""
+        free, size = np.full((doctors.size, int(doctors.max(initial=most))), -NOWHERE), doctors.size
+        late, begun = np.zeros(size), np.full(size, -1, dtype=np.int64)
+        return cls(tables, doctors.flatten(), places.flatten(), free, Queue.of(0), late, begun)
 
 
 # -------------------------------------------------------------------------------------------------------- the rule (R1)
@@ -296,14 +303,15 @@ def enter(tables: CareTables, point: Any, rules: Any, who: Any, patient: Any) ->
 @kernel
 def see(rooms: Rooms, hours: Any, room: int, pattern: int, number: int, window_end: float) -> None:
     """One window of a waiting room that so many patients have entered."""
-    doctors = _on_duty(rooms, hours[pattern, half_day_at(window_end - 1e-6)], room)
+    half_day = half_day_at(window_end - 1e-6)
+    doctors = _on_duty(rooms, hours[pattern, half_day], half_day, room)
     until = _until(hours, pattern, window_end)
     serve(rooms.queue, number, rooms.free[room, :doctors], until, rooms.places[room])
 
 
 @kernel
-def _on_duty(rooms: Rooms, session: Any, room: int) -> int:
-    """How many doctors are on duty; those who are not busy are free from the opening on."""
+def _on_duty(rooms: Rooms, session: Any, half_day: int, room: int) -> int:
+    """How many doctors are on duty; those who are not busy are free from the opening on, or when they come."""
     doctors = max(int(np.ceil(rooms.doctors[room] * session["size"] - 1e-9)), 1)
     free = rooms.free[room, :doctors]
     for i in range(doctors):
@@ -312,6 +320,11 @@ def _on_duty(rooms: Rooms, session: Any, room: int) -> int:
             free[place] = free[place - 1]
             place -= 1
         free[place] = minute
+    without = int(np.ceil((rooms.doctors[room] - 1) * session["size"] - 1e-9))
+    if rooms.late[room] > 0.0 and without < doctors and rooms.begun[room] < half_day:
+        rooms.begun[room] = half_day
+        comes = session["opens"] + rooms.late[room] * (session["closes"] - session["opens"])
+        _engage(free, max(free[0], comes))
     return doctors
 
 

@@ -1008,13 +1008,54 @@ class Town(Model):
             if session["size"] > 0:
                 opens, closes = float(session["opens"]), float(session["closes"])
                 yield self.until(opens, CLOCK)
-                doctors = max(math.ceil(self.doctors_here(number) * session["size"] - 1e-9), 1)
+                full, late = self.doctors_here(number)
+                doctors = max(math.ceil(full * session["size"] - 1e-9), 1)
+                if late > 0.0 and math.ceil((full - 1) * session["size"] - 1e-9) < doctors:
+                    point.open(doctors - 1, closes, opens)
+                    opens += late * (closes - opens)
+                    yield self.until(opens, CLOCK)
                 point.open(doctors, math.inf if self.is_emergency(number) else closes, opens)
 
-    def doctors_here(self, number: int) -> int:
-        """Doctors of a full session, without those of a lead hospital's clinic who work elsewhere; one stays."""
+    def doctors_here(self, number: int) -> tuple[int, float]:
+        """Doctors of a full session, without those of a lead hospital's clinic who work elsewhere; one stays. And by
+        what part of it one comes later, because public-health work leaves them so much less time."""
         full = int(self.has.doctors[number])
-        return max(round(full * self._share_here(number, self.rules[WORLD].shared)), min(full, 1))
+        here = max(round(full * self._share_here(number, self.rules[WORLD].shared)), min(full, 1))
+        time = here * self.clinic_time(number)
+        doctors = math.ceil(time - 1e-9)
+        return doctors, max(doctors - time, 0.0)
+
+    def clinic_time(self, point: int) -> float:
+        """Time of a clinic's doctors for it over the base year: stations take public-health work over from the nearest
+        centre, or leave it more to it (M27)."""
+        share, facts = self.rules[WORLD].villages.public_health_share, self.case.network.public_health
+        if share is None or facts is None or (here := self.township(point)) is None:
+            return 1.0
+        clinics = [p for p in range(len(self.points)) if self.township(p) == here]
+        time = {
+            below: sum(self._weekly_work(p) for p in clinics if (self.level(p) == Level.village_station) == below)
+            for below in (True, False)
+        }
+        base, part, freed = (x.value for x in (facts.at_stations, facts.doctors_time, facts.freed_for_clinics))
+        work = time[True] * (part / (1.0 - part)) / base
+        taken = min(max((share - base) * work, -0.95 * time[False] / max(freed, 0.05)), 0.95 * time[True])
+        below = self.level(point) == Level.village_station
+        return 1.0 - taken / time[True] if below else 1.0 + freed * taken / time[False]
+
+    def township(self, point: int) -> int | None:
+        """The area of the centre with which a clinic shares public-health work: stations with the nearest one."""
+        net, places = self.network, self.network.points
+        clinics = [p for p in range(len(places)) if self.walks_in(p) and self.level(p) in (2, 3)]
+        if not clinics or not self.walks_in(point) or self.level(point) not in (0, 2, 3):
+            return None
+        near = min((net.km(self.facility(point), self.facility(p)), self.facility(p)) for p in clinics)
+        return int(net.area[near[1]])
+
+    def walks_in(self, point: int) -> bool:
+        """Whether a service point is an ordinary clinic without slots."""
+        clinic = self.network.points[point]
+        other = clinic.bookable or self.is_emergency(point) or self.is_imaging(point)
+        return not other and clinic.kind == "ordinary"
 
     def _share_here(self, point: int, rules: Any) -> float:
         """Of a clinic's doctors, those not at work elsewhere; of a joint clinic's, those for whose slots it is held."""

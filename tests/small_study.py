@@ -91,6 +91,7 @@ def replication_tables(scenario: str, replication: int) -> dict[str, pd.DataFram
         "backlog": backlog,
         "capability_monthly": _capability(scenario),
         "features_monthly": _features(scenario),
+        "public_health_monthly": _public_health(scenario),
     }
 
 
@@ -116,6 +117,15 @@ def _features(scenario: str) -> pd.DataFrame:
     )
     other = _rows(month=MONTHS, facility="sub-a", visits=600, feature_visits=180, discharges=0, feature_discharges=0)
     return pd.concat([one, other] if scenario == "plan" else [one], ignore_index=True)
+
+
+def _public_health(scenario: str) -> pd.DataFrame:
+    """Village stations take over some work of the centre under the plan."""
+    below = {"before": 4000, "plan": 5000}[scenario]
+    station = _rows(month=MONTHS, facility="village-001", level="village_station", minutes=below)
+    return pd.concat(
+        [station, _rows(month=MONTHS, facility="centre-a", level="centre", minutes=10_000 - below)], ignore_index=True
+    )
 
 
 def _exams() -> pd.DataFrame:

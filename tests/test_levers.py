@@ -933,6 +933,46 @@ def test_beds_turned_into_beds_below() -> None:
     assert hours(high, "member_hospital", "other") > hours(low, "member_hospital", "other")
 
 
+# --------------------------------------------------------------------------------------------------- villages and staff
+
+
+def minutes_waited(*levels: str) -> Callable[[Tables], float]:
+    """Mean minutes in the waiting rooms of these levels."""
+
+    def read(t: Tables) -> float:
+        rows = t["visits_monthly"]
+        rows = rows[rows["level"].isin(levels) & rows["kind"].eq("outpatient")]
+        return float(rows["wait_minutes"].sum() / rows["visits"].sum())
+
+    return read
+
+
+def visits_at(*levels: str) -> Callable[[Tables], float]:
+    """Share of visits of these levels."""
+
+    def read(t: Tables) -> float:
+        visits = t["visits_monthly"].groupby("level")["visits"].sum()
+        return float(visits[list(levels)].sum() / visits.sum())
+
+    return read
+
+
+def test_public_health_work_of_villages() -> None:
+    assert EXPECTED["villages.public_health_share"] == (
+        "waits at village stations rise and their share of visits falls slightly; waits at centres fall slightly"
+    )
+    low, high = both("villages.public_health_share", None, 0.5)
+    below, above = minutes_waited("village_station"), minutes_waited("centre")
+    done = total("public_health_monthly", "minutes", level="village_station"), total("public_health_monthly", "minutes")
+    assert [part / whole for part, whole in ([x(t) for x in done] for t in (low, high))] == pytest.approx(
+        [0.4, 0.5], abs=1e-3
+    )
+    assert done[1](high) == pytest.approx(done[1](low), rel=2e-3), "whole minutes of each day and clinic"
+    assert below(high) > below(low) + 5
+    assert above(high) < above(low)
+    assert visits_at("village_station")(high) < visits_at("village_station")(low)
+
+
 # ------------------------------------------------------------------------------------------------------ the whole plan
 
 

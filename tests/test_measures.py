@@ -182,6 +182,12 @@ def test_beds_turn_over_and_stand_empty_between_patients(yearly: pd.DataFrame) -
     assert empty["value"] == pytest.approx((nights / 0.85 - nights) / (12 * 171))
 
 
+def test_public_health_work_is_shared_between_stations_and_centres(yearly: pd.DataFrame) -> None:
+    told = row(yearly, "public_health_village_share", "area", HEADLINE)
+    assert (told["numerator"], told["denominator"]) == (12 * 5000, 12 * 10_000)
+    assert row(yearly, "public_health_village_share", "area", HEADLINE, scenario="before")["value"] == 0.4
+
+
 def test_what_keeps_beds_is_told_by_cause(yearly: pd.DataFrame) -> None:
     told = row(yearly, "blocked_bed_days", "lead", HEADLINE)
     assert told["numerator"] == pytest.approx(12 * 1.5)

@@ -101,6 +101,7 @@ LEVERS: dict[str, st.SearchStrategy[Any]] = {
     "capability.standard": st.dictionaries(st.sampled_from(["basic", "recommended", "community_hospital"]), share),
     "capability.feature_departments": share,
     "transformation.beds": st.sampled_from([0.0, "1/3", 0.5, 1.0]),
+    "villages.public_health_share": st.sampled_from([0.0, 0.3, 0.5, 0.7, 1.0]),
     "emergency.rescue_centres": st.sampled_from([["stroke"], ["maternal", "stroke"], ["trauma"]]),
 }
 

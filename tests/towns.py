@@ -111,6 +111,7 @@ def network(
             "detour": said(1.3),
             "minutes_per_km": said(1.5),
             "minutes_at_least": said(10),
+            "public_health": {"at_stations": said(0.4), "doctors_time": said(0.5), "freed_for_clinics": said(0.5)},
         }
     )
 
@@ -560,6 +561,7 @@ ACTING_LEVERS: Data = PLAN | {
     "capability.standard": {"basic": 1.0, "recommended": 0.5},
     "capability.feature_departments": 1.0,
     "transformation.beds": "1/3",
+    "villages.public_health_share": 0.5,
 }
 """All levers that act on patients pulled."""
 

@@ -37,5 +37,5 @@ __all__ = [
     "Text",
 ]
 
-for room in ("visits", "stays", "waits", "exams", "referrals", "quotas", "capability"):  # the order of reports
+for room in ("visits", "stays", "waits", "exams", "referrals", "quotas", "capability", "staff"):  # the order of reports
     import_module(f"analysis.indicators.{room}")

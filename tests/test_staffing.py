@@ -1,0 +1,125 @@
+"""Who works where: no doctor's minute is lost or found, and everybody keeps some."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import towns
+from sim.model import Model
+from sim.network import Level, Network, PublicHealthSpec
+from sim.schema import InputError
+from sim.staffing import LEAST, PublicHealth, on_duty, walk_in_clinics
+
+SHARES = [0.0, 0.3, 0.4, 0.5, 0.8, 1.0]
+
+
+def town() -> Model:
+    """The group town: a station and a centre in the town, two stations and a centre in the valley."""
+    return Model(towns.group_town(7), [0])
+
+
+def clinics(net: Network) -> dict[str, int]:
+    """Walk-in clinics by facility."""
+    return {net.facilities[net.points[p].facility].id: p for p in np.flatnonzero(walk_in_clinics(net)).tolist()}
+
+
+# -------------------------------------------------------------------------------------------------------- public health
+
+
+def test_walk_in_clinics_are_those_without_slots() -> None:
+    net = town().network
+    assert set(clinics(net)) == {"centre", "valley-centre", "station", "village-001", "village-002"}
+
+
+@pytest.mark.parametrize("share", SHARES)
+def test_public_health_takes_as_long_whoever_does_it(share: float) -> None:
+    work = town().public_health[0]
+    assert work.minutes(share).sum() == pytest.approx(work.minutes(None).sum())
+    assert (work.minutes(share) >= 0).all()
+
+
+def test_stations_do_the_share_of_the_work_that_is_asked_of_them_as_far_as_their_time_goes() -> None:
+    work = town().public_health[0]
+    for share in (0.2, 0.4, 0.5, 0.7):
+        minutes = work.minutes(share)
+        assert minutes[work.is_station].sum() == pytest.approx(share * minutes.sum())
+    most = work.minutes(1.0)
+    assert most[work.is_station].sum() < most.sum()
+
+
+@pytest.mark.parametrize("share", SHARES)
+def test_what_a_station_takes_over_is_time_of_its_clinic_and_a_part_of_it_comes_to_the_centre(share: float) -> None:
+    work = town().public_health[0]
+    more = work.minutes(share) - work.minutes(None)
+    clinic = work.clinic * (work.clinic_time(share) - 1.0)
+    np.testing.assert_allclose(clinic[work.is_station], -more[work.is_station], atol=1e-6)
+    centres = ~work.is_station
+    np.testing.assert_allclose(clinic[centres], -work.freed * more[centres], atol=1e-6)
+
+
+def test_as_in_the_base_year_nothing_changes_at_all() -> None:
+    work = town().public_health[0]
+    for share in (None, 0.4):
+        assert (work.clinic_time(share) == 1.0).all()
+
+
+def test_half_of_the_time_for_two_fifths_of_the_work_is_three_quarters_of_the_clinic_at_half_of_it() -> None:
+    model = town()
+    time = model.public_health[0].clinic_time(0.5)
+    of = {name: time[p] for name, p in clinics(model.network).items()}
+    assert of == pytest.approx(
+        {"station": 0.75, "village-001": 0.75, "village-002": 0.75, "centre": 1.125, "valley-centre": 1.25}
+    )
+
+
+@pytest.mark.parametrize("share", SHARES)
+def test_every_clinic_keeps_some_time(share: float) -> None:
+    assert town().public_health[0].clinic_time(share).min() >= LEAST - 1e-9
+
+
+def test_without_facts_or_without_a_centre_no_clinic_has_to_do_with_it() -> None:
+    model = town()
+    net, nothing = model.network, PublicHealth.of(model.network, None, model.public_health[0].clinic)
+    assert (nothing.clinic_time(1.0) == 1.0).all()
+    assert (nothing.minutes(1.0) == 0.0).all()
+    alone = [f for f in towns.group_facilities() if f["level"] != "centre"]
+    lonely = Model(towns.group_town(7, facilities=alone), [0]).public_health[0]
+    assert (lonely.township == -1).all()
+    assert (lonely.clinic_time(1.0) == 1.0).all()
+    assert net.level[net.point_facility[clinics(net)["station"]]] == Level.village_station
+
+
+def test_stations_of_an_area_without_a_centre_share_the_work_with_the_nearest_one() -> None:
+    places = [f for f in towns.group_facilities() if f["id"] != "valley-centre"]
+    model = Model(towns.group_town(7, facilities=places), [0])
+    time = model.public_health[0].clinic_time(0.5)
+    of = {name: time[p] for name, p in clinics(model.network).items()}
+    assert of["village-001"] == of["station"] == pytest.approx(0.75)
+    assert of["centre"] == pytest.approx(1 + 0.5 * 3 * 0.25)
+
+
+@pytest.mark.parametrize(
+    ("facts", "told"),
+    [
+        ({"at_stations": 0.0}, "at_stations is a share from 0.01 to 1; found 0"),
+        ({"doctors_time": 1.0}, "doctors_time is a share from 0 to 0.95; found 1"),
+        ({"freed_for_clinics": 1.5}, "freed_for_clinics is a share from 0 to 1; found 1.5"),
+    ],
+)
+def test_shares_that_cannot_be_are_refused(facts: dict[str, float], told: str) -> None:
+    whole: dict[str, Any] = {"at_stations": 0.4, "doctors_time": 0.5, "freed_for_clinics": 0.5} | facts
+    with pytest.raises((ValueError, InputError), match=told):
+        PublicHealthSpec.model_validate({name: towns.said(value) for name, value in whole.items()})
+
+
+# -------------------------------------------------------------------------------------------------------------- on duty
+
+
+def test_a_part_of_a_doctor_is_a_doctor_who_comes_later() -> None:
+    number, late = on_duty(np.array([[1, 2, 2, 1, 3]]), np.array([[0.75, 0.75, 0.4, 1.25, 1.0]]))
+    assert number.tolist() == [[1, 2, 1, 2, 3]]
+    np.testing.assert_allclose(late, [[0.25, 0.5, 0.2, 0.75, 0.0]])
+    assert late[0, 4] == 0.0
