@@ -644,6 +644,18 @@ def is_within_reach(key: np.uint64, chance: float) -> bool:
 
 
 @kernel
+def admits(condition: Any, key: np.uint64, odds: float, needs_bed: bool, resident: bool) -> bool:
+    """Whether a doctor gives a bed to a planned patient, where incentives multiply the odds of an admission (M23).
+
+    `condition`: its row of `CareTables.conditions`. Above 1 everybody who needs a bed is admitted and some who do not
+    are, below 1 some who need one are not: such a share of both that the chance of an admission has these odds.
+    """
+    chance = condition["first_admission"] if resident else condition["admission"]
+    of_those = odds if needs_bed else chance * (odds - 1.0)
+    return streams.uniform_of(key, Purpose.INCLINATION, 0) < of_those / (chance * odds + (1.0 - chance))
+
+
+@kernel
 def makes_up(tables: CareTables, world: int, patient: np.uint64, nth: int) -> bool:
     """Whether a long-term patient makes up for a missed nth follow-up when called back."""
     return streams.uniform_of(patient, Purpose.MADE_UP, nth) < tables.worlds[world]["makes_up"]

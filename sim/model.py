@@ -9,6 +9,7 @@ copy go on under another policy.
 from __future__ import annotations
 
 import gc
+import math
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -75,6 +76,7 @@ LEVERS: dict[str, Callable[[Rules], Any]] = {
     "recognised": lambda r: float(r.exams.recognised),
     "read_remotely": lambda r: float(r.exams.read_remotely),
     "rescue_bypass": lambda r: float(r.emergency.rescue_bypass),
+    "admission_odds": lambda r: math.exp(r.incentives.admission_gain),
     "rescue_centres": lambda r: sum(1 << RESCUE_CENTRES.index(kind) for kind in r.emergency.rescue_centres),
 }
 """Levers that act on the way of a patient, by the name under which kernels read them for each replication."""
@@ -389,12 +391,16 @@ class Model:
         """The rules of a day, as arrays over replications."""
         rules = self._rules_on(day)
         self.rules = rules
+        self.proposed = [referral.inclined(r.down_referral.proposed, r.incentives.down_referral_gain) for r in rules]
+        """Share of eligible inpatients to whom a step down is proposed, by replication."""
 
         def each(read: Callable[[Rules], Any]) -> NDArray[Any]:
             return np.array([read(r) for r in rules])
 
         up = UpRules(
-            formal_share=each(lambda r: float(r.up_referral.formal_share)),
+            formal_share=each(
+                lambda r: referral.inclined(float(r.up_referral.formal_share), r.incentives.up_referral_gain)
+            ),
             accepted=each(lambda r: float(r.up_referral.accepted)),
             delay_days=each(lambda r: float(r.up_referral.platform_delay_days)),
             referred_arrive=np.array([s.referred_arrive.value for s in self.referral_specs]),
@@ -631,8 +637,8 @@ class Model:
         return stays
 
     def _goes_down(self, course: Course) -> bool:
-        rules = self.rules[course.world].down_referral
-        return referral.steps_down(rules.proposed, rules.consented, course.proposal, course.consent)
+        consented = self.rules[course.world].down_referral.consented
+        return referral.steps_down(self.proposed[course.world], consented, course.proposal, course.consent)
 
     def _downstream(self, course: Course, ward: int) -> list[int]:
         """The nearest wards of the departments to which the condition may step down, without those of the same place;

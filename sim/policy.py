@@ -1180,6 +1180,67 @@ class Villages(Closed):
     centre does the rest. None: as in the base year, from the facts about the network (`public_health`)."""
 
 
+class Incentives(Closed):
+    """What an assessment tied to pay adds to what doctors do for patients."""
+
+    noun: ClassVar[str] = "lever"
+
+    down_referral_gain: Annotated[
+        float,
+        Lever(
+            m="M23",
+            title="Incentive to propose a step down",
+            title_zh="下转激励强度",
+            unit="log odds",
+            low=-5,
+            high=5,
+            room="referral",
+            through="the chance that a doctor proposes a step down to an eligible inpatient",
+            expected="down-referrals rise, the stay at the lead hospital falls",
+            expected_zh="下转人次上升,牵头医院平均住院日下降",
+        ),
+    ] = 0.0
+    """Log odds added to the share of eligible inpatients to whom the doctor proposes to step down
+    (down_referral.proposed); a share of 0 or 1 does not move."""
+
+    up_referral_gain: Annotated[
+        float,
+        Lever(
+            m="M23",
+            title="Incentive to use the formal channel",
+            title_zh="正式上转激励强度",
+            unit="log odds",
+            low=-5,
+            high=5,
+            room="referral",
+            through="the chance that a doctor sends a patient up through the formal channel",
+            expected="formal up-referrals rise, patients who go up by themselves fall",
+            expected_zh="正式上转人次上升,自行上转人次下降",
+        ),
+    ] = 0.0
+    """Log odds added to the share of needed referrals that take the formal channel (up_referral.formal_share); a share
+    of 0 or 1 does not move."""
+
+    admission_gain: Annotated[
+        float,
+        Lever(
+            m="M23",
+            title="Incentive to admit planned patients",
+            title_zh="择期收治激励强度",
+            unit="log odds",
+            low=-5,
+            high=5,
+            room="care",
+            through="the chance that a clinic of a group's hospital or centre gives a bed to a planned patient",
+            expected="admissions rise and outpatient visits per discharge fall, though nobody is iller; wards are "
+            "fuller, and planned patients wait longer for a bed or find none",
+            expected_zh="患者病情未变而入院人次上升,门诊人次与出院人次比下降;床位使用率上升,择期患者候床延长或住不上院",
+        ),
+    ] = 0.0
+    """Log odds added to the chance that a planned patient whom a clinic of a medical group can treat gets one of its
+    beds; emergencies and readmissions do not move."""
+
+
 class Rules(Closed):
     """The plain value of every lever on one day; neutral where nothing is in force."""
 
@@ -1251,6 +1312,8 @@ class Rules(Closed):
     """Hospitals that change what they are for."""
     villages: Villages = Villages()
     """Village stations and their township."""
+    incentives: Incentives = Incentives()
+    """What an assessment tied to pay adds to what doctors do."""
 
 
 NEUTRAL = Rules()

@@ -419,6 +419,7 @@ class Ledger:
         self.imaging = Tally(imaging, world=w, month=m, room=room, cls=3)
         self.imaging_days = Histogram(["patients"], world=w, month=m, room=room, cls=3, days=MOST_DAYS + 1)
         needs = ["needs", "unmet", "spared", "follow_ups", "called_back", "missed", "exacerbations", "readmissions"]
+        needs += ["admitted_more", "admitted_less"]
         self.needs = Tally(needs, world=w, month=m, condition=len(conditions), resident=2)
         exams = ["made", "repeated", "recognised", "trusted", "read_remotely"]
         self.exams = Tally(exams, world=w, month=m, facility=f)

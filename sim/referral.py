@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -81,6 +82,12 @@ def settled(rules: Any, visit: np.uint64) -> int:
 def handed_down(patient: np.uint64, share: float) -> bool:
     """Whether a long-term patient whom a hospital has found stable is followed up at the grassroots from now on."""
     return streams.uniform_of(patient, Purpose.SENT_DOWN, 0) < share
+
+
+def inclined(chance: float, gain: float) -> float:
+    """A chance with log odds added; what is never done, or always, stays so."""
+    likely = chance * math.exp(gain)
+    return likely / (likely + (1.0 - chance))
 
 
 def steps_down(proposed: float, consented: float, proposal: float, consent: float) -> bool:

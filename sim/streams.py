@@ -58,6 +58,7 @@ class Purpose(IntEnum):
     INTENSIVE = 78
     RECOVERY = 79
     FORGOES_BED = 95
+    INCLINATION = 98
     # of a choice of door (index: level)
     DOOR_LEVEL = 20
     DOOR_FACILITY = 30

@@ -17,6 +17,7 @@ from sim.contacts import (
     NEED,
     ORDERED,
     OTHER,
+    READMISSION,
     REFERRED,
     REFERRED_CONTRACTED,
     RETURNED,
@@ -180,6 +181,7 @@ def _seen(town: Town, who: Any, point: Any, patient: Any, window_end: float) -> 
             town.counts.helped[int(who["world"]), month, point["facility"]]["within_reach"] += 1
         if point["staffed_by"] != point["facility"]:
             town.counts.helped[int(who["world"]), month_of(town.counts, who["time"]), point["facility"]]["joint"] += 1
+        _think_of_bed(town, who, point)
         if who["admit"] == 1:
             who["time"] = end
             return BED
@@ -189,6 +191,38 @@ def _seen(town: Town, who: Any, point: Any, patient: Any, window_end: float) -> 
         return _asked_back(town.rooms.care.conditions, town.hours, who, point, visit, end, window_end)
     helped = _helped(town, who, point, visit, end, window_end)
     return helped if helped >= 0 else _goes_on(town, who, point, visit, end, window_end)
+
+
+@kernel
+def _think_of_bed(town: Town, who: Any, point: Any) -> None:
+    """Incentives may give a bed to a planned patient who needs none, or none to one who does (M23)."""
+    world, needs_bed = int(who["world"]), who["admit"] == 1
+    odds = town.people.worlds[world]["admission_odds"]
+    if odds == 1.0 or not _may_admit(town, who, point):
+        return
+    condition = town.rooms.care.conditions[world, int(who["condition"])]
+    admitted = care.admits(condition, who["key"], odds, needs_bed, who["person"] >= 0)
+    if admitted == needs_bed:
+        return
+    month = month_of(town.counts, who["time"])
+    here = town.counts.needs[world, month, int(who["condition"]), int(who["person"] >= 0)]
+    if admitted:
+        who["admit"], who["need"] = 1, max(int(who["need"]), care.STAY_NEEDS[0])
+        here["admitted_more"] += 1
+    else:
+        who["admit"] = 0
+        here["admitted_less"] += 1
+
+
+@kernel
+def _may_admit(town: Town, who: Any, point: Any) -> bool:
+    """A clinic of a group's institution that has a ward for the patient, who is neither an emergency nor readmitted."""
+    facility, condition = point["facility"], int(who["condition"])
+    offer, in_group = town.place.offers[facility, condition], town.place.facilities[facility]["in_group"]
+    has_bed = offer["ward"] >= 0 and offer["capability"] >= max(int(who["need"]), care.STAY_NEEDS[0])
+    own = point["staffed_by"] == facility and not point["emergency"]
+    planned = not town.tables.conditions[condition]["is_emergency"] and who["chronic"] != READMISSION
+    return in_group and has_bed and own and planned
 
 
 @kernel

@@ -26,6 +26,7 @@ import simpy
 from sim import beds, contacts, referral
 from sim.care import (
     NO_EQUIPMENT,
+    admits,
     consultation,
     equipment,
     exacerbates,
@@ -61,6 +62,7 @@ from sim.contacts import (
     MADE_UP,
     OPEN_SLOT,
     OTHER,
+    READMISSION,
     REFERRED,
     REFERRED_CONTRACTED,
     WALK_IN,
@@ -451,6 +453,8 @@ class Town(Model):
         who["seen"] = int(who["seen"]) + (1 << 4 * self.level(visit.point))
         who["origin"] = -1
         if self.able(who, self.whose_doctors(visit.point), visit):
+            if self.may_be_admitted(who, visit):
+                self.think_of_bed(who)
             return self.treated(who, visit)
         if self.is_emergency(visit.point):
             return self.transferred(who, visit)
@@ -735,6 +739,23 @@ class Town(Model):
         return True
 
     # ---------------------------------------------------------------- after the visit
+
+    def may_be_admitted(self, who: Contact, visit: Visit) -> bool:
+        """A planned patient at an ordinary or expert clinic of a group that has a ward and care enough for a stay."""
+        here, urgent = self.facility(visit.point), self.choice.is_emergency[who["condition"]]
+        if self.is_emergency(visit.point) or urgent or who["chronic"] == READMISSION:
+            return False
+        own = self.network.points[visit.point].kind != "joint" and self.network.group[here] >= 0
+        enough = self.network.capability[here, who["condition"]] >= max(int(who["need"]), 2)
+        return bool(own and enough and self.ward(who, here, visit) >= 0)
+
+    def think_of_bed(self, who: Contact) -> None:
+        """A doctor with incentives: the odds of an admission are so many times those of a bed that is needed (M23)."""
+        condition = self.figures.conditions[WORLD, who["condition"]]
+        odds, needed, resident = float(self.rules_now["admission_odds"]), bool(who["admit"]), who["person"] >= 0
+        if odds != 1.0:
+            who["admit"] = admits(condition, who["key"], odds, needed, resident)
+            who["need"] = max(int(who["need"]), 2) if who["admit"] else who["need"]
 
     def treated(self, who: Contact, visit: Visit) -> Plan | None:
         """The place gives what is needed: home or back another day, or a bed."""

@@ -80,7 +80,13 @@ def replication_tables(scenario: str, replication: int) -> dict[str, pd.DataFram
         **_stays(scenario, luck),
         **_quotas(scenario),
         "needs_monthly": _rows(
-            **needs, unmet=80 if scenario == "before" else 72, follow_ups=3000, missed=150, exacerbations=6
+            **needs,
+            unmet=80 if scenario == "before" else 72,
+            follow_ups=3000,
+            missed=150,
+            exacerbations=6,
+            admitted_more=4,
+            admitted_less=1,
         ),
         "exams_monthly": _exams(),
         "helped_monthly": _rows(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from sim.streams import child, key
 
 MANY = 100_000
 KEYS = child(key(3, "episodes"), np.arange(MANY))
+FEWER = KEYS[:10_000]
 SURE = 1e-6
 
 
@@ -78,6 +80,41 @@ def test_needs_go_up_as_the_chances_say() -> None:
         assert about(free == level, share)
     assert need[admit].min() == 2  # no bed at a village station
     assert about(need[admit] == 2, 0.2 + 0.4)
+
+
+@pytest.mark.parametrize("resident", [True, False])
+@pytest.mark.parametrize("gain", [-1.0, 0.0, 0.7])
+def test_incentives_add_log_odds_to_the_chance_of_an_admission(gain: float, resident: bool) -> None:
+    """Worked out by hand: 0.4 with log odds of 0.7 more is 1 / (1 + 1.5 / e^0.7)."""
+    condition = figures().conditions[0, SEVERE]
+    needed = np.array([care.truth(condition, k, resident)[1] for k in FEWER])
+    admitted = admissions(condition, needed, gain, resident)
+    assert about(admitted, 1.0 / (1.0 + 1.5 / np.exp(gain)))
+    assert set((admitted.astype(int) - needed).tolist()) == {0, int(np.sign(gain))}
+
+
+def test_a_stronger_incentive_takes_no_bed_away() -> None:
+    condition, nobody = figures().conditions[0, SEVERE], np.zeros(len(FEWER), dtype=bool)
+    for needed in (nobody, ~nobody):
+        by_gain = [admissions(condition, needed, gain) for gain in (-1.0, -0.5, 0.0, 0.5, 1.0)]
+        assert all((more | ~less).all() for less, more in pairwise(by_gain))
+
+
+def test_who_is_never_admitted_or_always_is_so_with_any_incentive() -> None:
+    conditions = {name: towns.condition("minor", admission=share) for name, share in (("never", 0.0), ("always", 1.0))}
+    tables = Care.of([towns.care(conditions)], list(conditions)).tables()
+    for gain in (-5.0, 5.0):
+        for condition, needed in enumerate((False, True)):
+            given = admissions(tables.conditions[0, condition], np.full(len(FEWER), needed), gain)
+            assert (given == needed).all()
+
+
+def admissions(
+    condition: Any, needed: np.ndarray[Any, Any], gain: float, resident: bool = True
+) -> np.ndarray[Any, Any]:
+    """Who is admitted under an incentive; `needed`: who needs a bed."""
+    odds = float(np.exp(gain))
+    return np.array([care.admits(condition, k, odds, bed, resident) for k, bed in zip(FEWER, needed, strict=True)])
 
 
 def test_a_plain_condition_needs_nothing() -> None:

@@ -18,9 +18,13 @@ import pytest
 
 import sim
 import towns
+from analysis.indicators import CATALOGUE, HEADLINE
+from analysis.ledger import Span
+from analysis.measures import measure
 from sim.citation import Figure
 from sim.model import Case, Model
 from sim.policy import RESCUE_CENTRES, levers
+from sim.results import facility_table
 from sim.study import cases
 from sim.timetable import DAY
 
@@ -971,6 +975,59 @@ def test_public_health_work_of_villages() -> None:
     assert below(high) > below(low) + 5
     assert above(high) < above(low)
     assert visits_at("village_station")(high) < visits_at("village_station")(low)
+
+
+# --------------------------------------------------------------------------------------------------------- incentives
+
+
+def test_incentives_to_propose_a_step_down() -> None:
+    expected = "down-referrals rise, the stay at the lead hospital falls"
+    assert EXPECTED["incentives.down_referral_gain"] == expected
+    low, high = both("incentives.down_referral_gain", 0.0, 3.0, {**CHANNEL, "down_referral.proposed": 0.2})
+    down = total("referrals_monthly", "referrals", direction="down")
+    assert down(high) > 1.5 * down(low) > 0
+    lead = {"facility": "lead_hospital"}
+    assert nights(high, "nights", "discharges", **lead) < nights(low, "nights", "discharges", **lead) - 0.1
+
+
+def test_incentives_to_use_the_formal_channel() -> None:
+    expected = "formal up-referrals rise, patients who go up by themselves fall"
+    assert EXPECTED["incentives.up_referral_gain"] == expected
+    low, high = both("incentives.up_referral_gain", 0.0, 2.0, {"up_referral.formal_share": 0.06})
+    alone = total("referrals_monthly", "referrals", direction="up", channel="self")
+    assert formal("completed")(high) > 3 * formal("completed")(low) > 0
+    assert alone(high) < alone(low)
+
+
+def test_incentives_to_admit() -> None:
+    """The target of visits per discharge comes nearer, and its guards tell how."""
+    assert EXPECTED["incentives.admission_gain"] == (
+        "admissions rise and outpatient visits per discharge fall, though nobody is iller; wards are fuller, and "
+        "planned patients wait longer for a bed or find none"
+    )
+    low, high = both("incentives.admission_gain", 0.0, 1.0, CHANNEL)
+    more, less, asked = (
+        total(*what) for what in (("needs_monthly", "admitted_more"), ("needs_monthly", "admitted_less"), REQUESTS)
+    )
+    assert more(low) == less(low) == less(high) == 0
+    assert asked(high) - asked(low) > 0.5 * more(high) > 30
+    few, many = (told(t, "outpatient_per_discharge", "bed_occupancy", "admissions_without_need") for t in (low, high))
+    assert many["outpatient_per_discharge"] < 0.9 * few["outpatient_per_discharge"]
+    for worse in ("admissions_per_100_residents", "bed_wait_days", "unmet_need_share", "bed_occupancy"):
+        assert many[worse] > few[worse], worse
+    assert many["admissions_without_need"] > few["admissions_without_need"] == 0
+
+
+REQUESTS = ("beds_monthly", "requests")
+
+
+def told(t: Tables, target: str, *more: str) -> dict[str, float]:
+    """A target, its guards and some more indicators, as a report has them; all replications as one."""
+    tables = {name: table.assign(scenario="", replication=0) for name, table in t.items()}
+    facilities, span = facility_table(_example().network), Span(date(2024, 2, 1), date(2024, 3, 31))
+    found = measure(tables, facilities, residents=10_000, span=span)
+    values = found[found["variant"].eq(HEADLINE)].set_index("indicator")["value"]
+    return {name: float(values[name]) for name in (target, *CATALOGUE[target].guards, *more)}
 
 
 # ------------------------------------------------------------------------------------------------------ the whole plan

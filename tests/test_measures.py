@@ -313,6 +313,11 @@ def test_missed_follow_ups_and_what_comes_of_them(yearly: pd.DataFrame) -> None:
     assert row(yearly, "missed_follow_up_share", "grid", "exacerbations")["value"] == pytest.approx(1000 * 6 / 3000)
 
 
+def test_beds_given_without_need_and_withheld(yearly: pd.DataFrame) -> None:
+    given, withheld = (row(yearly, "admissions_without_need", "grid", x)["value"] for x in (HEADLINE, "withheld"))
+    assert (given, withheld) == pytest.approx((1000 * 4 / 8000, 1000 * 1 / 8000))
+
+
 # ------------------------------------------------------------------------------------------ exams and help from above
 
 

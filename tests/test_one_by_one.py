@@ -57,6 +57,7 @@ def sorted_rows(rows: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
 few = st.integers(1, 2)
 some = st.integers(1, 9)
 share = st.sampled_from([0.0, 0.2, 0.6, 1.0])
+gain = st.sampled_from([-2.0, 0.0, 2.0])
 held = st.sampled_from([0.0, "1/6", "1/3", 0.4, 1.0])
 
 cleaning = st.sampled_from([None, 0.0, 45.0, 400.0])
@@ -102,6 +103,9 @@ LEVERS: dict[str, st.SearchStrategy[Any]] = {
     "capability.feature_departments": share,
     "transformation.beds": st.sampled_from([0.0, "1/3", 0.5, 1.0]),
     "villages.public_health_share": st.sampled_from([0.0, 0.3, 0.5, 0.7, 1.0]),
+    "incentives.down_referral_gain": gain,
+    "incentives.up_referral_gain": gain,
+    "incentives.admission_gain": gain,
     "emergency.rescue_centres": st.sampled_from([["stroke"], ["maternal", "stroke"], ["trauma"]]),
 }
 

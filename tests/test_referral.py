@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -69,6 +70,14 @@ def test_a_wider_channel_takes_more_and_drops_nobody() -> None:
 def test_more_acceptance_accepts_more_and_declines_nobody_anew() -> None:
     low, high = (outcomes(accepted=a) == DECLINED for a in (0.5, 0.9))
     assert (low | ~high).all()
+
+
+def test_log_odds_shift_a_chance_as_worked_out_by_hand() -> None:
+    """Odds of a quarter, doubled, are a half: a chance of a third."""
+    assert referral.inclined(0.2, math.log(2)) == pytest.approx(1 / 3)
+    assert referral.inclined(1 / 3, -math.log(2)) == pytest.approx(0.2)
+    assert [referral.inclined(chance, gain) for chance in (0.0, 1.0) for gain in (-5.0, 5.0)] == [0, 0, 1, 1]
+    assert all(referral.inclined(chance, 0.0) == chance for chance in (0.06, 0.21, 0.38, 1 / 3))
 
 
 def test_each_replication_has_its_own_rules() -> None:

@@ -562,6 +562,9 @@ ACTING_LEVERS: Data = PLAN | {
     "capability.feature_departments": 1.0,
     "transformation.beds": "1/3",
     "villages.public_health_share": 0.5,
+    "incentives.down_referral_gain": 0.5,
+    "incentives.up_referral_gain": 0.7,
+    "incentives.admission_gain": 0.6,
 }
 """All levers that act on patients pulled."""
 

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 import pandas as pd
 
-from analysis.indicators.catalogue import DAYS, PEOPLE_SCOPES, PLACE_SCOPES, SHARE, STANDARD, Text, Variant, indicator
+from analysis.indicators.catalogue import (
+    DAYS,
+    PEOPLE_SCOPES,
+    PLACE_SCOPES,
+    SHARE,
+    STANDARD,
+    Text,
+    Variant,
+    indicator,
+    scoped,
+)
 from analysis.ledger import KEYS, Frame, Ledger, ninetieth, tally
 
 
@@ -157,7 +167,7 @@ FURTHER_VISITS = {
         Variant("with_internet", Text("with internet visits", "含互联网诊疗")),
         Variant("with_both", Text("with emergency and internet visits", "含急诊和互联网诊疗")),
     ),
-    guards=("admissions_per_100_residents", "readmission_share", "wait_days", "unmet_need_share"),
+    guards=("admissions_per_100_residents", "readmission_share", "wait_days", "bed_wait_days", "unmet_need_share"),
 )
 def outpatient_per_discharge(ledger: Ledger) -> Frame:
     """It falls by fewer visits or by more admissions: read the guards."""
@@ -319,3 +329,25 @@ def bed_turnover(ledger: Ledger) -> Frame:
     both = pd.concat([beds, stays[stays["scope"].isin(beds["scope"])]], ignore_index=True)
     turnover = tally(both, STANDARD, "from_beds", "bed_days")
     return pd.concat([turnover, tally(both, "interval", "empty_days", "from_beds")])
+
+
+@indicator(
+    name=Text("Beds given without need", "无住院必要的入院（每千次就医需要）"),
+    unit=Text("per 1,000 needs", "每千次就医需要"),
+    formula=Text(
+        "planned patients to whom an incentive gave a bed that they did not need / needs that arose, residents x 1,000",
+        "因激励收治、本不需住院的择期患者 / 产生的就医需要（居民）× 1000",
+    ),
+    source="convention: admissions beyond those that the same patients would have had without incentives",
+    scope="grid",
+    scopes="grid",
+    better="down",
+    per=1000,
+    variants=(Variant("withheld", Text("beds withheld from those who needed one", "需住院而未收治"), per=1000),),
+)
+def admissions_without_need(ledger: Ledger) -> Frame:
+    """And the other way round, where an incentive is to admit fewer."""
+    needs = ledger.sums("needs_monthly", ["needs", "admitted_more", "admitted_less"], ["resident"])
+    needs = scoped(needs[needs["resident"].astype(bool)], "grid", ledger)
+    withheld = tally(needs, "withheld", "admitted_less", "needs")
+    return pd.concat([tally(needs, STANDARD, "admitted_more", "needs"), withheld])
