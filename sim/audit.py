@@ -169,6 +169,7 @@ def _by_hospital(clock: Clock, hospitals: Sequence[Hospital]) -> list[list[Stay]
     """Everybody who asks for a bed, waits for one or lies in one, by hospital."""
     found = {event for event in clock.events() if type(event) is Stay and event.due < inf}
     for hospital in hospitals:
+        found.update(hospital.put_off.values())
         for pool in hospital.pools:
             if any(pool.lists):
                 found.update(pool.everybody_waiting())  # type: ignore[arg-type]

@@ -30,6 +30,8 @@ from sim.timetable import DAY, Timetable
 CHUNK = 28
 """Days drawn ahead at a time."""
 WEEK, WEEK_HOURS = 7 * DAY, 7 * 24
+LAYERS = 1 << 20
+"""Where chunks of further needs are counted from: no run is so long."""
 CELL = ("rate", "first", "size", "key", "condition", "profile", "facility")
 """Columns of the cells in which episodes arise."""
 
@@ -202,20 +204,44 @@ class Demand:
         """The long-term patients as rows."""
         return table(**vars(self.panel))
 
-    def chunk(self, number: int, world: int = 0, first_panel: int = 0) -> Rows:
+    def chunk(
+        self, number: int, world: int = 0, first_panel: int = 0, surge: Floats | None = None
+    ) -> Rows:  # fmt: skip
         """All needs of 28 days, unsorted: key, time, person, condition, origin (facility of an inflow), panel.
 
-        `world`: the replication's place in its batch; `first_panel`: the number of its first long-term patient there.
+        `world`: the replication's place in its batch; `first_panel`: the number of its first long-term patient there;
+        `surge`: how many times as many first needs arise, by day and condition, shape (28, C); None: neither more nor
+        less.
         """
         first_day = number * CHUNK
         weights = [self.timetable.weights(self.timetable.spec.profiles[p], first_day, CHUNK) for p in self.profiles]
         passed = np.array([passed_of(w.ravel()) for w in weights])
-        acute = [self._episodes(cells, number, passed, world) for cells in (self.cells, self.inflow)]
+        acute = [self._surging(cells, number, passed, world, surge) for cells in (self.cells, self.inflow)]
         return contacts.join([*acute, self._follow_ups(first_day * DAY, passed, world, first_panel)])
 
-    def _episodes(self, cells: NDArray[Any], number: int, passed: NDArray[Any], world: int) -> Rows:
+    def _surging(
+        self, cells: NDArray[Any], number: int, passed: NDArray[Any], world: int, surge: Floats | None
+    ) -> Rows:  # fmt: skip
+        """Episodes by layers as large as the usual needs, of which the first are these: a need of layer n is one where
+        n and a number of its own are together less than the factor of its day. So a larger factor only ever adds, and
+        1 leaves exactly those there were."""
+        if surge is None:
+            return self._episodes(cells, number, passed, world)
+        most, start = surge.max(axis=0)[cells["condition"]], number * CHUNK * DAY
+        found = [contacts.empty(0)]
+        for layer in range(math.ceil(most.max(initial=0.0))):
+            rows = self._episodes(cells[most > layer], number, passed, world, layer)
+            day = np.clip((rows["time"] - start) // DAY, 0, CHUNK - 1).astype(np.int64)
+            luck = streams.uniform(np.ascontiguousarray(rows["key"]), Purpose.SURGE)
+            found.append(rows[layer + luck < surge[day, rows["condition"]]])
+        return contacts.join(found)
+
+    def _episodes(
+        self, cells: NDArray[Any], number: int, passed: NDArray[Any], world: int, layer: int = 0
+    ) -> Rows:  # fmt: skip
         """Poisson numbers by inversion of one number per cell, then each episode by numbers of its own."""
-        key = streams.child(cells["key"], number)
+        first = streams.child(cells["key"], LAYERS + layer) if layer else cells["key"]
+        key = streams.child(first, number)
         mass = passed["weight"][cells["profile"], -1]
         count = _poisson(streams.uniform(key, Purpose.TIME), cells["rate"] * mass / 365.0)
         rows = np.zeros(int(count.sum()), dtype=CONTACT)

@@ -168,6 +168,9 @@ class People(NamedTuple):
     worlds: NDArray[Any]
     """Habits and the rules in force of each replication: rows of the columns of `Choice.habits` and of the levers
     (`model.LEVERS` and those of referral.UpRules); (W,)."""
+    epidemic: NDArray[Any]
+    """Rows of brought (share of first needs and follow-ups that lead to a door) and directed (share of the first needs
+    for hospitals that is directed to the grassroots, M41); (W, C)."""
 
     @classmethod
     def of(cls, population: Population, panel: Panel, choice: Choice) -> People:
@@ -179,7 +182,8 @@ class People(NamedTuple):
         usual = table(key=panel.key, point=panel.usual.astype(np.int64), chosen_in=panel.chosen_in.astype(np.int64))
         nobody = np.zeros((choice.worlds, population.size + 1), dtype=bool)
         ungated = np.zeros((choice.worlds, len(choice.kind)), dtype=bool)
-        return cls(everybody, nobody, usual, ungated, table(**choice.habits()))
+        no_epidemic = table(brought=np.ones(ungated.shape), directed=np.zeros(ungated.shape))
+        return cls(everybody, nobody, usual, ungated, table(**choice.habits()), no_epidemic)
 
 
 class Town(NamedTuple):
@@ -309,14 +313,30 @@ def choose(people: People, tables: Tables, who: Any, allowed: int, persuadable: 
     resident = people.residents[person]
     cell = choice.cell_of(tables, world, resident["trait"], people.contracted[world, person], condition)
     if persuadable and who["doors"] == 0:
-        adherence = 1.0 if people.gated[world, condition] else people.worlds[world]["adherence"]
-        door = choice.first_door(tables.utility[cell], tables.gumbel, who["key"], adherence)
+        door = choice.first_door(tables.utility[cell], tables.gumbel, who["key"], _advised(people, world, condition))
     else:
         door = choice.best_door(tables.utility[cell], tables.gumbel, who["key"], allowed)
     if door < 0:
         door = OUTSIDE_DOOR
     column = tables.conditions[condition]["column"]
     return choice.point_behind(tables, who["key"], door, world, column, resident["area"], resident["station"])
+
+
+@kernel
+def _advised(people: People, world: int, condition: int) -> float:
+    """Of first needs with a condition that would go to a hospital, the share that begins at the grassroots."""
+    if people.gated[world, condition]:
+        return 1.0
+    return max(people.worlds[world]["adherence"], people.epidemic[world, condition]["directed"])
+
+
+@kernel
+def stays_away(people: People, who: Any) -> bool:
+    """Whether a first need or a follow-up does not lead to a door, in an epidemic of something else (M41)."""
+    brought = people.epidemic[int(who["world"]), int(who["condition"])]["brought"]
+    if brought >= 1.0 or who["doors"] > 0 or who["chronic"] > FOLLOW_UP:
+        return False
+    return streams.uniform_of(who["key"], Purpose.STAYS_AWAY, 0) >= brought
 
 
 # --------------------------------------------------------------------------------------------------------- through it

@@ -100,16 +100,16 @@ class Journey:
 
     def put_in_force(
         self, levers: dict[str, NDArray[Any]], contracted: NDArray[np.bool_], gated: NDArray[np.bool_],
-        release_days: NDArray[np.int64],
+        release_days: NDArray[np.int64], epidemic: NDArray[Any],
     ) -> None:  # fmt: skip
         """The rules from today on.
 
         `levers`: what the rows of `doors.People.worlds` hold beside habits, and `release_days`, days before a session
-        at which its held slots are released, (W,) each; `contracted` and `gated`: of `doors.People`.
+        at which its held slots are released, (W,) each; `contracted`, `gated` and `epidemic`: of `doors.People`.
         """
         self.release_days = release_days
         worlds = table(**self.choice.habits(), **levers)
-        people = self.town.people._replace(worlds=worlds, contracted=contracted, gated=gated)
+        people = self.town.people._replace(worlds=worlds, contracted=contracted, gated=gated, epidemic=epidemic)
         self.town = self.town._replace(people=people)
 
     def put_on_duty(self, doctors: NDArray[np.int64], late: Floats) -> None:
@@ -269,6 +269,8 @@ def set_out(town: Town, who: Any, window_end: float) -> int:
         doors.count_need(town.counts, who, spared)
     if spared:
         return HOME
+    if doors.stays_away(town.people, who):
+        return doors.give_up(town, who, who["time"])
     point = doors.first_point(town.place, town.people, town.tables, who)
     if point >= 0 and _is_online(town, who, points[point]):
         return _seen_online(town, who, point)

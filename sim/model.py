@@ -11,6 +11,7 @@ from __future__ import annotations
 import gc
 import math
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
@@ -37,6 +38,7 @@ from sim.demand import CHUNK, Demand, DemandSpec, expected_rates, join_panels, s
 from sim.doors import People, Place, offers
 from sim.halves import Halves
 from sim.journey import Journey
+from sim.kernels import table
 from sim.loads import Forecast
 from sim.money import DOOR_OF_CLASS, Classes, Fees, MoneySpec, Tariff
 from sim.network import BELOW, EMERGENCY_LAYER, Capacities, Level, Network, NetworkSpec, ward_name
@@ -420,6 +422,7 @@ class Model:
             np.array([np.append(c, False) for c in contracted]),
             np.array(gated),
             each(lambda r: r.slot_quota.released_days_before).astype(np.int64),
+            self._epidemic(rules),
         )
         self._put_on_duty()
         self._run_wards(self.timetable.date(day), rules)
@@ -427,6 +430,17 @@ class Model:
             hospital.release_after = float(rules[w].bed_quota.released_after_hours) * 60.0
             hospital.day_share = float(rules[w].day_care.share)
             self._hold_beds(hospital, rules[w].bed_quota)
+            ill = {n for n, name in enumerate(self.conditions) if name in rules[w].surge.needs}
+            hospital.pause(float(rules[w].surge.planned_paused), ill)
+
+    def _epidemic(self, rules: list[Rules]) -> NDArray[Any]:
+        """`doors.People.epidemic`: what people do who are ill with it, and what all others."""
+        of_it = np.array([[c in r.surge.needs for c in self.conditions] for r in rules])
+        others, directed = (
+            np.array([[float(share)] for share in shares])
+            for shares in ((r.surge.other_needs for r in rules), (r.surge.fever_clinics for r in rules))
+        )
+        return table(brought=np.where(of_it, 1.0, others), directed=np.where(of_it, directed, 0.0))
 
     def _put_on_duty(self) -> None:
         """Doctors of the day: without those who work elsewhere, by the time that public-health work leaves them."""
@@ -610,10 +624,21 @@ class Model:
         parts = []
         self.chunk = []  # the last one goes before the next one comes: both are large
         for w, demand in enumerate(self.demands):
-            rows = demand.chunk(chunk, w, int(self.panel_first[w]))
+            rows = demand.chunk(chunk, w, int(self.panel_first[w]), self._surge(w, chunk))
             settle_truth(rows, self.care_tables.conditions)
             parts.append((rows, (rows["time"] / self.timetable.window).astype(np.int64) - chunk * windows))
         self.chunk = contacts.deal_all(parts, windows)
+
+    def _surge(self, world: int, chunk: int) -> NDArray[np.float64] | None:
+        """How many times as many first needs arise, by day of a chunk and condition; None: as many as always."""
+        dated = self.policies[world].surge.needs
+        if dated is None:
+            return None
+        factors = np.ones((CHUNK, len(self.conditions)))
+        for n in range(CHUNK):
+            for name, factor in (dated.on(self.timetable.date(chunk * CHUNK + n)) or {}).items():
+                factors[n, self.conditions.index(name)] = factor
+        return factors
 
     # ---------------------------------------------------------------- beds
 
@@ -663,7 +688,7 @@ class Model:
             return
         self.ledger.add_leaver(course.world, now, stay.pool.number, stay.entry)
         pools = self.hospitals[course.world].pools
-        wards = self._other_wards(facility, course.condition, course.need)
+        wards = [] if stay.is_put_off() else self._other_wards(facility, course.condition, course.need)
         free = {n: number for n in wards if (number := pools[n].spare(stay.entry)) > 0}
         if free:
             best = max(free, key=lambda n: (free[n], -n))
@@ -843,7 +868,8 @@ class Model:
         self.ledger.backlog.add(at, waiting=given)
         where = np.array([x.facility for x in self.network.wards], dtype=np.int64)
         for w, hospital in enumerate(self.hospitals):
-            waiting = np.array([p.waiting for p in hospital.pools], dtype=np.int64)
+            put_off = Counter(stay.pool.number for stay in hospital.put_off.values())
+            waiting = np.array([p.waiting + put_off[p.number] for p in hospital.pools], dtype=np.int64)
             self.ledger.backlog.add(self.ledger.backlog.index(w, month, where, 1), waiting=waiting)
             for theatre, kind, places in hospital.sessions:
                 if kind == THEATRE:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
+from sim.demand import CHUNK
 from sim.model import Case, Model
 from sim.policy import Policy
 from sim.slots import columns
@@ -23,6 +24,9 @@ READ_AHEAD = {
     "shared.specialists_away", "shared.joint_clinics",
 }  # fmt: skip
 """Levers that are read before they are in force: books of sessions to come open under the rules of their own date."""
+
+DRAWN_AHEAD = {"surge.needs"}
+"""Levers that are read when the needs of 28 days are drawn."""
 
 Done = tuple[str, int, dict[str, pd.DataFrame]]
 """A scenario, a replication, and its tables."""
@@ -93,12 +97,17 @@ def tree(cases: Mapping[str, Case], replications: list[int]) -> Stretch:
         """The first day of the run on which two cases can differ."""
         both = zip(policies[one], policies[other], strict=True)
         departures = [a.departs(b, case.warmup_from).items() for a, b in both]
-        found = [
-            (day - case.warmup_from).days - ahead * (lever in READ_AHEAD) for each in departures for lever, day in each
-        ]
+        found = [_read(lever, (day - case.warmup_from).days, ahead) for each in departures for lever, day in each]
         return max(0, min([*found, whole]))
 
     return _part(tuple(cases), 0, whole, parting)
+
+
+def _read(lever: str, day: int, ahead: int) -> int:
+    """The first day of the run on which the value of a lever on a later day is read."""
+    if lever in DRAWN_AHEAD:
+        return day // CHUNK * CHUNK
+    return day - ahead * (lever in READ_AHEAD)
 
 
 def _part(names: tuple[str, ...], first: int, whole: int, parting: Callable[[str, str], int]) -> Stretch:

@@ -1241,6 +1241,86 @@ class Incentives(Closed):
     beds; emergencies and readmissions do not move."""
 
 
+class Surge(Closed):
+    """An epidemic, stated by date, and the graded response to it."""
+
+    noun: ClassVar[str] = "lever"
+
+    needs: Annotated[
+        dict[Name, float],
+        Lever(
+            m="M41",
+            title="Epidemic: first needs by condition",
+            title_zh="疫情期间各病种首诊需要倍数",
+            unit="times the usual number",
+            low=0,
+            names="conditions",
+            room="demand",
+            through="how many residents and visitors fall ill with these conditions",
+            expected="visits and waits rise; where a queue is overloaded a backlog grows until the epidemic is over, "
+            "and then goes",
+            expected_zh="诊疗量和等候时间上升;超出服务能力时积压不断增加,疫情过后逐步消化",
+        ),
+    ] = Field(default_factory=dict)
+    """How many times as many first needs arise of each condition named, by the day on which they arise: 3 = three
+    times as many, 0.5 = every second one. What there is without an epidemic stays, needs only come on top (or, below 1,
+    fall away). Follow-ups of long-term patients are not meant. `ramp: linear` between dates makes a wave."""
+
+    other_needs: Annotated[
+        Chance,
+        Lever(
+            m="M41",
+            title="Epidemic: other needs brought to care",
+            title_zh="疫情期间其他病种就诊比例",
+            unit="share of needs",
+            low=0,
+            high=1,
+            room="journey",
+            through="whether a need of a condition that `needs` does not name leads to a door at all",
+            expected="the lower it is, the fewer visits and the more unmet need and missed follow-ups",
+            expected_zh="比例越低,诊疗量越少,未满足需要和随访缺失越多",
+        ),
+    ] = 1.0
+    """Of first needs and follow-ups with all other conditions, the share that people bring to care; the others stay
+    away, which is unmet need, and of a follow-up one that is missed."""
+
+    fever_clinics: Annotated[
+        Chance,
+        Lever(
+            m="M41",
+            title="Epidemic: fever clinics at the grassroots first",
+            title_zh="疫情期间基层发热门诊首诊分流比例",
+            unit="share of first needs",
+            low=0,
+            high=1,
+            room="doors",
+            through="the door of a first need with a condition that `needs` names, emergencies excepted",
+            expected="the grassroots share of visits for these conditions rises, waits at hospitals fall",
+            expected_zh="相关病症的基层诊疗量占比上升,医院候诊时间下降",
+        ),
+    ] = 0.0
+    """Of the first needs with the conditions of the epidemic that would be taken to a hospital, the share directed to a
+    grassroots institution first; with `first_contact.adherence` the larger of both acts."""
+
+    planned_paused: Annotated[
+        Chance,
+        Lever(
+            m="M41",
+            title="Epidemic: planned admissions put off",
+            title_zh="疫情期间暂缓的择期住院比例",
+            unit="share of planned admissions",
+            low=0,
+            high=1,
+            room="stays",
+            through="whether a planned patient who asks for a bed has to wait until the pause is over",
+            expected="fewer beds are taken while it is in force; planned patients wait longer, and some do without",
+            expected_zh="实施期间占用床位减少;择期患者等床延长,部分患者未能住院",
+        ),
+    ] = 0.0
+    """Of planned patients who ask for a bed, emergencies and the conditions of the epidemic excepted, the share put
+    off: they wait until fewer are put off, or as long as their patience lasts."""
+
+
 class Rules(Closed):
     """The plain value of every lever on one day; neutral where nothing is in force."""
 
@@ -1314,6 +1394,8 @@ class Rules(Closed):
     """Village stations and their township."""
     incentives: Incentives = Incentives()
     """What an assessment tied to pay adds to what doctors do."""
+    surge: Surge = Surge()
+    """An epidemic, and the graded response to it."""
 
 
 NEUTRAL = Rules()

@@ -34,6 +34,7 @@ from sim.records import (
     THEATRE,
     Legs,
 )
+from sim.streams import Purpose, uniform_of
 from sim.theatres import Places, home_from_day_centre, is_day_case, operation_due
 from sim.timetable import DAY
 
@@ -282,6 +283,13 @@ class Hospital:
         self.operation_after = self.exam_after = self.day_case_minutes = self.day_share = 0.0
         """Minutes from admission until a planned operation is due, and an exam; minutes of a day case; of planned stays
         that suit one, the share, in force, who are to be one."""
+        self.operation_after = self.day_case_minutes = self.day_share = 0.0
+        """Minutes from admission until a planned operation is due; minutes of a day case; of planned stays that suit
+        one, the share, in force, who are to be one."""
+        self.paused, self.ill_with_it = 0.0, frozenset[int]()
+        """Share of planned admissions put off; conditions of the epidemic, which are not."""
+        self.put_off: dict[int, Stay] = {}
+        """Stays put off, by key, in the order in which they asked."""
         self.legs: list[tuple[float, ...]] = []
         """Legs ended since the ledger was last written, each in the order of ENDED."""
         self.orders: list[Stay] = []
@@ -339,6 +347,14 @@ class Hospital:
         for _ in range(pool.open(now)):
             self.watch(pool)
         pool.serve()
+
+    def pause(self, share: float, ill_with_it: set[int]) -> None:
+        """Put a share of planned admissions off from now on; who no longer is asks again, within the hours for that."""
+        self.paused, self.ill_with_it = share, frozenset(ill_with_it)
+        for key, stay in list(self.put_off.items()):
+            if not stay.is_put_off():
+                del self.put_off[key]
+                stay.ask_again(self.admission_at(self.env.now))
 
     def watch(self, pool: BedPool) -> None:
         """Come back when the bed held now would be released."""
@@ -478,7 +494,32 @@ class Stay(simpy.Event):
 
     # ------------------------------------------------------------------------------------------------------- the way in
 
+    def is_put_off(self) -> bool:
+        """Whether this is a planned admission among those put off now (M41)."""
+        hospital, course = self.hospital, self.course
+        if self.entry == EMERGENCY or hospital.paused <= 0.0 or course.condition in hospital.ill_with_it:
+            return False
+        return uniform_of(np.uint64(course.key), Purpose.PUT_OFF, 0) < hospital.paused
+
+    def _wait_for_the_end_of_it(self, now: float) -> None:
+        """Until fewer are put off, or patience is over."""
+        gone = self.requested + self.course.patience
+        if now >= gone:
+            del self.hospital.put_off[self.course.key]
+            self.hospital.gives_up(self)
+            return
+        self.hospital.put_off[self.course.key] = self
+        if gone < inf:
+            self._at(gone, REQUESTS, now)
+
+    def ask_again(self, minute: float) -> None:
+        """The pause is over: ask for a bed then."""
+        self._at(minute, REQUESTS, self.hospital.env._now)
+
     def _ask(self, now: float) -> None:
+        if self.hospital.paused > 0.0 and self.is_put_off():
+            self._wait_for_the_end_of_it(now)
+            return
         if self.hospital.day_share > 0.0 and self._comes_for_a_day(now):
             return
         bed = self.pool.bed_for(self.entry)

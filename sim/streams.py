@@ -115,6 +115,10 @@ class Purpose(IntEnum):
     FEATURE = 102
     # of an episode as well
     WITHIN_REACH = 101
+    # of a need in an epidemic, and of a planned stay
+    SURGE = 110
+    STAYS_AWAY = 111
+    PUT_OFF = 112
 
 
 def mix(x: Keys) -> Keys:

@@ -55,6 +55,7 @@ from sim.choice import (
     point_behind,
 )
 from sim.contacts import (
+    EXACERBATION,
     EXTRA,
     FOLLOW_UP,
     HELD_SLOT,
@@ -264,6 +265,9 @@ class Town(Model):
         yield self.until(minute)
         if self.is_spared(who):
             return
+        if self.stays_away(who):
+            self.missed(who, minute)
+            return
         point = self.first_point(who, minute)
         if self.is_online(who, point):
             self.write_row(who, point, "internet", minute, minute, minute, False)
@@ -309,6 +313,7 @@ class Town(Model):
             ill["key"] = exacerbation_of(patient, nth)
             ill["time"] = minute + exacerbation_delay(condition, ill["key"][0])
             ill["person"], ill["condition"] = who["person"], condition["exacerbates_to"]
+            ill["chronic"] = EXACERBATION
             settle_truth(ill, self.figures.conditions)
             self.begin(ill[0])
 
@@ -672,8 +677,7 @@ class Town(Model):
         contracted = self.journey.town.people.contracted[WORLD, person]
         utility = self.choices.utility[cell_of(self.choices, WORLD, self.trait[person], contracted, condition)]
         if allowed is None and not self.choice.is_emergency[condition]:
-            gated = self.journey.town.people.gated[WORLD, condition]
-            door = first_door(utility, self.choices.gumbel, who["key"], 1.0 if gated else self.rules_now["adherence"])
+            door = first_door(utility, self.choices.gumbel, who["key"], self.advised(condition))
         else:
             free = set(range(len(DOORS))) if allowed is None else allowed
             door = best_door(utility, self.choices.gumbel, who["key"], sum(1 << d for d in free))
@@ -682,6 +686,21 @@ class Town(Model):
         column = self.choices.conditions[condition]["column"]
         area, station = self.area[person], self.station[person]
         return int(point_behind(self.choices, who["key"], door, WORLD, column, area, station))
+
+    def advised(self, condition: int) -> float:
+        """Who would begin at a hospital is advised against it: all where there is a gate, a share in an epidemic."""
+        name, rules = self.conditions[condition], self.rules[WORLD]
+        if name in rules.first_contact.gate:
+            return 1.0
+        share = rules.surge.fever_clinics if name in rules.surge.needs else 0.0
+        return max(float(rules.first_contact.adherence), float(share))
+
+    def stays_away(self, who: Contact) -> bool:
+        """In an epidemic of something else, a first need or follow-up that is not brought to care."""
+        rules = self.rules[WORLD].surge
+        if self.conditions[who["condition"]] in rules.needs or who["chronic"] not in (0, FOLLOW_UP):
+            return False
+        return bool(uniform_of(who["key"], Purpose.STAYS_AWAY, 0) >= rules.other_needs)
 
     def untried(self, who: Contact) -> set[int]:
         """All doors but those of the places that could not help."""
@@ -1013,7 +1032,7 @@ class Town(Model):
             for session in book[2 * day : 2 * (day + int(self.journey.release_days[WORLD])) + 2]:
                 session.open, session.held = session.open + session.held, 0
         if day % CHUNK == 0:
-            needs = self.demands[0].chunk(day // CHUNK)
+            needs = self.demands[0].chunk(day // CHUNK, surge=self._surge(WORLD, day // CHUNK))
             settle_truth(needs, self.figures.conditions)
             for who in needs:
                 self.begin(who)

@@ -12,6 +12,7 @@ from scipy import stats
 import sim
 import towns
 from sim.care import Care, truth
+from sim.citation import Figure
 from sim.contacts import FOLLOW_UP, Rows, join
 from sim.demand import CHUNK, Demand, DemandSpec, expected_rates, settle_truth
 from sim.network import Network
@@ -85,6 +86,21 @@ def test_needs_follow_the_weekly_profile() -> None:
         expected = np.array(weights) / sum(weights) * counts.sum()
         assert counts[expected == 0].sum() == 0
         assert stats.chisquare(counts[expected > 0], expected[expected > 0]).pvalue > ALPHA
+
+
+def test_needs_grow_from_year_to_year() -> None:
+    """Secular growth: as many more as the timetable says in a year, compounded day by day."""
+    spec = towns.timetable()
+    growing = spec.model_copy(update={"growth": Figure.model_validate(towns.said(0.2))})
+    counts = [0, 0]
+    for replication in range(5):
+        one = demand(timetable=growing, last=date(2026, 1, 31), replication=replication)
+        days = of(year(one, 27), "cold")["time"] // DAY
+        counts = [counts[n] + int(((days >= 365 * n) & (days < 365 * (n + 1))).sum()) for n in (0, 1)]
+    ratio = counts[1] / counts[0]
+    assert abs(ratio / 1.2 - 1) < stats.norm.isf(ALPHA / 2) * np.sqrt(1 / counts[0] + 1 / counts[1])
+    mean = 5 * 30.0 * 365 * 0.2 / np.log(1.2)
+    assert abs(counts[0] - mean) < stats.norm.isf(ALPHA / 2) * np.sqrt(mean)
 
 
 def test_needs_fall_on_everybody_alike() -> None:

@@ -1030,6 +1030,68 @@ def told(t: Tables, target: str, *more: str) -> dict[str, float]:
     return {name: float(values[name]) for name in (target, *CATALOGUE[target].guards, *more)}
 
 
+# ------------------------------------------------------------------------------------------------------- an epidemic
+
+EPIDEMIC = {"surge.needs": {"cold_fever": 2.0, "lung": 2.0}}
+"""Twice as many colds and pneumonias, all quarter long."""
+
+
+def mean_wait(t: Tables) -> float:
+    """Mean minutes in waiting rooms."""
+    return float((t["visits"]["begin"] - t["visits"]["time"]).mean())
+
+
+def test_needs_of_an_epidemic() -> None:
+    assert EXPECTED["surge.needs"] == (
+        "visits and waits rise; where a queue is overloaded a backlog grows until the epidemic is over, and then goes"
+    )
+    low, high = both("surge.needs", {}, EPIDEMIC["surge.needs"])
+    visits = total("visits_monthly", "visits")
+    assert visits(high) > 1.1 * visits(low)
+    assert mean_wait(high) > mean_wait(low)
+    assert days_waited(*OTHERS)(high) > days_waited(*OTHERS)(low)
+    # the backlog of an overloaded queue: test_surge.py
+
+
+def test_other_needs_in_an_epidemic() -> None:
+    expected = "the lower it is, the fewer visits and the more unmet need and missed follow-ups"
+    assert EXPECTED["surge.other_needs"] == expected
+    few, every = both("surge.other_needs", 0.5, 1.0, EPIDEMIC)
+    assert total("visits_monthly", "visits")(few) < 0.9 * total("visits_monthly", "visits")(every)
+    for lost in ("unmet", "missed"):
+        assert total("needs_monthly", lost)(few) > 5 * total("needs_monthly", lost)(every)
+
+
+def test_fever_clinics() -> None:
+    assert EXPECTED["surge.fever_clinics"] == (
+        "the grassroots share of visits for these conditions rises, waits at hospitals fall"
+    )
+    low, high = both("surge.fever_clinics", 0.0, 0.9, EPIDEMIC)
+
+    def share(t: Tables, of_it: bool) -> float:
+        rows = t["visits"][t["visits"]["condition"].isin(EPIDEMIC["surge.needs"]) == of_it]
+        return float(rows["facility"].str.contains("centre|station|village|clinic").mean())
+
+    assert share(high, True) > share(low, True) + 0.05
+    assert share(high, False) == pytest.approx(share(low, False), abs=0.01)
+    assert days_waited(*OTHERS)(high) < days_waited(*OTHERS)(low)
+
+
+def test_planned_admissions_put_off() -> None:
+    """From the middle of January to that of February."""
+    assert EXPECTED["surge.planned_paused"] == (
+        "fewer beds are taken while it is in force; planned patients wait longer, and some do without"
+    )
+    pause = towns.policy({"surge.planned_paused": 0.8}, date(2024, 1, 15))
+    pause = pause.amended(towns.policy({"surge.planned_paused": 0.0}, date(2024, 2, 15)))
+    low, high = (towns.run(replace(_example(), policy=policy))[0] for policy in (towns.policy(), pause))
+    occupied = total("beds_monthly", "occupied_days", facility="lead_hospital", month="2024-02-01")
+    assert occupied(high) < occupied(low)
+    assert hours_to_bed("other")(high) > hours_to_bed("other")(low) + 24
+    left = total("waits_bed", "left")
+    assert left(high) > left(low)
+
+
 # ------------------------------------------------------------------------------------------------------ the whole plan
 
 

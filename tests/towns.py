@@ -565,6 +565,10 @@ ACTING_LEVERS: Data = PLAN | {
     "incentives.down_referral_gain": 0.5,
     "incentives.up_referral_gain": 0.7,
     "incentives.admission_gain": 0.6,
+    "surge.needs": {"lung": 1.6, "urgent": 0.7},
+    "surge.other_needs": 0.8,
+    "surge.fever_clinics": 0.5,
+    "surge.planned_paused": 0.4,
 }
 """All levers that act on patients pulled."""
 
