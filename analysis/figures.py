@@ -25,9 +25,11 @@ from matplotlib.ticker import FuncFormatter, PercentFormatter
 
 from analysis.compare import goal_rows
 from analysis.curve import Curve
+from analysis.indicators import SHARE, Text
 from analysis.ledger import LEVELS, Frame
 from analysis.phrases import Phrases
 from analysis.reading import Goal
+from sim.search import Found
 
 BASELINE = "#8793a1"
 COLOURS = ("#0f766e", "#b45309", "#6d28d9", "#be123c", "#1d4ed8")
@@ -212,4 +214,18 @@ def share_over_adherence(curve: Curve, target: float, promise: str, colour: str,
         axes.set_xlabel(t("axis_adherence"))
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.2f}"))
         axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+        return _svg(figure)
+
+
+def tries(found: Found, limit: float, promise: str, labels: tuple[str, str], unit: Text, t: Phrases) -> str:
+    """An indicator over the values tried: a thin line for each replication, their mean, and the limit."""
+    with _drawing(f"tries {t.language}"):
+        figure, axes = _canvas(3.3)
+        axes.plot(found.tried, found.told, color=COLOURS[0], linewidth=0.7, alpha=0.35)
+        axes.plot(found.tried, found.told.mean(axis=1), "o-", color=COLOURS[0], linewidth=2, markersize=5)
+        _line_across(axes, limit, t("target_line", promise=promise))
+        axes.set_xlabel(labels[0])
+        axes.set_ylabel(labels[1])
+        if unit == SHARE:
+            axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
         return _svg(figure)

@@ -38,14 +38,19 @@ def measure(
     *,
     residents: float | None = None,
     span: Span | None = None,
+    only: Sequence[str] = (),
 ) -> Frame:
-    """Every indicator for every replication and period; without residents or span the rates per resident are empty."""
-    return _measured(Ledger(tables, facilities, (period,), residents, span))[period]
+    """Every indicator for every replication and period; without residents or span the rates per resident are empty.
+
+    `only`: these indicators and no others.
+    """
+    return _measured(Ledger(tables, facilities, (period,), residents, span), only)[period]
 
 
-def _measured(ledger: Ledger) -> dict[Period, Frame]:
-    """Every indicator by each period of the ledger; by day, those whose tables allow it."""
-    wanted = [i for i in CATALOGUE.values() if i.recipe is not None and (i.daily or set(ledger.periods) != {"day"})]
+def _measured(ledger: Ledger, only: Sequence[str] = ()) -> dict[Period, Frame]:
+    """Every indicator, or some, by each period of the ledger; by day, those whose tables allow it."""
+    known = [i for i in CATALOGUE.values() if not only or i.id in only]
+    wanted = [i for i in known if i.recipe is not None and (i.daily or set(ledger.periods) != {"day"})]
     tallies = _tallies(wanted, ledger)
     told = _told(tallies, wanted)
     daily = told[told["daily"]]

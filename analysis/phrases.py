@@ -209,6 +209,41 @@ PHRASES: dict[str, Text] = {
     "load_ward_open": Text("the beds open to all in the busiest ward", "最繁忙病区的普通（非下沉）床位"),
     "quota_held": Text("the quota is smaller than what is referred", "下沉比例小于转诊需求"),
     "quota_open": Text("the quota is larger than what is referred", "下沉比例大于转诊需求"),
+    "seek_found": Text(
+        "{thing}: {scenario} reaches {promise} ({scope}, {year}) at about {value}.",
+        "{thing}：{scenario}在取值约为 {value} 时，{year} 年达到“{promise}”（{scope}）。",
+    ),
+    "seek_interval": Text(
+        " The draws reach it at {mean} on average (95% interval {low} to {high}; {k} of {n} draws).",
+        "各次抽样平均在 {mean} 处达到（95% 区间 {low} 至 {high}；{n} 次中的 {k} 次）。",
+    ),
+    "seek_missed": Text(
+        " {k} of {n} draws do not reach it at any value tried.", "{n} 次抽样中有 {k} 次在所试范围内均未达到。"
+    ),
+    "seek_always": Text(
+        "{thing}: {scenario} reaches {promise} ({scope}, {year}) at the lowest value already: at {low} it is {at_low}.",
+        "{thing}：{scenario}取最低值 {low} 时，{year} 年已达到“{promise}”（{scope}），为 {at_low}。",
+    ),
+    "seek_never": Text(
+        "{thing}: {scenario} does not reach {promise} ({scope}, {year}) at any value tried: at {high} it is {at_high}, "
+        "at {low} {at_low}.",
+        "{thing}：{scenario}在所试范围内，{year} 年均达不到“{promise}”（{scope}）：取 {high} 时为 {at_high}，"
+        "取 {low} 时为 {at_low}。",
+    ),
+    "seek_backwards": Text(
+        "{thing}: no answer. In {scenario} more of it leads away from {promise} ({scope}, {year}): at {low} it is "
+        "{at_low}, at {high} {at_high}.",
+        "{thing}：没有答案。{scenario}中其值越高，{year} 年离“{promise}”（{scope}）越远：取 {low} 时为 {at_low}，"
+        "取 {high} 时为 {at_high}。",
+    ),
+    "seek_not_monotone": Text(
+        "{thing}: no single answer. In {scenario}, from {low} to {high}, the way to {promise} ({scope}, {year}) goes "
+        "back in between, beyond noise; see seek.csv. At {low} it is {at_low}, at {high} {at_high}.",
+        "{thing}：没有唯一答案。{scenario}中其值由 {low} 升至 {high} 时，{year} 年趋近“{promise}”（{scope}）的过程"
+        "中途出现超出随机波动的回退，见 seek.csv。取 {low} 时为 {at_low}，取 {high} 时为 {at_high}。",
+    ),
+    "seek_amount": Text("{amount} ({factor} times)", "{amount}（{factor} 倍）"),
+    "seek_mean": Text("{mean} ({ends})", "{mean}（{ends}）"),
     "growing": Text(
         "{scenario}: the backlog of {resource} at {place} grew from {before} to {after} in a year ({draws}).",
         "{scenario}：{place} 的{resource}积压一年内由 {before} 增至 {after}（{draws}）。",

@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from sim.compose import Config, load
+    from sim.goal import seek
     from sim.results import Results
     from sim.scenario import Scenario
     from sim.schema import InputError
     from sim.study import run
 
-__all__ = ["Config", "InputError", "Results", "Scenario", "load", "run"]
+__all__ = ["Config", "InputError", "Results", "Scenario", "load", "run", "seek"]
 
 _ROOMS = {
     "Config": "compose",
@@ -28,6 +29,7 @@ _ROOMS = {
     "Scenario": "scenario",
     "load": "compose",
     "run": "study",
+    "seek": "goal",
 }
 
 

@@ -33,10 +33,31 @@ EXAMPLES = """examples:
   tiercare run study=zhongwei
   tiercare run study=zhongwei replications=2 horizon.to=2024-03-31 output=/tmp/look
   tiercare run study=zhongwei vary.zhongwei_plan.first_contact.adherence=0.5
+  tiercare seek study=zhongwei target=grassroots_visit_share lever=first_contact.adherence
   tiercare check scenarios/zhongwei_plan.yaml
   tiercare list scenarios --json
   tiercare report outputs/zhongwei
 """
+
+SEEK = """what is asked:
+  study=NAME             the study; its last scenario that is not the baseline is set to value after value
+  target=INDICATOR       what is to be reached; its limit is that of the scenario's target, or
+  at_least=, at_most=    the limit
+  lever=NAME             a lever that is a number (first_contact.adherence where none is named), or one of
+                         doctors_per_centre, doctors_per_station, lead_slots, lead_beds, each as a factor; several
+                         with commas between them
+  low=, high=            the values between which it is sought, if not all that it may have
+  tolerance=             how near to each other two values are that are both tried
+  scenario=, scope=, year=  another scenario, scope of the indicator, calendar year
+All other settings are those of run. Tasks, answer (seek.csv, seek.txt, seek.zh.txt) and pictures: outputs/NAME_seek.
+
+examples:
+  tiercare seek study=zhongwei target=grassroots_visit_share lever=first_contact.adherence
+  tiercare seek study=zhongwei target=grassroots_visit_share lever=doctors_per_centre,lead_slots replications=4
+"""
+
+ASKED = ("target", "at_least", "at_most", "lever", "scenario", "scope", "year", "low", "high", "tolerance")
+"""Settings of seek that are none of a study."""
 
 SLOW = """\
 numba is not installed: this will take more than a hundred times longer than it need. Small towns do without;
@@ -95,6 +116,10 @@ def _parser() -> argparse.ArgumentParser:
     add.add_argument("settings", nargs="+", metavar="KEY=VALUE", help="study=NAME, then any setting (Hydra's grammar)")
     add.set_defaults(verb=_run)
 
+    add = verbs.add_parser("seek", help="what it would take to reach a target", epilog=SEEK, **plain)
+    add.add_argument("settings", nargs="+", metavar="KEY=VALUE", help="study=NAME target=INDICATOR, then any setting")
+    add.set_defaults(verb=_seek)
+
     add = verbs.add_parser("check", help="look for mistakes without simulating anything")
     add.add_argument("files", nargs="*", type=Path, metavar="FILE", help="scenarios or studies; left out: all")
     add.set_defaults(verb=_check)
@@ -119,14 +144,34 @@ def _run(choice: argparse.Namespace) -> int:
     name, overrides = _named_study(choice.settings)
     config = compose.load(name, overrides=overrides)
 
-    from sim import kernels, study  # the simulation itself: after the input is known to be right
+    from sim import study  # the simulation itself: after the input is known to be right
+
+    _warn()
+    results = study.run(config, Bar())
+    _tell(results)
+    return DONE
+
+
+def _warn() -> None:
+    from sim import kernels
 
     if not kernels.is_compiled():
         print(SLOW, file=sys.stderr)
     elif not kernels.is_prepared():
         print(FIRST_TIME, file=sys.stderr)
-    results = study.run(config, Bar())
-    _tell(results)
+
+
+def _seek(choice: argparse.Namespace) -> int:
+    from sim import compose
+
+    name, settings = _named_study(choice.settings)
+    asked, others = asked_of(settings)
+    config = compose.load(name, overrides=others)
+
+    from sim import goal
+
+    _warn()
+    print(goal.seek(config, progress=Bar(), **asked).text)
     return DONE
 
 
@@ -140,6 +185,13 @@ def _named_study(settings: Sequence[str]) -> tuple[str, list[str]]:
         text = f"study=NAME {found}; `tiercare list studies` shows the names."
         raise InputError([Problem("The command line", None, "study", text)])
     return named[0].removeprefix("study="), [setting for setting in settings if setting != named[0]]
+
+
+def asked_of(settings: Sequence[str]) -> tuple[dict[str, Any], list[str]]:
+    """What is asked of a search, and the settings of the study."""
+    named = [(*word.partition("=")[::2], word) for word in settings]
+    asked = {key: value for key, value, _ in named if key in ASKED}
+    return {"target": ""} | asked, [word for key, _, word in named if key not in ASKED]
 
 
 def _check(choice: argparse.Namespace) -> int:

@@ -56,15 +56,22 @@ class InUse(Failure):
 
 def run(config: Config, progress: Progress | None = None, engine: Engine = ENGINE) -> Results:
     """Run a study and write its folder; tasks that are finished there already are not done again."""
-    began = time.monotonic()
-    study = cases(config)
     folder = open_folder(Path(config.output or Path("outputs") / config.study.name))
-    with _alone_in(folder):
-        tasks = _finish(folder, config, study, engine, progress)
-        _write_what_was_compared(folder, config, study, tasks)
-        origin = provenance(config, study, shlex.join(sys.argv), time.monotonic() - began)
-        write_file(folder / "provenance.json", dumps(origin, indent=1, ensure_ascii=False) + "\n")
+    with alone_in(folder):
+        finish(folder, config, cases(config), engine, progress)
         return report(folder)
+
+
+def finish(
+    folder: Path, config: Config, study: Mapping[str, Case], engine: Engine = ENGINE, progress: Progress | None = None
+) -> Results:
+    """Finish the tasks of a study in its folder and write what was compared, before anything is measured."""
+    began = time.monotonic()
+    tasks = _finish(folder, config, study, engine, progress)
+    _write_what_was_compared(folder, config, study, tasks)
+    origin = provenance(config, study, shlex.join(sys.argv), time.monotonic() - began)
+    write_file(folder / "provenance.json", dumps(origin, indent=1, ensure_ascii=False) + "\n")
+    return Results.open(folder)
 
 
 def _finish(
@@ -127,7 +134,7 @@ def _refused(folder: Path, why: str) -> InputError:
 
 
 @contextmanager
-def _alone_in(folder: Path) -> Iterator[None]:
+def alone_in(folder: Path) -> Iterator[None]:
     """Refuse a second study in the folder; the lock ends with the process, however it ends."""
     with (folder / ".lock").open("a+") as lock:
         try:

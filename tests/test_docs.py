@@ -14,8 +14,8 @@ import pytest
 import yaml
 
 import sim
-from sim import policy
-from sim.__main__ import DONE, WRONG_INPUT, main
+from sim import goal, policy
+from sim.__main__ import DONE, WRONG_INPUT, _named_study, asked_of, main
 from sim.network import Level
 
 HOME = Path(__file__).resolve().parents[1]
@@ -59,6 +59,13 @@ def test_every_command_is_understood(line: str, desk: Path, capsys: pytest.Captu
     if verb == "run":
         study = next(word for word in words if word.startswith("study=")).removeprefix("study=")
         sim.load(study, overrides=[word for word in words if not word.startswith("study=")])
+    elif verb == "seek":
+        name, settings = _named_study(words)
+        asked, others = asked_of(settings)
+        things = asked.pop("lever").split(",")
+        assert len(goal.understood(sim.load(name, overrides=others), asked.pop("target"), things, asked)[2]) == len(
+            things
+        )
     elif verb == "report":  # of a study that the reader has run
         assert main(["report", *words]) == WRONG_INPUT
         assert "no finished study" in capsys.readouterr().err
@@ -76,7 +83,7 @@ def test_both_languages_show_the_same() -> None:
 
 
 def test_report_and_run_show_their_help(capsys: pytest.CaptureFixture[str]) -> None:
-    for verb in ("run", "report"):
+    for verb in ("run", "report", "seek"):
         with pytest.raises(SystemExit) as end:
             main([verb, "--help"])
         assert end.value.code == DONE

@@ -7,7 +7,7 @@ import pytest
 from sim.readers import reader
 
 
-@pytest.mark.parametrize("name", ["measures", "indicators", "report", "summary"])
+@pytest.mark.parametrize("name", ["measures", "indicators", "report", "summary", "values", "answer"])
 def test_every_reader_is_registered(name: str) -> None:
     assert callable(reader(name))
 

@@ -107,17 +107,7 @@ def test_the_chinese_page_speaks_chinese(study: SmallStudy) -> None:
         assert english not in text
 
 
-def test_a_study_that_is_sustainable_says_so_quietly(tmp_path: Path) -> None:
-    study = small_study(tmp_path)
-    study.tables["loads"]["load"] = 0.5
-    write_tables(study)  # type: ignore[arg-type]
-    write(study)  # type: ignore[arg-type]
-    text = Outline((tmp_path / "report.html").read_text("utf-8")).text
-    assert "Not sustainable" not in text
-    assert "No service point is offered more than it can do" in text
-
-
-def test_quotas_that_do_not_fit_are_told_in_both_languages_and_are_no_alarm(tmp_path: Path) -> None:
+def test_a_study_that_is_sustainable_says_so_quietly_and_a_quota_that_does_not_fit_is_no_alarm(tmp_path: Path) -> None:
     study = small_study(tmp_path)
     study.tables["loads"]["load"] = 0.5
     half = study.tables["loads"].query("scenario == 'plan' and facility == 'first'")
@@ -131,11 +121,12 @@ def test_quotas_that_do_not_fit_are_told_in_both_languages_and_are_no_alarm(tmp_
     write_tables(study)  # type: ignore[arg-type]
     write(study)  # type: ignore[arg-type]
     text, chinese = (Outline((tmp_path / page).read_text("utf-8")).text for page in ("report.html", "report.zh.html"))
+    assert "Not sustainable" not in text
+    assert "No service point is offered more than it can do" in text
     assert "the slots open to all in the busiest clinic of City hospital are offered 120%" in text
     assert "the quota is larger than what is referred" in text
-    assert "下沉比例大于转诊需求" in chinese
-    assert "Not sustainable" not in text
     assert "the quota is larger than what is referred" in summary(study)  # type: ignore[arg-type]
+    assert "下沉比例大于转诊需求" in chinese
 
 
 def test_an_incomplete_year_is_told_and_not_judged(tmp_path: Path) -> None:

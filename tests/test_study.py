@@ -100,10 +100,10 @@ def test_a_path_that_cannot_be_a_folder_is_refused(impossible: Path) -> None:
 
 
 def test_two_studies_do_not_share_a_folder(tmp_path: Path) -> None:
-    with study._alone_in(tmp_path), pytest.raises(study.InUse, match=r"in use by another study \(process \d+ on "):  # noqa: SIM117
-        with study._alone_in(tmp_path):
+    with study.alone_in(tmp_path), pytest.raises(study.InUse, match=r"in use by another study \(process \d+ on "):  # noqa: SIM117
+        with study.alone_in(tmp_path):
             pass
-    with study._alone_in(tmp_path):
+    with study.alone_in(tmp_path):
         pass
     assert not list(tmp_path.iterdir())
 
@@ -112,5 +112,5 @@ def test_a_lock_of_the_dead_does_not_bind(tmp_path: Path) -> None:
     with (tmp_path / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         lock.write("process 1 on elsewhere")
-    with study._alone_in(tmp_path):
+    with study.alone_in(tmp_path):
         assert "elsewhere" not in (tmp_path / ".lock").read_text("utf-8")
