@@ -13,12 +13,10 @@ from typing import Literal
 import pandas as pd
 
 from analysis.ledger import Frame, Span
+from sim.loads import is_half
 
 LEAST_BACKLOG = 10
 """Patients by which a backlog must have grown to be told: small ones double by chance."""
-
-HALVES = ("_held", "_open")
-"""How the resources end that are one half of something under a quota."""
 
 PLACE = ["scenario", "facility", "resource"]
 
@@ -71,7 +69,7 @@ def standstills(tables: Mapping[str, Frame], replications: int) -> list[Standsti
 def overloads(tables: Mapping[str, Frame], growth: float, span: Span, replications: int) -> list[Overload]:
     """Everything that is not sustainable in most replications, loads first; the warm-up does not count."""
     loads = tables.get("loads")
-    offered = () if loads is None else _too_much_offered("load", loads[~_is_half(loads)], replications)
+    offered = () if loads is None else _too_much_offered("load", loads[~is_half(loads)], replications)
     return [*offered, *_growing(tables["backlog"], growth, span, replications)]
 
 
@@ -80,11 +78,7 @@ def misfits(tables: Mapping[str, Frame], replications: int) -> list[Overload]:
     loads = tables.get("loads")
     if loads is None:
         return []
-    return list(_too_much_offered("half", _while_the_whole_would_do(loads[_is_half(loads)]), replications))
-
-
-def _is_half(loads: Frame) -> pd.Series[bool]:
-    return loads["resource"].astype(str).str.endswith(HALVES)
+    return list(_too_much_offered("half", _while_the_whole_would_do(loads[is_half(loads)]), replications))
 
 
 def _while_the_whole_would_do(halves: Frame) -> Frame:

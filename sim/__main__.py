@@ -22,6 +22,8 @@ from typing import TYPE_CHECKING, Any
 from sim.readers import reader
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from sim.execution import Progress
     from sim.results import Results
 else:
@@ -34,6 +36,7 @@ EXAMPLES = """examples:
   tiercare run study=zhongwei replications=2 horizon.to=2024-03-31 output=/tmp/look
   tiercare run study=zhongwei vary.zhongwei_plan.first_contact.adherence=0.5
   tiercare seek study=zhongwei target=grassroots_visit_share lever=first_contact.adherence
+  tiercare loads study=zhongwei
   tiercare check scenarios/zhongwei_plan.yaml
   tiercare list scenarios --json
   tiercare report outputs/zhongwei
@@ -58,6 +61,10 @@ examples:
 
 ASKED = ("target", "at_least", "at_most", "lever", "scenario", "scope", "year", "low", "high", "tolerance")
 """Settings of seek that are none of a study."""
+
+BUSIEST = 30
+"""Places that `loads` shows."""
+LOADS = f"{'load':>7}  {'place':44}  offered of what it can do, a year (slots, minutes, bed-days or operations)"
 
 SLOW = """\
 numba is not installed: this will take more than a hundred times longer than it need. Small towns do without;
@@ -120,6 +127,12 @@ def _parser() -> argparse.ArgumentParser:
     add.add_argument("settings", nargs="+", metavar="KEY=VALUE", help="study=NAME target=INDICATOR, then any setting")
     add.set_defaults(verb=_seek)
 
+    add = verbs.add_parser("loads", help="what everything is offered before anything is simulated: the busiest first")
+    add.add_argument("settings", nargs="+", metavar="KEY=VALUE", help="study=NAME, then any setting")
+    add.add_argument("--all", action="store_true", help=f"not only the busiest {BUSIEST}")
+    add.add_argument("--json", action="store_true", help="for programs")
+    add.set_defaults(verb=_loads)
+
     add = verbs.add_parser("check", help="look for mistakes without simulating anything")
     add.add_argument("files", nargs="*", type=Path, metavar="FILE", help="scenarios or studies; left out: all")
     add.set_defaults(verb=_check)
@@ -147,9 +160,47 @@ def _run(choice: argparse.Namespace) -> int:
     from sim import study  # the simulation itself: after the input is known to be right
 
     _warn()
+    print(_overloads(study.loads(config)), file=sys.stderr)
     results = study.run(config, Bar())
     _tell(results)
     return DONE
+
+
+def _loads(choice: argparse.Namespace) -> int:
+    from sim import compose, loads
+
+    name, overrides = _named_study(choice.settings)
+    config = compose.load(name, overrides=overrides)
+
+    from sim import study
+
+    found = study.loads(config)
+    rows = _records(loads.busiest(found, len(found) if choice.all else BUSIEST))
+    print(json.dumps(rows, ensure_ascii=False, indent=1) if choice.json else "\n".join([LOADS, *map(_load, rows)]))
+    return DONE
+
+
+def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    return [dict(zip(frame.columns, row, strict=True)) for row in frame.to_numpy(dtype=object).tolist()]
+
+
+def _load(row: dict[str, Any]) -> str:
+    """A place, how busy it is, what it is offered and can do in a year, and in which scenario where not in all."""
+    busy = f"{row['load']:7.1%}  {row['point']:44}"
+    return f"{busy}  {row['offered']:12,.0f} of {row['capacity']:12,.0f}  {row['resource']}  {row['scenario']}".rstrip()
+
+
+def _overloads(found: pd.DataFrame) -> str:
+    """One line before a run: how many places are offered more than they can do, and the worst of them."""
+    from sim import loads
+
+    over = loads.busiest(found, len(found)).query("load > 1").sort_values("load", ascending=False, kind="stable")
+    worst = [f"{row['point']} {row['load']:.0%} {row['scenario']}".rstrip() for row in _records(over.head(3))]
+    more = ["..."] if len(over) > len(worst) else []
+    told = (
+        f"{len(over)} are offered more than they can do: {', '.join(worst + more)}" if worst else "none is overloaded"
+    )
+    return f"Places before the run: {told}."
 
 
 def _warn() -> None:

@@ -37,6 +37,24 @@ def table(rows: list[Row]) -> pd.DataFrame:
     return frame.round({"offered": 3, "capacity": 3, "load": 6})
 
 
+def is_half(loads: pd.DataFrame) -> pd.Series[bool]:
+    """Which rows are one half of something under a quota."""
+    return loads["resource"].astype(str).str.endswith(("_held", "_open"))
+
+
+def busiest(loads: pd.DataFrame, most: int) -> pd.DataFrame:
+    """The busiest places, `most` of them, and all halves of quotas by scenario; columns of the table, with `scenario`.
+
+    What is the same in every scenario is told once, without a scenario.
+    """
+    halves, whole = loads[is_half(loads)], loads[~is_half(loads)]
+    places = [name for name in whole.columns if name != "scenario"]
+    scenarios = whole["scenario"].nunique()
+    alike = whole.groupby(places, dropna=False)["scenario"].transform("size") == scenarios
+    once = whole.assign(scenario=whole["scenario"].where(~alike, "")).drop_duplicates()
+    return pd.concat([once.nlargest(most, "load", keep="first"), halves], ignore_index=True)
+
+
 @dataclass(frozen=True)
 class Forecast:
     """What one replication expects in a year of its horizon."""

@@ -877,7 +877,7 @@ class Model:
 
     def tables(self, world: int) -> dict[str, pd.DataFrame]:
         """All tables of one replication."""
-        told = {"loads": self._loads(world), "deadlocks": self._deadlocks(world)}
+        told = {"loads": self.loads(world), "deadlocks": self._deadlocks(world)}
         return self.ledger.tables(world) | told | self._bills(world)
 
     def _bills(self, world: int) -> dict[str, pd.DataFrame]:
@@ -902,7 +902,7 @@ class Model:
             self.expected_needs[world], world,
         )  # fmt: skip
 
-    def _loads(self, world: int) -> pd.DataFrame:
+    def loads(self, world: int) -> pd.DataFrame:
         """The load of everything in the base year, and of both halves of quotas under the rules of the last day."""
         rules = self.policies[world].on(self.case.to)
         halves = Halves(self.forecasts[world], rules, self.referral_specs[world]).rows()

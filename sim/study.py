@@ -26,7 +26,7 @@ from sim import execution, kernels, past
 from sim.citation import citations, drawn_values
 from sim.compose import Config
 from sim.execution import Engine, Progress, Task
-from sim.model import Case
+from sim.model import Case, Model
 from sim.readers import reader
 from sim.results import Results, Tasks, provenance, write_file, write_frame, write_yaml
 from sim.schema import Failure, InputError, Problem, shown
@@ -105,6 +105,22 @@ def cases(config: Config) -> dict[str, Case]:
     shared: dict[str, Any] = {name: getattr(config, name) for name in (*PARTS, *SWITCHES)}
     shared |= {name: getattr(config.horizon, name) for name in ("warmup_from", "from_", "to")}
     return {scenario.name: Case(policy=scenario.policy, **shared) for scenario in config.scenarios}
+
+
+def loads(config: Config) -> pd.DataFrame:
+    """What each scenario offers every clinic, ward and theatre, and both halves of what is under a quota.
+
+    Before anything is simulated, all assumptions at their stated values. Columns as in a task's table `loads`, and
+    `scenario`.
+    """
+    study = {name: replace(case, uncertainty="luck") for name, case in cases(config).items()}
+    found = {}
+    for names in past.together(study):
+        model = Model(study[names[0]], [0])
+        for name in names:
+            model.follow(study[name])
+            found[name] = model.loads(0)
+    return pd.concat([found[name].assign(scenario=name) for name in study], ignore_index=True)
 
 
 PARTS = ("network", "population", "timetable", "demand", "choice", "care", "referral", "money")

@@ -172,6 +172,32 @@ def test_all_problems_are_told_at_once(here: Path, capsys: pytest.CaptureFixture
     assert all(word in err for word in ("replications", "seed", "Did you mean record?"))
 
 
+def test_loads_are_told_before_anything_is_simulated(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Every place and both halves of every quota, in numbers that make the load; nothing is written."""
+    code, lines, _ = said(capsys, "loads", "study=example", "--all")
+    assert code == DONE
+    rows = json.loads(said(capsys, "loads", "study=example", "--all", "--json")[1])
+    assert len(rows) == len(lines.splitlines()) - 1
+    assert all(row["load"] == pytest.approx(row["offered"] / row["capacity"], abs=1e-5) for row in rows)
+    halves = [row for row in rows if row["resource"].endswith(("_held", "_open"))]
+    assert {row["scenario"] for row in halves} == {"example_plan"}
+    assert {row["scenario"] for row in rows if row not in halves} == {""}  # the same in both
+    whole = {row["point"]: row["capacity"] for row in rows}
+    held = {row["point"]: row["capacity"] for row in halves}
+    for point in {name.rpartition(" ")[0] for name in held}:
+        assert held[f"{point} (held)"] + held[f"{point} (open)"] == pytest.approx(whole[point], rel=0.2)
+    wrong = said(capsys, "loads", "study=exampel")
+    assert wrong[0] == WRONG_INPUT
+    assert "Did you mean example?" in wrong[2]
+    assert not list(here.iterdir())
+
+
+def test_a_run_begins_with_what_is_offered_too_much(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, _, err = said(capsys, *SMALL[:2], *FORTNIGHT, "replications=1", f"output={tmp_path / 'out'}")
+    assert code == DONE
+    assert err.startswith("Places before the run: ")
+
+
 def test_a_foreign_folder_is_refused(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (here / "thesis.docx").write_text("")
     assert "no study of tiercare" in refused(capsys, "run", "study=example", f"output={here}")
