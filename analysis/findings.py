@@ -16,7 +16,7 @@ from analysis.compare import Judgement, Moment, judge, judged_years
 from analysis.curve import ADHERENCE, Curve, curve
 from analysis.indicators import CATALOGUE, HEADLINE, STANDARD, Indicator, Text
 from analysis.ledger import HOSPITALS, Frame, Span
-from analysis.loads import Overload, Standstill, misfits, overloads, standstills
+from analysis.loads import Alarm, Overload, Standstill, alarms, misfits, overloads, standstills
 from analysis.phrases import Phrases
 from analysis.pooling import FILE
 from analysis.reading import Goal, assumptions_of, dates_in_force, goals_of, sources_of, span_of
@@ -165,6 +165,21 @@ class Findings:
         keys = ["scenario", "facility", "ward"]
         means = rows[chosen].drop(columns=["replication", "period"]).groupby(keys).mean().reset_index()
         return means.sort_values(["occupancy", *keys], ascending=[False, True, True, True], ignore_index=True)
+
+    @cached_property
+    def budgets(self) -> Frame:
+        """Budgets of medical groups in the last year, by scenario and grid: means over the replications, in yuan."""
+        rows = self.results.tables["budgets"]
+        last = rows[rows["year"].astype(str).eq(self.last_year)] if len(rows) else rows
+        if last.empty:
+            return Frame()
+        means = last.drop(columns=["replication", "year"]).groupby(["scenario", "grid"], observed=True).mean() / 100.0
+        return means.rename(columns=lambda name: name.removesuffix("_fen")).reset_index()
+
+    @cached_property
+    def alarms(self) -> list[Alarm]:
+        """Thresholds that were passed in measured months."""
+        return alarms(self.results.tables["alarms"], self.span, self.replications)
 
     @cached_property
     def sources(self) -> Sources:

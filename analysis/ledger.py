@@ -63,6 +63,11 @@ class Span:
         start, end = _bounds(period)
         return max(0, (min(end, self.last) - max(start, self.first)).days + 1)
 
+    def months(self) -> int:
+        """Months with a measured last day."""
+        ends = pd.period_range(self.first, self.last, freq="M")
+        return sum(month.end_time.date() <= self.last for month in ends)
+
     def complete(self, period: str) -> bool:
         """Whether every day of the period was measured."""
         start, end = _bounds(period)

@@ -66,6 +66,34 @@ def standstills(tables: Mapping[str, Frame], replications: int) -> list[Standsti
     ]
 
 
+@dataclass(frozen=True)
+class Alarm:
+    """A threshold of early warning that was passed."""
+
+    scenario: str
+    grid: str
+    what: str
+    threshold: float
+    months: float
+    """Months in which it was, mean over the replications."""
+    k: int
+    """Replications with such a month."""
+    n: int
+
+
+def alarms(rows: Frame, span: Span, replications: int) -> list[Alarm]:
+    """Alarms of measured months, one for each scenario, grid, kind and threshold."""
+    days = pd.DatetimeIndex(pd.to_datetime(rows["date"]))
+    measured = rows[(days >= pd.Timestamp(span.first)) & (days <= pd.Timestamp(span.last))]
+    found = []
+    for (scenario, grid, what, limit), some in measured.groupby(
+        ["scenario", "grid", "alarm", "threshold"], observed=True, sort=False
+    ):
+        k, months = some["replication"].nunique(), len(some) / replications
+        found.append(Alarm(str(scenario), str(grid), str(what), float(str(limit)), months, k, replications))
+    return found
+
+
 def overloads(tables: Mapping[str, Frame], growth: float, span: Span, replications: int) -> list[Overload]:
     """Everything that is not sustainable in most replications, loads first; the warm-up does not count."""
     loads = tables.get("loads")

@@ -275,6 +275,32 @@ PHRASES: dict[str, Text] = {
     "blocked_days": Text("Blocked", "压床床日"),
     "held_beds": Text("Held beds", "预留床位"),
     "p90": Text("P90 {value}", "P90 {value}"),
+    # money
+    "money": Text("Money: who pays", "费用：谁来付"),
+    "explain_money": Text(
+        "In {year}; means over {n} replications, differences paired with the baseline. Fees are published or assumed, "
+        "fund shares by level are assumed: read differences. Rows that are nothing in every scenario are left out. All "
+        "bills stand in money_monthly.",
+        "{year} 年；数值为 {n} 次重复的均值，差异为与基线配对之差。收费标准有公布值或为假设，分级支付比例为假设，"
+        "宜看差异。各情景均为零的行不列出。全部账目见 money_monthly。",
+    ),
+    "payer": Text("Who pays", "项目"),
+    "budgets": Text("Budgets of medical groups, {year} (10,000 yuan)", "医疗集团总额预算，{year} 年（万元）"),
+    "medical_group": Text("Medical group", "医疗集团"),
+    "budget": Text("Budget", "预算"),
+    "public_health": Text("Public health", "公共卫生经费"),
+    "spent": Text("Spent", "支出"),
+    "spent_away": Text("of it outside the group", "其中集团外"),
+    "balance": Text("Balance", "结余"),
+    "kept_or_borne": Text("Kept (+) or borne (−) by the group", "集团留用（+）或分担（−）"),
+    "alarms": Text("Alarms", "预警"),
+    "alarm": Text(
+        "{scenario}, {grid}: {what} above {threshold} in {months} of {of} months ({draws}).",
+        "{scenario}，{grid}：{what}在 {of} 个月中有 {months} 个月高于 {threshold}（{draws}）。",
+    ),
+    "alarm_outside_share": Text("share of the fund's money spent outside the area", "域外基金支出占比"),
+    "alarm_cost_growth": Text("growth of cost over a year before", "医疗费用同比增长率"),
+    "alarm_fund_use": Text("use of the budget due so far", "累计预算使用率"),
     # figures
     "figure_share": Text("Grassroots share of visits by month", "基层诊疗量占比（按月）"),
     "figure_levels": Text("Where residents go, {year}", "居民就诊去向，{year} 年"),

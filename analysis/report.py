@@ -20,7 +20,7 @@ from analysis.curve import Curve
 from analysis.findings import Cell, Findings
 from analysis.indicators import CATALOGUE, CLASSES, SHARE, Indicator
 from analysis.ledger import Frame
-from analysis.loads import Overload, Standstill
+from analysis.loads import Alarm, Overload, Standstill
 from analysis.phrases import LANGUAGES, PHRASES, Phrases
 from analysis.reading import Goal, dates_in_force
 from sim.citation import Assumption, Source, citations
@@ -84,6 +84,7 @@ def _content(findings: Findings, t: Phrases) -> Fields:
         "missing": [_missing(goal, t) for goal in findings.goals if goal not in _computed(findings)],
         "curve": _curve(findings, t),
         "wards": [_wards(findings, scenario, t) for scenario in findings.scenarios],
+        "money": _money(findings, t),
         "pooling": list(_pooling(findings, t)),
         "scenarios": [_scenario(scenario, findings, t) for scenario in findings.scenarios],
         "benchmarks": list(_benchmarks(findings, t)),
@@ -349,6 +350,60 @@ def _ward(row: Any, place: str, t: Phrases) -> Fields:
         "blocked": f"{row.blocked_days_step_down + row.blocked_days_ward:,.0f}",
         "held": " · ".join(f"{number:,.0f}" for number in held) if any(held) else "–",
     }
+
+
+# --------------------------------------------------------------------------------------------------------------- money
+
+PAYERS = (
+    "fund_spending", "patient_spending", "district_top_up", "institution_margin", "fund_outside_share", "own_share",
+    "cost_per_visit", "cost_per_discharge", "cost_per_episode",
+)  # fmt: skip
+"""Indicators that say who pays."""
+
+
+def _money(findings: Findings, t: Phrases) -> Fields:
+    """Who pays in each scenario; empty where care costs nothing."""
+    found = {name: _cells(findings, name) for name in PAYERS}
+    told = [_guard(findings, CATALOGUE[name], cells, t) for name, cells in found.items() if any(c.mean for c in cells)]
+    return {
+        "rows": told,
+        "explain": t("explain_money", year=findings.last_year, n=findings.replications),
+        "budgets": [_budget(row, findings, t) for row in findings.budgets.itertuples()],
+        "budgets_title": t("budgets", year=findings.last_year),
+        "alarms": [_alarm(alarm, findings, t) for alarm in findings.alarms],
+    }
+
+
+def _cells(findings: Findings, name: str) -> list[Cell]:
+    cells = (findings.cell(scenario.name, findings.last_year, name) for scenario in findings.scenarios)
+    return [cell for cell in cells if cell is not None and cell.mean == cell.mean]
+
+
+def _budget(row: Any, findings: Findings, t: Phrases) -> Fields:
+    """What became of the budget of a grid in a scenario, in ten thousand yuan."""
+    spent = row.spent_group + row.spent_elsewhere + row.spent_outside
+    amounts = {
+        "budget": row.budget, "public_health": row.public_health, "spent": spent, "away": spent - row.spent_group,
+        "balance": row.balance, "share": row.kept - row.borne,
+    }  # fmt: skip
+    told = {name: t.number(amount / 1e4, "10,000 yuan") for name, amount in amounts.items()}
+    return {"scenario": _title(findings, str(row.scenario), t), "grid": _grid(str(row.grid), findings, t)} | told
+
+
+def _grid(name: str, findings: Findings, t: Phrases) -> str:
+    """A medical group in words, as far as the config has any."""
+    group = getattr(findings.results.config.network, "groups", {}).get(name)
+    return name if group is None else str(group.name if t.language == "en" else group.name_zh)
+
+
+def _alarm(found: Alarm, findings: Findings, t: Phrases) -> str:
+    said = {"scenario": _title(findings, found.scenario, t), "grid": _grid(found.grid, findings, t)}
+    months = findings.span.months()
+    draws, limit = t("in_draws", k=found.k, n=found.n), t.number(found.threshold, SHARE.en)
+    return t(
+        "alarm", what=t(f"alarm_{found.what}"), threshold=limit, months=f"{found.months:.1f}", of=months, draws=draws,
+        **said,
+    )  # fmt: skip
 
 
 # ---------------------------------------------------------------------------------------------- beds, own and shared

@@ -175,7 +175,8 @@ class Accounts:
         ids = np.array([*(f.id for f in self.ledger.network.facilities), "outside"])
         names = {
             "month": self.timetable.month_starts.astype("datetime64[s]")[month], "facility": ids[facility],
-            "service": np.array(SERVICES)[service], "payer": payers[account], "grid": grids[account],
+            "service": np.array(SERVICES)[service], "payer": payers[account], "resident": account > 0,
+            "grid": grids[account],
         }  # fmt: skip
         return self.ledger.placed(
             pd.DataFrame(names | {UNITS.get(name, f"{name}_fen"): each[filled] for name, each in sums.items()})
@@ -212,7 +213,7 @@ class Accounts:
                 given = {name: int(amounts[months, g].sum()) for name, amounts in due.items()}
                 out = dict(zip(SPENT, spent[months, g].sum(axis=0).tolist(), strict=True))
                 rows.append({"year": year, "grid": self.grids[g]} | _settled(given, out, rule))
-        return pd.DataFrame(rows, columns=["year", "grid", *BUDGET])
+        return pd.DataFrame(rows, columns=["year", "grid", *BUDGET]).astype(dict.fromkeys(("year", *BUDGET), "int64"))
 
     def _years(self) -> dict[int, list[int]]:
         """The months of each year."""
@@ -233,7 +234,8 @@ class Accounts:
                 rows += [
                     (date, g, what, value, limit) for g, value in zip(self.grids, values, strict=True) if value > limit
                 ]
-        return pd.DataFrame(rows, columns=["date", "grid", "alarm", "value", "threshold"])
+        told = pd.DataFrame(rows, columns=["date", "grid", "alarm", "value", "threshold"])
+        return told.astype({"date": "datetime64[s]", "value": "float64", "threshold": "float64"})
 
     def _of_grids(self, world: int, name: str) -> NDArray[np.int64]:
         """A measure of all services by month, facility and grid."""

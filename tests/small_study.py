@@ -98,6 +98,7 @@ def replication_tables(scenario: str, replication: int) -> dict[str, pd.DataFram
         "capability_monthly": _capability(scenario),
         "features_monthly": _features(scenario),
         "public_health_monthly": _public_health(scenario),
+        **_money(scenario),
     }
 
 
@@ -261,6 +262,47 @@ def _quotas(scenario: str) -> dict[str, pd.DataFrame]:
         "slots_monthly": pd.concat([slots, experts, joint, exams], ignore_index=True),
         "imaging_monthly": _rows(**place, requests=280, booked_open=270, refused=10, no_shows=20, made=250),
         "imaging_days": _rows(**place, days=3, patients=270),
+    }
+
+
+FEES = {"centre-a": (80, 2000), "second": (200, 6000), "first": (350, 14000), "outside": (500, 16000)}
+"""Yuan of a visit and of a stay."""
+
+
+def _money(scenario: str) -> dict[str, pd.DataFrame]:
+    """A hundred visits and ten stays a month of residents at each of four places, and visitors at the city hospital.
+
+    Residents pay half of a visit and 40 per cent of a stay. In the plan the district adds 10 yuan to each visit at the
+    centre, a stay at the city hospital is paid a tenth less than it costs, and there is a budget.
+    """
+    rows = []
+    for place, (visit, stay) in FEES.items():
+        level, group = FACILITIES.set_index("id").loc[place, ["level", "group"]]
+        at = (place, level, group)
+        rows += [(m, *at, "visit", "residents", True, 100, 10_000 * visit, 5_000 * visit) for m in MONTHS]
+        paid = 0.9 if (scenario, place) == ("plan", "first") else 1.0
+        rows += [(m, *at, "stay", "employees", True, 10, 1000 * stay, int(600 * stay * paid)) for m in MONTHS]
+    rows += [(m, "first", "tertiary", "g1", "visit", "visitor", False, 20, 20 * 35_000, 0) for m in MONTHS]
+    names = ["month", "facility", "level", "group", "service", "payer", "resident", "cases", "cost_fen", "fund_fen"]
+    bills = pd.DataFrame(rows, columns=names).assign(grid="g1", deductible_fen=0, points_thousandths=0)
+    alike = bills["fund_fen"] / bills["cost_fen"].where(bills["service"].eq("stay"))
+    bills["own_fen"] = (
+        (bills["fund_fen"] * 2 / 3).where(alike.notna(), bills["cost_fen"] - bills["fund_fen"]).astype(int)
+    )
+    bills["payment_fen"] = bills["fund_fen"]
+    added = bills["facility"].eq("centre-a") & bills["service"].eq("visit") & (scenario == "plan")
+    bills["top_up_fen"] = np.where(added, 100 * 1000, 0)
+    amounts = {"budget_fen": 90_000_000, "public_health_fen": 0, "spent_group_fen": 60_000_000,
+               "spent_elsewhere_fen": 0, "spent_outside_fen": 20_000_000, "balance_fen": 10_000_000,
+               "kept_fen": 6_000_000, "returned_fen": 4_000_000, "borne_fen": 0, "covered_fen": 0}  # fmt: skip
+    years = [2024, 2025] if scenario == "plan" else []
+    alarms = [(date(2025, month, 28), "g1", "outside_share", 0.3, 0.2) for month in (2, 3)] if years else []
+    return {
+        "money_monthly": bills,
+        "budgets": pd.DataFrame(
+            [{"year": year, "grid": "g1"} | amounts for year in years], columns=["year", "grid", *amounts]
+        ).astype(dict.fromkeys(("year", *amounts), "int64")),
+        "alarms": pd.DataFrame(alarms, columns=["date", "grid", "alarm", "value", "threshold"]),
     }
 
 

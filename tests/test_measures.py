@@ -280,6 +280,38 @@ def test_operations_wait_from_the_day_on_which_they_were_due(yearly: pd.DataFram
     assert row(yearly, "theatre_use", "lead", "day_centre")["value"] == pytest.approx(9 / 20)
 
 
+def test_money_is_told_by_who_pays(yearly: pd.DataFrame) -> None:
+    """Four places with a hundred visits and ten stays a month each, visitors at one of them."""
+    cost = row(yearly, "cost_per_visit", "grid", HEADLINE)
+    assert (cost["numerator"], cost["denominator"]) == (12 * 100 * (80 + 200 + 350 + 500), 12 * 400)
+    assert row(yearly, "cost_per_visit", "first", STANDARD)["value"] == 350
+    assert row(yearly, "cost_per_visit", "first", STANDARD)["denominator"] == 12 * 120  # visitors, too
+    assert row(yearly, "cost_per_discharge", "tertiary_public", HEADLINE)["value"] == 14000
+    episode = row(yearly, "cost_per_episode", "grid", HEADLINE, scenario="before")
+    assert (episode["numerator"], episode["denominator"]) == (12 * 10 * 38000, 12 * 380)
+    before, plan = (row(yearly, "own_share", "grid", "stays", scenario=s) for s in ("before", "plan"))
+    assert before["value"] == plan["value"] == pytest.approx(0.4)
+    assert row(yearly, "own_share", "grid", "visits")["value"] == 0.5
+    visits, stays = 12 * 100 * 1130 / 2, 12 * 10 * 38000
+    assert row(yearly, "fund_spending", "grid", HEADLINE, scenario="before")["value"] == pytest.approx(
+        (visits + 0.6 * stays) / 1e4
+    )
+    assert row(yearly, "patient_spending", "grid", HEADLINE, scenario="before")["value"] == pytest.approx(
+        (visits + 0.4 * stays) / 1e4
+    )
+    away = row(yearly, "fund_outside_share", "grid", HEADLINE, scenario="before")["value"]
+    assert away == pytest.approx((12 * 100 * 250 + 0.6 * 12 * 10 * 16000) / (visits + 0.6 * stays))
+
+
+def test_what_institutions_are_paid_need_not_be_what_care_costs(yearly: pd.DataFrame) -> None:
+    """In the plan the city hospital gets a tenth less for stays, and the district adds to visits at the centre."""
+    assert row(yearly, "institution_margin", "area", HEADLINE, scenario="before")["value"] == pytest.approx(0)
+    assert row(yearly, "institution_margin", "first", STANDARD)["value"] == pytest.approx(-12 * 10 * 1400 / 1e4)
+    assert row(yearly, "institution_margin", "centre", STANDARD)["value"] == pytest.approx(12 * 100 * 10 / 1e4)
+    assert row(yearly, "district_top_up", "area", HEADLINE)["value"] == pytest.approx(12 * 100 * 10 / 1e4)
+    assert row(yearly, "district_top_up", "area", HEADLINE, scenario="before")["value"] == 0
+
+
 def test_rates_per_resident_are_per_year_even_for_a_month(study: SmallStudy, yearly: pd.DataFrame) -> None:
     monthly = measure(study.tables, FACILITIES, "month", residents=RESIDENTS, span=SPAN)
     year = row(yearly, "visits_per_resident", "grid", HEADLINE)["value"]

@@ -142,6 +142,28 @@ def test_a_study_without_targets_is_still_a_report(tmp_path: Path) -> None:
     assert "No scenario of this study states a target." in text
 
 
+def test_the_page_says_who_pays(study: SmallStudy) -> None:
+    text = Outline((study.folder / "report.html").read_text("utf-8")).text
+    assert "Money: who pays" in text
+    assert "nan" not in text.lower().split()
+    assert re.search(r"Paid by the district 10,000 yuan · institutions of the area Before the plan 0\.00", text)
+    assert (
+        "The plan as written, g1: share of the fund's money spent outside the area above 20.0% in 2.0 of 24 months"
+        in text
+    )
+    assert re.search(r"Budgets of medical groups, 2025 .* g1 90\.00 0\.00 80\.00 20\.00 10\.00 6\.00", text)
+    assert "费用：谁来付" in Outline((study.folder / "report.zh.html").read_text("utf-8")).text
+
+
+def test_money_that_says_nothing_is_left_out(tmp_path: Path) -> None:
+    study = small_study(tmp_path, replications=2)
+    nothing = [name for name in study.tables["money_monthly"] if name.endswith("_fen")]
+    study.tables["money_monthly"][nothing] = 0
+    write_tables(study)  # type: ignore[arg-type]
+    write(study)  # type: ignore[arg-type]
+    assert "Money: who pays" not in Outline((tmp_path / "report.html").read_text("utf-8")).text
+
+
 def test_no_value_is_printed_as_nan(page: str) -> None:
     assert "nan" not in Outline(page).text.lower().split()
 

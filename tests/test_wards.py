@@ -111,7 +111,7 @@ def test_the_report_shows_wards_of_hospitals_the_fullest_first(tmp_path: Path) -
     write_tables(study)  # type: ignore[arg-type]
     write(study)  # type: ignore[arg-type]
     page = (study.folder / "report.html").read_text("utf-8")
-    part = page[page.index("Beds, ward by ward") : page.index("The scenarios")]
+    part = page[page.index("Beds, ward by ward") : page.index("Money: who pays")]
     assert part.count("<table>") == 2
     assert part.count("3 of 3 wards") == 2
     assert 0 < part.index("District hospital") < part.index("City hospital")

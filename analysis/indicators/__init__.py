@@ -37,5 +37,18 @@ __all__ = [
     "Text",
 ]
 
-for room in ("visits", "stays", "waits", "exams", "referrals", "quotas", "capability", "staff"):  # the order of reports
+ROOMS = (
+    "visits",
+    "stays",
+    "waits",
+    "exams",
+    "referrals",
+    "quotas",
+    "capability",
+    "staff",
+    "money",
+)
+"""In the order of reports."""
+
+for room in ROOMS:
     import_module(f"analysis.indicators.{room}")

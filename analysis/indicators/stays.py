@@ -34,7 +34,7 @@ from analysis.ledger import KEYS, Frame, Ledger, ninetieth, tally
         Variant("hours", Text("by hours, in days", "按小时折算")),
         Variant("without_day_cases", Text("day cases left out, above and below", "分子、分母均不计日间病例")),
     ),
-    guards=("episode_length_of_stay", "bed_wait_days", "readmission_share", "unmet_need_share"),
+    guards=("episode_length_of_stay", "bed_wait_days", "readmission_share", "unmet_need_share", "cost_per_episode"),
 )
 def average_length_of_stay(ledger: Ledger) -> Frame:
     """By nights, as officially, by hours, and by nights of those who stayed overnight.
