@@ -428,7 +428,10 @@ def _facts(data: Mapping[str, Any]) -> dict[str, list[str]]:
     """The names of a study's facts that levers may name; without what is not even a table."""
     parts = {"conditions": data.get("care"), "areas": data.get("network")}
     tables = {name: part.get(name) for name, part in parts.items() if isinstance(part, dict)}
-    return {name: list(map(str, table)) for name, table in tables.items() if isinstance(table, dict)}
+    facilities = network.get("facilities") if isinstance(network := data.get("network"), dict) else None
+    told = [f for f in facilities if isinstance(f, dict)] if isinstance(facilities, list) else []
+    named = {name: list(map(str, table)) for name, table in tables.items() if isinstance(table, dict)}
+    return named | {"sub_centres": [str(f.get("id")) for f in told if "as_sub_centre" in f]}
 
 
 def _indicators() -> list[str] | None:

@@ -155,6 +155,8 @@ class Model:
         treating = {c.department for c in conditions.values()}
         departments = sorted(treating | {d.department for f in case.network.facilities for d in f.clinics})
         self.network = Network(case.network, departments, {c: conditions[c].department for c in conditions})
+        self.built = self.network
+        """The network as the facts state it; `network` is that of today."""
         self.timetable = Timetable(case.timetable, case.warmup_from, case.to)
         self.population = Population(case.population, self.network, case.seed)
         self.conditions = self.network.conditions
@@ -215,7 +217,7 @@ class Model:
     def _unchanging(self) -> Iterator[Any]:
         """What copies share, because no run ever changes it."""
         town = self.journey.town
-        yield from (self.case, self.network, self.timetable, self.population, self.conditions, self.care)
+        yield from (self.built, self.case, self.network, self.timetable, self.population, self.conditions, self.care)
         yield from (self.care_tables, self.capacities, self.demands, self.forecasts, self.expected_needs)
         yield from (self.demand_specs, self.referral_specs, self.population_specs, self.choice_specs)
         yield from (self.fees, self.classes, self.residents_of_grids)
@@ -303,9 +305,18 @@ class Model:
         return [PublicHealth.of(self.network, n.public_health, c.doctors * minutes) for n, c in drawn]
 
     def _most_doctors(self) -> int:
-        """As many as any clinic may have when public-health work leaves its doctors more time."""
+        """As many as any clinic may have when public-health work leaves its doctors more time and its place has become
+        a sub-centre."""
         both = zip(self.public_health, self.capacities, strict=True)
-        return max(int(np.ceil(c.doctors * work.clinic_time(share)).max()) for work, c in both for share in (0.0, 1.0))
+        return max(
+            int(np.ceil((c.doctors * self._grown(c) + 1) * work.clinic_time(share)).max())
+            for work, c in both
+            for share in (0.0, 1.0)
+        )
+
+    def _grown(self, has: Capacities) -> NDArray[np.float64]:
+        """Doctors of each service point as a sub-centre's over those of the base year, at least 1."""
+        return np.maximum(has.sub_centre_doctors, 1.0)[self.network.point_facility]
 
     def _build_hospitals(self) -> None:
         self.env = Clock()
@@ -416,7 +427,7 @@ class Model:
         ]
         gated = [np.isin(self.conditions, r.first_contact.gate) for r in rules]
         self._put_halls(each(lambda r: float(r.tcm.halls)))
-        self._put_capability(rules)
+        self._put_capability(self.timetable.date(day), rules)
         self.journey.put_in_force(
             {name: each(read) for name, read in LEVERS.items()} | vars(up),
             np.array([np.append(c, False) for c in contracted]),
@@ -457,13 +468,16 @@ class Model:
             self.choice.renew(self.waits)
             self.journey.renew_tables()
 
-    def _put_capability(self, rules: list[Rules]) -> None:
-        """What institutions can do more acts on what is met there and on what residents think of them (M24, M25)."""
-        net, here = self.network, [r.capability for r in rules]
+    def _put_capability(self, day: date, rules: list[Rules]) -> None:
+        """What places can do more acts on what is met there and on what residents think of them (M24, M25, M28)."""
+        here = [r.capability for r in rules]
+        net = self.built.with_sub_centres(here[0].sub_centres)  # names are no assumption: the same in all replications
         standards = np.array([capability.standards(net, c.standard) for c in here])
         feature = np.array([capability.feature_departments(net, float(c.feature_departments)) for c in here])
-        if (standards == self.standards).all() and (feature == self.feature).all():
+        more = (net.capability != self.network.capability).any()
+        if not more and (standards == self.standards).all() and (feature == self.feature).all():
             return
+        self.network = self.choice.network = net
         self.standards, self.feature = standards, feature
         self.ledger.feature = feature
         by_standard = capability.more_than_stated(net, standards, self.care.higher_standard)
@@ -474,6 +488,8 @@ class Model:
         self.choice.renew(self.waits)
         self.journey.renew_tables()
         self.journey.put_capability(reach, feature)
+        self.other_wards = {}
+        self.journey.put_wards(offers(net, self.choice, day), self.beds_run != OUT_OF_SERVICE)
 
     def _run_wards(self, day: date, rules: list[Rules]) -> None:
         """Wards open and close, and of joint wards as many beds are run as the rules say."""
@@ -497,12 +513,20 @@ class Model:
 
     def _beds_on(self, day: date, world: int, rules: Rules) -> list[int]:
         """Beds of each ward that are in service on a day; a joint ward is where a bed of it is run (M09)."""
-        wards, beds = self.network.wards, self.capacities[world].beds.tolist()
+        wards, beds = self.network.wards, self._beds_there(world, rules)
         share, found = Fraction(rules.shared.joint_wards), []
         for ward, there in zip(wards, self._turned(day, beds, Fraction(rules.transformation.beds)), strict=True):
             run = there if ward.kind != "joint" else int(share * there + Fraction(1, 2)) or OUT_OF_SERVICE
             found.append(run if ward.is_open(day) else OUT_OF_SERVICE)
         return found
+
+    def _beds_there(self, world: int, rules: Rules) -> list[int]:
+        """Beds of each ward; sub-centres may have more (M28)."""
+        has, where = self.capacities[world], self.ledger.ward_facility[:-1]
+        own = np.array([w.kind in ("acute", "step_down") for w in self.network.wards], dtype=bool)
+        grown = np.where(own & self._are_sub_centres(rules)[where], has.sub_centre_beds[where], 1.0)
+        beds: list[int] = np.floor(grown * has.beds + 0.5).astype(np.int64).tolist()
+        return beds
 
     def _turned(self, day: date, beds: list[int], share: Fraction) -> list[int]:
         """Beds of each ward when a share of some has become those of others; of these, those without any are closed."""
@@ -556,7 +580,16 @@ class Model:
         away = np.array([[float(r.shared.specialists_away)] for r in rules]) * self.lead_clinics
         held = np.array([[float(r.shared.joint_clinics)] for r in rules])
         gone = np.minimum(away + held * self.lent, np.maximum(away, MOST_LENT))
-        return np.where(self.network.lends_to >= 0, held, 1.0 - gone)
+        return np.where(self.network.lends_to >= 0, held, (1.0 - gone) * self._doctors_more(rules[0]))
+
+    def _doctors_more(self, rules: Rules) -> NDArray[np.float64]:
+        """Doctors at each service point over those of the base year: sub-centres may have more (M28); (W, P)."""
+        grown = np.array([c.sub_centre_doctors for c in self.capacities])
+        return np.where(self._are_sub_centres(rules), grown, 1.0)[:, self.network.point_facility]
+
+    def _are_sub_centres(self, rules: Rules) -> NDArray[np.bool_]:
+        """Facilities that have become county-level sub-centres."""
+        return np.array([f.id in rules.capability.sub_centres for f in self.network.facilities])
 
     # ---------------------------------------------------------------- time
 

@@ -64,6 +64,9 @@ def _of_facility(
     """`recovering`: departments that treat no condition, of wards for those who step down."""
     welcome = [*conditions, *departments, "default"]
     yield from _unknown((*at, "capability"), facility.capability, welcome, "condition, department or default")
+    if facility.as_sub_centre:
+        path = (*at, "as_sub_centre", "capability")
+        yield from _unknown(path, facility.as_sub_centre.capability, welcome, "condition, department or default")
     if facility.feature:
         path = (*at, "feature", "department")
         yield from _unknown(path, [facility.feature.department], departments, "department that treats any condition")

@@ -7,7 +7,8 @@ may be none). A service point is one department's clinic at one facility, or its
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
+from copy import copy
 from dataclasses import dataclass
 from datetime import date
 from enum import IntEnum
@@ -157,6 +158,17 @@ class FeatureSpec(Closed):
     """Of their needs one level beyond the place, the share that it meets after all."""
 
 
+class SubCentreSpec(Closed):
+    """What a centre or sub-centre gains when it becomes a county-level medical sub-centre (县域医疗分中心)."""
+
+    capability: dict[Name, Annotated[int, Field(ge=1, le=4)]] = Field(default_factory=dict)
+    """Highest level of care given from then on, where that is more than before; named as `FacilitySpec.capability`."""
+    doctors: Figure | None = None
+    """Doctors of its own clinics, and their slots, over those before; left out = 1."""
+    beds: Figure | None = None
+    """Beds of its acute wards and of those for who steps down over those before; left out = 1."""
+
+
 WardKind = Literal["acute", "step_down", "intensive", "joint", "home"]
 
 BELOW: tuple[WardKind, ...] = ("step_down", "joint", "home")
@@ -241,6 +253,8 @@ class FacilitySpec(Closed):
     and more only with a higher one (capability.standard)."""
     feature: FeatureSpec | None = None
     """The feature department that it is to have (capability.feature_departments); left out = none."""
+    as_sub_centre: SubCentreSpec | None = None
+    """What it gains as a county-level medical sub-centre (capability.sub_centres); left out = it never is one."""
 
     def joint_clinics(self) -> list[ClinicSpec]:
         """Clinics held here by specialists of the lead hospital."""
@@ -300,6 +314,8 @@ class FacilitySpec(Closed):
             raise ValueError(
                 f"facility {self.id} has a feature department; only centres and sub-centres of a group have them"
             )
+        if self.as_sub_centre and not self._is_member_centre():
+            raise ValueError(f"facility {self.id} cannot become a sub-centre; only centres of a group can")
         return self
 
     @model_validator(mode="after")
@@ -558,7 +574,8 @@ class Network:
         """Lead hospital of the grid in which the residents of each area live, -1 = none."""
         self.nearest_lead = np.array([*map(self._nearest_lead, range(self.outside)), -1], dtype=np.int64)
         """Lead hospital of each facility's group, else the nearest one; -1 = none."""
-        self.capability = self._capability(condition_departments)
+        self.capability = self._capability()
+        """Level of care that each facility gives for each condition, (facilities + 1, conditions)."""
         self.point_facility = np.array([p.facility for p in self.points], dtype=np.int64)
         names = [streams.key(self.facilities[p.facility].id, *p.called) for p in self.points]
         self.point_number = np.array([int(name >> np.uint64(40)) for name in names], dtype=np.int64)
@@ -652,13 +669,27 @@ class Network:
 
         return {n: below(ward) for n, ward in enumerate(self.wards) if ward.becomes}
 
-    def _capability(self, condition_departments: dict[str, str]) -> NDArray[np.int64]:
+    def _capability(self) -> NDArray[np.int64]:
         table = np.full((self.outside + 1, len(self.conditions)), 4, dtype=np.int64)
         for i, f in enumerate(self.facilities):
-            own = f.spec.capability
-            default = own.get("default", STANDARD_CAPABILITY[f.level])
-            table[i] = [own.get(c, own.get(condition_departments[c], default)) for c in self.conditions]
+            table[i] = self._given(f.spec.capability, STANDARD_CAPABILITY[f.level])
         return table
+
+    def _given(self, own: dict[str, int], standard: int) -> list[int]:
+        """Level of care for each condition, where some conditions and departments are named and others as standard."""
+        default = own.get("default", standard)
+        departments = [self.departments[d] for d in self.condition_department]
+        return [own.get(c, own.get(d, default)) for c, d in zip(self.conditions, departments, strict=True)]
+
+    def with_sub_centres(self, names: Collection[str]) -> Network:
+        """The same place when some facilities have become county-level sub-centres; only `capability` is another."""
+        other = copy(self)
+        other.capability = self.capability.copy()
+        for i, f in enumerate(self.facilities):
+            if f.spec.as_sub_centre and f.id in names:
+                given = self._given(f.spec.as_sub_centre.capability, STANDARD_CAPABILITY[f.level])
+                other.capability[i] = np.maximum(self.capability[i], given)
+        return other
 
     def _clinics(self) -> NDArray[np.int64]:
         table = np.full((self.outside, len(self.departments)), -1, dtype=np.int64)
@@ -809,6 +840,8 @@ class Network:
             attraction=np.array(attraction),
             feature_attracts=np.array([x.attracts.value if (x := drawn[f.spec.id].feature) else 0.0 for f in own]),
             feature_settles=np.array([x.settles.value if (x := drawn[f.spec.id].feature) else 0.0 for f in own]),
+            sub_centre_doctors=np.array([_grown(drawn[f.spec.id], "doctors") for f in own]),
+            sub_centre_beds=np.array([_grown(drawn[f.spec.id], "beds") for f in own]),
             travel=self._travel(spec),
         )
 
@@ -828,6 +861,12 @@ def _ward_of(spec: FacilitySpec, ward: Ward) -> WardSpec:
     """Its facts: of the wards of one department and kind, which are never open together, that of the same days."""
     named = ward.department, ward.kind, ward.opens
     return next(w for w in spec.wards if (w.department, w.kind, w.opens) == named)
+
+
+def _grown(spec: FacilitySpec, what: Literal["doctors", "beds"]) -> float:
+    """What a facility has as a sub-centre over what it had before."""
+    ratio = getattr(spec.as_sub_centre, what) if spec.as_sub_centre else None
+    return ratio.value if ratio else 1.0
 
 
 def _waiting_places(spec: ClinicSpec | EmergencySpec) -> int:
@@ -860,5 +899,9 @@ class Capacities:
     """Yuan by which a visit to the feature department is worth more, per facility (0 = it is to have none)."""
     feature_settles: NDArray[np.float64]
     """Of the needs of that department one level beyond the place, the share it meets, per facility."""
+    sub_centre_doctors: NDArray[np.float64]
+    """Doctors as a county-level sub-centre over those before, per facility."""
+    sub_centre_beds: NDArray[np.float64]
+    """The same of beds."""
     travel: NDArray[np.float64]
     """Minutes from area to facility, shape (areas, facilities + 1); the last column is outside."""

@@ -21,7 +21,7 @@ from sim.slots import columns
 
 READ_AHEAD = {
     "slot_quota.held_for_referral", "expert_quota.held_for_referral", "imaging_quota.held_for_referral",
-    "shared.specialists_away", "shared.joint_clinics",
+    "shared.specialists_away", "shared.joint_clinics", "capability.sub_centres",
 }  # fmt: skip
 """Levers that are read before they are in force: books of sessions to come open under the rules of their own date."""
 

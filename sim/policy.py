@@ -62,7 +62,7 @@ class Lever:
     high: float | None = None
     """Highest value; None: no limit."""
 
-    names: Literal["conditions", "areas"] | None = None
+    names: Literal["conditions", "areas", "sub_centres"] | None = None
     """What its values name, in a list or a table: each name must be among the facts."""
 
     room: str
@@ -1127,6 +1127,23 @@ class Capability(Closed):
     ] = 0.0
     """Share of the centres and sub-centres of groups that have a feature department, in whole institutions, as far as
     the facts say which department it would be."""
+
+    sub_centres: Annotated[
+        list[Name],
+        Lever(
+            m="M28",
+            title="County-level medical sub-centres",
+            title_zh="县域医疗分中心",
+            unit="facilities",
+            names="sub_centres",
+            room="capability",
+            through="the care that these centres give, their doctors and their beds",
+            expected="visits and admissions of these centres rise, up-referrals and visits to hospitals fall",
+            expected_zh="分中心诊疗人次和住院人次上升,上转人次和医院诊疗量下降",
+        ),
+    ] = Field(default_factory=list)
+    """Centres and sub-centres that have become county-level medical sub-centres, of those of which the facts say what
+    they gain (`as_sub_centre`: care, doctors, beds)."""
 
 
 class Transformation(Closed):

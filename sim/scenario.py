@@ -349,7 +349,11 @@ def _loose_ends(scenario: Scenario, reading: _Reading, where: Locator) -> Iterat
             yield from _strangers(cited.value, names, reading.facts[names], (*lever.split("."), str(since)), where)
 
 
-_STRANGE = {"conditions": "no condition in the facts about care", "areas": "no area of the network"}
+_STRANGE = {
+    "conditions": "no condition in the facts about care",
+    "areas": "no area of the network",
+    "sub_centres": "no facility of the network that states what it gains as a sub-centre",
+}
 """What is said of a name that is not among the facts."""
 
 

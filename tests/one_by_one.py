@@ -149,6 +149,8 @@ class Wards(NamedTuple):
     """The same of intensive care."""
     run: Any
     """Beds of each ward that are in service, less than one where it is closed."""
+    given: Any
+    """Level of care that (facility, condition) gets."""
     reach: Any
     """Chance that a need one level beyond (facility, condition) is met there after all."""
 
@@ -995,7 +997,7 @@ class Town(Model):
             rules = self.policies[0].on(self.timetable.date(half // 2))
             ordinary = rules.expert_quota if self.network.points[point].kind == "expert" else rules.slot_quota
             quota = rules.imaging_quota if imaging else ordinary
-            yield Fraction(quota.held_for_referral) * lead, self._share_here(point, rules.shared)
+            yield Fraction(quota.held_for_referral) * lead, self._share_here(point, rules)
 
     # ---------------------------------------------------------------- time
 
@@ -1021,9 +1023,9 @@ class Town(Model):
         if day > 0 and self.timetable.date(day) in self.rule_dates:
             self._put_in_force(day)
             self.choices = self.choice.tables()
-        self.wards_on.append(
-            Wards(self.ward_at, self.intensive_for, self.beds_run[WORLD], self.journey.town.place.reach[WORLD])
-        )
+        reach = self.journey.town.place.reach[WORLD]
+        today = self.ward_at, self.intensive_for, self.beds_run[WORLD], self.network.capability, reach
+        self.wards_on.append(Wards(*today))
         if day > 0 and self.timetable.weekday[day] == 0:
             self.waits.renew(*(self.week[x][None, :] for x in ("days", "requests", "minutes", "visits")))
             self._forget_week()
@@ -1060,7 +1062,7 @@ class Town(Model):
         """Doctors of a full session, without those of a lead hospital's clinic who work elsewhere; one stays. And by
         what part of it one comes later, because public-health work leaves them so much less time."""
         full = int(self.has.doctors[number])
-        here = max(round(full * self._share_here(number, self.rules[WORLD].shared)), min(full, 1))
+        here = max(round(full * self._share_here(number, self.rules[WORLD])), min(full, 1))
         time = here * self.clinic_time(number)
         doctors = math.ceil(time - 1e-9)
         return doctors, max(doctors - time, 0.0)
@@ -1098,13 +1100,16 @@ class Town(Model):
         return not other and clinic.kind == "ordinary"
 
     def _share_here(self, point: int, rules: Any) -> float:
-        """Of a clinic's doctors, those not at work elsewhere; of a joint clinic's, those for whose slots it is held."""
-        held = float(rules.joint_clinics)
+        """Of a clinic's doctors, those not at work elsewhere; of a joint clinic's, those for whose slots it is held; a
+        sub-centre's are joined by others."""
+        held, facility = float(rules.shared.joint_clinics), self.network.facilities[self.facility(point)]
         if self.network.points[point].kind == "joint":
             return held
+        if facility.id in rules.capability.sub_centres:
+            return float(self.has.sub_centre_doctors[self.facility(point)])
         if not self.network.is_lead[self.facility(point)] or self.is_emergency(point) or self.is_imaging(point):
             return 1.0
-        away = float(rules.specialists_away)
+        away = float(rules.shared.specialists_away)
         return 1.0 - max(min(away + held * self._lent_by(point), 0.95), away)
 
     def _lent_by(self, point: int) -> float:
@@ -1189,7 +1194,7 @@ class Town(Model):
         """Whether a facility can give what the episode needs, the bed included."""
         ward = self.ward(who, facility, visit)
         bed = not who["admit"] or (ward >= 0 and self.wards_on[self.day(visit)].run[ward] >= 0)
-        given = int(self.network.capability[facility, who["condition"]])
+        given = int(self.wards_on[self.day(visit)].given[facility, who["condition"]])
         chance = self.wards_on[self.day(visit)].reach[facility, who["condition"]]
         if uniform_of(who["key"], Purpose.WITHIN_REACH, 0) < chance:
             given += 1

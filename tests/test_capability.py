@@ -92,6 +92,21 @@ def test_what_a_place_gives_more_adds_up_and_is_for_no_emergency() -> None:
     assert chance[0, 0] == pytest.approx([1 - 0.8 * 0.5, 0.2, 0.0])
 
 
+def test_a_sub_centre_gives_more_care_and_no_less_than_before() -> None:
+    member: dict[str, Any] = {"role": "member", "group": "group", "clinics": [towns.clinic(1)]}
+    lead = towns.facility("lead", "tertiary", **member | {"role": "lead"})
+    gains = {"capability": {"default": 1, "leg": 3}}
+    one = towns.facility("one", "centre", **member, as_sub_centre=gains)
+    other = towns.facility("other", "centre", **member)
+    departments = {"cold": "general", "leg": "bones"}
+    net = Network(towns.network([lead, one, other], "lead"), ["bones", "general"], departments)
+    after = net.with_sub_centres(["one", "other"])
+    here = {f.id: i for i, f in enumerate(net.facilities)}
+    assert net.capability[here["one"]].tolist() == [2, 2]
+    assert after.capability[here["one"]].tolist() == [2, 3]
+    assert (after.capability[[here["lead"], here["other"]]] == net.capability[[here["lead"], here["other"]]]).all()
+
+
 def test_beds_that_are_turned_lie_in_the_ward_below_of_the_same_place() -> None:
     hospital: dict[str, Any] = {"clinics": [towns.clinic(1)]}
     wards = [towns.ward(5, becomes="rehabilitation"), towns.ward(2, "surgery")]
@@ -124,7 +139,15 @@ def wards_of(case: Case) -> dict[str, int]:
     return {w.department: n for n, w in enumerate(net.wards) if net.facilities[w.facility].id == "member"}
 
 
-def test_only_centres_of_groups_state_a_standard() -> None:
-    bad = towns.facility("station", "village_station", clinics=[towns.clinic(1)], standard_level="basic")
-    with pytest.raises(ValidationError, match="only centres and sub-centres of a group reach one"):
+@pytest.mark.parametrize(
+    ("fact", "says"),
+    [
+        ({"standard_level": "basic"}, "only centres and sub-centres of a group reach one"),
+        (towns.feature("general"), "has a feature department; only centres and sub-centres of a group have them"),
+        (towns.as_sub_centre(), "cannot become a sub-centre; only centres of a group can"),
+    ],
+)
+def test_only_centres_of_groups_become_able_to_do_more(fact: dict[str, Any], says: str) -> None:
+    bad = towns.facility("station", "village_station", clinics=[towns.clinic(1)], **fact)
+    with pytest.raises(ValidationError, match=says):
         towns.network([bad])

@@ -261,6 +261,20 @@ def test_tells_the_file_and_line_of_each_wrong_value(folder: Path) -> None:
     ]
 
 
+def test_a_lever_names_facilities_that_may_become_sub_centres(folder: Path) -> None:
+    says = "unit: facilities, source: {document: example-plan, clause: '1'}"
+    text = (
+        "name: mine\ntitle: M\ntitle_zh: 我\nextends: example_before\npolicy:\n"
+        f"  capability: {{sub_centres: {{2024-01-01: {{value: [valley_center, lead_hospital], {says}}}}}}}\n"
+    )
+    (folder / "scenarios" / "mine.yaml").write_text(text, "utf-8")
+    places = "defaults:\n  - override /network: example\n  - override /population: example\nstudy:"
+    write(folder, STUDY.replace("study:", places, 1).replace("example_plan]", "mine]"))
+    at = "scenarios/mine.yaml 6 policy > capability > sub_centres > 2024-01-01 > value"
+    no = "is no facility of the network that states what it gains as a sub-centre."
+    assert told() == [f"{at} > 0: valley_center {no} Did you mean valley_centre?", f"{at} > 1: lead_hospital {no}"]
+
+
 def test_levers_name_conditions_and_areas_of_the_study(folder: Path) -> None:
     says = "source: {document: example-plan, clause: '1'}"
     text = (

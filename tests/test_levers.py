@@ -913,6 +913,20 @@ def test_feature_departments() -> None:
     assert total("features_monthly", "visits")(low) == 0
 
 
+def test_sub_centres() -> None:
+    expected = "visits and admissions of these centres rise, up-referrals and visits to hospitals fall"
+    assert EXPECTED["capability.sub_centres"] == expected
+    low, high = both("capability.sub_centres", [], ["valley_centre"], CHANNEL)
+    visits = total("visits_monthly", "visits", facility="valley_centre")
+    discharges = total("stays_monthly", "discharges", facility="valley_centre")
+    beds = total("beds_monthly", "bed_days", facility="valley_centre", ward="general")
+    assert visits(high) > 1.02 * visits(low)
+    assert discharges(high) > 1.1 * discharges(low)
+    assert beds(high) == 2 * beds(low)
+    assert formal("completed")(high) < formal("completed")(low)
+    assert hospital_visits(high) < hospital_visits(low)
+
+
 def test_beds_turned_into_beds_below() -> None:
     assert EXPECTED["transformation.beds"] == (
         "patients wait less for a bed below and more of them step down; others wait longer for the acute beds that are "

@@ -326,6 +326,11 @@ def test_every_lever_can_depart() -> None:
         by_unit |= {"kind of quota": "partition", "factor on fees": "{tertiary: 0.3}"}
         by_unit |= {"share of centres that have reached it": "{basic: 0.3}"}
         by_unit |= {"kind of quota": "partition", "times the usual number": "{cold: 0.3}"}
+        by_unit |= {
+            "facilities": "[valley_centre]",
+            "kind of quota": "partition",
+            "share of centres that have reached it": "{basic: 0.3}",
+        }
         value = "{town: 0.3}" if info.names == "areas" else by_unit.get(info.unit, "0.3")
         unit = f"unit: {info.unit}, source: {{document: plan, clause: '1'}}"
         pulled = policy(f"{group}:\n  {name}:\n    2024-02-02: {{value: {value}, {unit}}}")

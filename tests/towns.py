@@ -380,6 +380,11 @@ def feature(department: str, attracts: float = 50.0, settles: float = 0.4) -> Da
     return {"feature": {"department": department, "attracts": said(attracts), "settles": said(settles)}}
 
 
+def as_sub_centre(care: int = 3, doctors: float = 2.0, beds: float = 1.5) -> Data:
+    """What a centre gains as a county-level sub-centre."""
+    return {"as_sub_centre": {"capability": {"default": care}, "doctors": said(doctors), "beds": said(beds)}}
+
+
 JOINT = clinic(1, pattern="joint", kind="joint", slots=5)
 """Two half-days a week of a joint clinic."""
 
@@ -420,6 +425,7 @@ def group_facilities() -> list[Data]:
             "valley",
             **member,
             **feature("general"),
+            **as_sub_centre(),
             clinics=[clinic(1, **office)],
             wards=[ward(2, "rehabilitation", kind="step_down"), ward(3, kind="joint"), ward(1, "home", "home")],
         ),
@@ -560,6 +566,7 @@ ACTING_LEVERS: Data = PLAN | {
     "day_care.share": 0.8,
     "capability.standard": {"basic": 1.0, "recommended": 0.5},
     "capability.feature_departments": 1.0,
+    "capability.sub_centres": ["valley-centre"],
     "transformation.beds": "1/3",
     "villages.public_health_share": 0.5,
     "incentives.down_referral_gain": 0.5,
