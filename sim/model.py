@@ -58,7 +58,7 @@ from sim.records import (
 from sim.referral import ReferralSpec, UpRules
 from sim.sessions import Rooms, staff
 from sim.slots import CLINIC_QUOTA, EXPERT_QUOTA, IMAGING_QUOTA, NO_QUOTA, Offer, SlotBook
-from sim.staffing import PublicHealth, on_duty
+from sim.staffing import ROOM, PublicHealth, on_duty, pools, posted
 from sim.stays import ASKED, OPENINGS, Clock, Course, Courses, Hospital, Stay, admissions_of, ask, legs_of
 from sim.streams import Purpose
 from sim.theatres import Places, Sessions
@@ -166,7 +166,12 @@ class Model:
         self.outside_stay = np.array([s.outside_stay_days.value for s in care_specs]) * DAY
         networks = case.drawn("network", replications)
         self.capacities = [self.network.capacities(n) for n in networks]
+        self.weekly = np.array([self.timetable.weekly_minutes(p.pattern) for p in self.network.points])
+        """Minutes of each doctor in a week, by service point."""
         self.public_health = self._public_health(networks)
+        self.pools = pools(self.network)
+        self.posted = np.zeros((self.worlds, len(self.network.points)), dtype=np.int64)
+        """Doctors that each clinic has this week more, or fewer, than of its own."""
         self.outside_wait = np.array([n.outside.wait_days.value for n in networks]) * DAY
         partners = (n.outside.partner_wait_days or n.outside.wait_days for n in networks)
         self.partner_wait = np.array([days.value for days in partners]) * DAY
@@ -222,7 +227,7 @@ class Model:
         yield from (self.demand_specs, self.referral_specs, self.population_specs, self.choice_specs)
         yield from (self.fees, self.classes, self.residents_of_grids)
         yield from (self.step_down_wards, self.other_wards, self.policies, self.replications, self.lent)
-        yield self.public_health
+        yield from (self.public_health, self.pools)
         yield from (town.place, *town.place, town.people.residents, town.hours, self.choice.gumbel)
 
     def _build_choice(self) -> None:
@@ -291,8 +296,7 @@ class Model:
         self.journey.stay_outside = self._stay_outside
 
     def _lent(self) -> NDArray[np.float64]:
-        minutes = np.array([self.timetable.weekly_minutes(p.pattern) for p in self.network.points])
-        work = np.array([c.doctors * minutes for c in self.capacities])
+        work = np.array([c.doctors * self.weekly for c in self.capacities])
         joint = np.flatnonzero(self.network.lends_to >= 0)
         lent = np.zeros_like(work)
         for p in joint:
@@ -300,16 +304,15 @@ class Model:
         return lent / np.where(work > 0, work, 1.0)
 
     def _public_health(self, networks: list[NetworkSpec]) -> list[PublicHealth]:
-        minutes = np.array([self.timetable.weekly_minutes(p.pattern) for p in self.network.points])
         drawn = zip(networks, self.capacities, strict=True)
-        return [PublicHealth.of(self.network, n.public_health, c.doctors * minutes) for n, c in drawn]
+        return [PublicHealth.of(self.network, n.public_health, c.doctors * self.weekly) for n, c in drawn]
 
     def _most_doctors(self) -> int:
-        """As many as any clinic may have when public-health work leaves its doctors more time and its place has become
-        a sub-centre."""
-        both = zip(self.public_health, self.capacities, strict=True)
+        """As many as any clinic may have: it is sent some, their public-health work goes to others, and its place
+        becomes a sub-centre."""
+        most, both = np.where(self.pools >= 0, ROOM, 1), list(zip(self.public_health, self.capacities, strict=True))
         return max(
-            int(np.ceil((c.doctors * self._grown(c) + 1) * work.clinic_time(share)).max())
+            int(np.ceil((most * c.doctors * self._grown(c) + 1) * work.clinic_time(share)).max())
             for work, c in both
             for share in (0.0, 1.0)
         )
@@ -455,11 +458,24 @@ class Model:
 
     def _put_on_duty(self) -> None:
         """Doctors of the day: without those who work elsewhere, by the time that public-health work leaves them."""
-        here = staff(np.array([c.doctors for c in self.capacities]), self._doctors_here(self.rules))
+        own = np.array([c.doctors for c in self.capacities])
+        here = staff(own + self.posted, self._doctors_here(self.rules))
         both = [(work, r.villages.public_health_share) for work, r in zip(self.public_health, self.rules, strict=True)]
         self.journey.put_on_duty(*on_duty(here, np.array([work.clinic_time(share) for work, share in both])))
         self.health_work = np.array([work.minutes(share) for work, share in both]) / 7.0
         """Minutes of public-health work that are done a day by those of each clinic, (W, P)."""
+
+    def _post_doctors(self, visits: NDArray[np.int64]) -> None:
+        """Monday 00:00: shared doctors go to where most was asked of each (M37).
+
+        `visits`: of those who came last week without a referral, (W, P); each is worth the mean minutes of its level.
+        """
+        before, level = self.posted, self.network.level[self.network.point_facility]
+        shares = [Fraction(r.staff.shared) for r in self.rules]
+        each = zip(self.capacities, shares, visits * self.care.minutes[:, level], strict=True)
+        self.posted = np.array([posted(c.doctors, self.pools, s, work, self.weekly) for c, s, work in each])
+        if (self.posted != before).any():
+            self._put_on_duty()
 
     def _put_halls(self, yuan: NDArray[np.float64]) -> None:
         """TCM halls act on what doors are worth, which is otherwise reckoned anew on Mondays."""
@@ -637,6 +653,7 @@ class Model:
             if self.timetable.date(day) in self.rule_dates:
                 self._put_in_force(day)
             if self.timetable.weekday[day] == 0:
+                self._post_doctors(self.journey.town.service["visits"].reshape(self.worlds, -1))
                 self.journey.renew_choice()
             if self.timetable.month[day] != self.timetable.month[day - 1]:
                 self._write_beds(day - 1)
@@ -868,6 +885,8 @@ class Model:
             table.counts[measure][at] += number
         self.ledger.add_capability(month, self.standards, self.feature)
         self.ledger.public_health.table[:, month]["minutes"] += np.rint(self.health_work).astype(np.int64)
+        self.ledger.posts.table[:, month]["came"] += np.maximum(self.posted, 0)
+        self.ledger.posts.table[:, month]["went"] += np.maximum(-self.posted, 0)
 
     def _write_beds(self, day: int) -> None:
         """End of a month: use of held beds and blocked time of every pool."""

@@ -1338,6 +1338,32 @@ class Surge(Closed):
     off: they wait until fewer are put off, or as long as their patience lasts."""
 
 
+class Staff(Closed):
+    """Doctors whom institutions of a group share."""
+
+    noun: ClassVar[str] = "lever"
+
+    shared: Annotated[
+        Share,
+        Lever(
+            m="M37",
+            title="Doctors shared by the group's centres",
+            title_zh="集团内基层医师统筹调配比例",
+            unit="share of doctors",
+            low=0,
+            high=1,
+            room="staffing",
+            through="doctors on duty at walk-in clinics of centres, of whom some work each week where most was asked "
+            "of each in the last one",
+            expected="waits at centres fall where their loads are unequal",
+            expected_zh="各基层机构负荷不均时,候诊缩短",
+        ),
+    ] = Fraction(0)
+    """Share of the doctors of each walk-in clinic of a group's centres and sub-centres, in whole doctors, who go each
+    Monday to that of the same department where most was asked of each doctor in the week before. Each clinic keeps one
+    doctor, and has never more than twice its own."""
+
+
 class Rules(Closed):
     """The plain value of every lever on one day; neutral where nothing is in force."""
 
@@ -1413,6 +1439,9 @@ class Rules(Closed):
     """What an assessment tied to pay adds to what doctors do."""
     surge: Surge = Surge()
     """An epidemic, and the graded response to it."""
+
+    staff: Staff = Staff()
+    """Doctors whom institutions of a group share."""
 
 
 NEUTRAL = Rules()

@@ -463,6 +463,7 @@ class Ledger:
         self.money = Tally(bill, world=w, month=m, **paid)
         self.debits = Tally(["spent"], world=w, month=m, grid=max(len(network.groups), 1), where=3)
         self.public_health = Tally(["minutes"], world=w, month=m, point=len(network.points))
+        self.posts = Tally(["came", "went"], world=w, month=m, point=len(network.points))
         tables: dict[str, list[dict[str, NDArray[Any]]]] = {"visits": [], "stays": [], "referrals": []}
         self.rows = tables if keep_rows else None
 
@@ -659,6 +660,7 @@ class Ledger:
             "capability_monthly": self.capability.of_world(world, names | centres),
             "features_monthly": self.featured.of_world(world, names),
             "public_health_monthly": self.placed(self._by_point(self.public_health.of_world(world, names))),
+            "posts_monthly": self.placed(self._by_point(self.posts.of_world(world, names))),
         }
         return out | self._kept(world, names)
 

@@ -1,4 +1,4 @@
-"""Who works where, and for how long: the clinic or public health.
+"""Who works where, and for how long: the clinic or public health, this institution or that.
 
 Decisions about all service points of a network at once; what they come to in a session is the matter of `sessions`.
 """
@@ -6,6 +6,7 @@ Decisions about all service points of a network at once; what they come to in a 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,9 @@ LEAST = 0.05
 """Share of its time that a clinic keeps, whatever else its doctors are to do."""
 
 CENTRES = (Level.centre, Level.sub_centre)
+
+ROOM = 2
+"""Doctors for whom a clinic has room, over those that it has of its own."""
 
 
 def walk_in_clinics(net: Network) -> NDArray[np.bool_]:
@@ -109,3 +113,49 @@ def on_duty(doctors: NDArray[np.int64], time: Floats) -> tuple[NDArray[np.int64]
     whole = doctors * time
     number = np.ceil(whole - 1e-9)
     return number.astype(np.int64), np.maximum(number - whole, 0.0)
+
+
+# ------------------------------------------------------------------------------------------------------- shared doctors
+
+
+def pools(net: Network) -> NDArray[np.int64]:
+    """Clinics whose doctors may be shared (M37), by the number of their pool, -1 = none; (P,).
+
+    Walk-in clinics of one department at the centres and sub-centres of one group.
+    """
+    level = net.level[net.point_facility]
+    found: dict[tuple[int, str], int] = {}
+    number = np.full(len(net.points), -1, dtype=np.int64)
+    for p in np.flatnonzero(walk_in_clinics(net) & np.isin(level, CENTRES)).tolist():
+        group = int(net.group[net.points[p].facility])
+        if group >= 0:
+            number[p] = found.setdefault((group, net.points[p].department), len(found))
+    return number
+
+
+def posted(
+    own: NDArray[np.int64], pool: NDArray[np.int64], share: Fraction, work: Floats, minutes: Floats
+) -> NDArray[np.int64]:
+    """Doctors that each clinic has this week more, or fewer, than of its own, (P,).
+
+    Each gives the share of its doctors to the pool, in whole ones, and keeps one. One after the other they go to where
+    there is most work for each minute of those who are there; no clinic has more than twice its own. `work`: what was
+    asked of each last week; `minutes`: of a doctor in a week.
+    """
+    there = own.copy()
+    for number in range(int(pool.max(initial=-1)) + 1):
+        clinics = np.flatnonzero((pool == number) & (own > 0) & (minutes > 0))
+        if share > 0 and work[clinics].sum() > 0:
+            there[clinics] = _shared_out(own[clinics], share, work[clinics], minutes[clinics])
+    return there - own
+
+
+def _shared_out(own: NDArray[np.int64], share: Fraction, work: Floats, minutes: Floats) -> NDArray[np.int64]:
+    """Doctors at each clinic of a pool."""
+    given = np.array([min(int(share * doctors), doctors - 1) for doctors in own.tolist()])
+    there = own - given
+    for _ in range(int(given.sum())):
+        load = np.where(there < ROOM * own, work / (there * minutes), -1.0)
+        most = np.flatnonzero(load == load.max())
+        there[most[np.argmax((own - there)[most])]] += 1  # where none is needed more, doctors stay at home
+    return there

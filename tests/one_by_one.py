@@ -1027,6 +1027,7 @@ class Town(Model):
         today = self.ward_at, self.intensive_for, self.beds_run[WORLD], self.network.capability, reach
         self.wards_on.append(Wards(*today))
         if day > 0 and self.timetable.weekday[day] == 0:
+            self._post_doctors(self.week["visits"][None, :])
             self.waits.renew(*(self.week[x][None, :] for x in ("days", "requests", "minutes", "visits")))
             self._forget_week()
             self.renew_choice()
@@ -1061,7 +1062,7 @@ class Town(Model):
     def doctors_here(self, number: int) -> tuple[int, float]:
         """Doctors of a full session, without those of a lead hospital's clinic who work elsewhere; one stays. And by
         what part of it one comes later, because public-health work leaves them so much less time."""
-        full = int(self.has.doctors[number])
+        full = int(self.has.doctors[number] + self.posted[WORLD, number])
         here = max(round(full * self._share_here(number, self.rules[WORLD])), min(full, 1))
         time = here * self.clinic_time(number)
         doctors = math.ceil(time - 1e-9)

@@ -99,6 +99,7 @@ def replication_tables(scenario: str, replication: int) -> dict[str, pd.DataFram
         "features_monthly": _features(scenario),
         "public_health_monthly": _public_health(scenario),
         **_money(scenario),
+        "posts_monthly": _posts(scenario),
     }
 
 
@@ -132,6 +133,15 @@ def _public_health(scenario: str) -> pd.DataFrame:
     station = _rows(month=MONTHS, facility="village-001", level="village_station", minutes=below)
     return pd.concat(
         [station, _rows(month=MONTHS, facility="centre-a", level="centre", minutes=10_000 - below)], ignore_index=True
+    )
+
+
+def _posts(scenario: str) -> pd.DataFrame:
+    """Under the plan one doctor of the centre works at the sub-centre."""
+    went = {"before": 0, "plan": 30}[scenario]
+    centre = _rows(month=MONTHS, facility="centre-a", level="centre", came=0, went=went)
+    return pd.concat(
+        [centre, _rows(month=MONTHS, facility="sub-a", level="sub_centre", came=went, went=0)], ignore_index=True
     )
 
 

@@ -21,7 +21,7 @@ import towns
 from analysis.indicators import CATALOGUE, HEADLINE
 from analysis.ledger import Span
 from analysis.measures import measure
-from sim.citation import Figure
+from sim.citation import Count, Figure
 from sim.model import Case, Model
 from sim.policy import RESCUE_CENTRES, levers
 from sim.results import facility_table
@@ -1104,6 +1104,35 @@ def test_planned_admissions_put_off() -> None:
     assert hours_to_bed("other")(high) > hours_to_bed("other")(low) + 24
     left = total("waits_bed", "left")
     assert left(high) > left(low)
+
+
+def test_shared_doctors() -> None:
+    """In `example` with centres that the same patients go to, one of them with one doctor and the other with three."""
+    assert EXPECTED["staff.shared"] == "waits at centres fall where their loads are unequal"
+    network, few = _example().network, towns.said
+    doctors = {"town_centre": 1, "valley_centre": 3}
+    uneven = [
+        f.model_copy(
+            update={
+                "clinics": [
+                    c.model_copy(update={"doctors": Count.model_validate(few(doctors[f.id]))}) if c.slots is None else c
+                    for c in f.clinics
+                ]
+            }
+        )
+        if f.id in doctors
+        else f
+        for f in network.facilities
+    ]
+
+    def town(share: float) -> Tables:
+        case = replace(_example(), network=network.model_copy(update={"facilities": uneven}))
+        return towns.run(replace(case, policy=towns.policy({"staff.shared": share})))[0]
+
+    low, high = town(0.0), town(0.5)
+    assert total("posts_monthly", "went")(low) == 0 < total("posts_monthly", "went")(high)
+    assert total("posts_monthly", "came")(high) == total("posts_monthly", "went")(high)
+    assert minutes_waited("centre")(high) < 0.9 * minutes_waited("centre")(low)
 
 
 # ------------------------------------------------------------------------------------------------------ the whole plan

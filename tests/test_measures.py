@@ -188,6 +188,10 @@ def test_public_health_work_is_shared_between_stations_and_centres(yearly: pd.Da
     assert row(yearly, "public_health_village_share", "area", HEADLINE, scenario="before")["value"] == 0.4
 
 
+def test_doctors_posted_elsewhere_are_counted_once(yearly: pd.DataFrame) -> None:
+    assert row(yearly, "posted_doctor_days", "area", HEADLINE)["value"] == 12 * 30
+
+
 def test_what_keeps_beds_is_told_by_cause(yearly: pd.DataFrame) -> None:
     told = row(yearly, "blocked_bed_days", "lead", HEADLINE)
     assert told["numerator"] == pytest.approx(12 * 1.5)

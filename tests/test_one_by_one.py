@@ -107,6 +107,7 @@ LEVERS: dict[str, st.SearchStrategy[Any]] = {
     "incentives.down_referral_gain": gain,
     "incentives.up_referral_gain": gain,
     "incentives.admission_gain": gain,
+    "staff.shared": st.sampled_from([0.0, 0.5, 1.0]),
     "emergency.rescue_centres": st.sampled_from([["stroke"], ["maternal", "stroke"], ["trauma"]]),
     "surge.needs": st.dictionaries(st.sampled_from(["cold", "lung", "urgent"]), st.sampled_from([0.0, 0.6, 1.0, 2.5])),
     "surge.other_needs": st.sampled_from([1.0, 0.6]),

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import timedelta
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import towns
 from sim.model import Model
 from sim.network import Level, Network, PublicHealthSpec
+from sim.past import simulate
 from sim.schema import InputError
-from sim.staffing import LEAST, PublicHealth, on_duty, walk_in_clinics
+from sim.staffing import LEAST, ROOM, PublicHealth, on_duty, pools, posted, walk_in_clinics
 
 SHARES = [0.0, 0.3, 0.4, 0.5, 0.8, 1.0]
 
@@ -123,3 +129,74 @@ def test_a_part_of_a_doctor_is_a_doctor_who_comes_later() -> None:
     assert number.tolist() == [[1, 2, 1, 2, 3]]
     np.testing.assert_allclose(late, [[0.25, 0.5, 0.2, 0.75, 0.0]])
     assert late[0, 4] == 0.0
+
+
+# ------------------------------------------------------------------------------------------------------- shared doctors
+
+
+def test_pools_are_walk_in_clinics_of_a_departments_centres_in_a_group() -> None:
+    net = town().network
+    assert {net.facilities[net.points[p].facility].id for p in np.flatnonzero(pools(net) >= 0)} == {
+        "centre",
+        "valley-centre",
+    }
+    assert set(pools(net).tolist()) == {-1, 0}
+
+
+clinic = st.tuples(st.integers(0, 9), st.integers(-1, 2), st.floats(0, 1e5), st.sampled_from([2250.0, 3150.0]))
+
+
+@settings(max_examples=200, deadline=None, derandomize=True, database=None)
+@given(st.lists(clinic, min_size=1, max_size=12), st.sampled_from([Fraction(0), Fraction(1, 3), Fraction(1)]))
+def test_no_doctor_is_lost_or_found_and_one_stays(
+    clinics: list[tuple[int, int, float, float]], share: Fraction
+) -> None:
+    own, pool, work, minutes = (np.array(column) for column in zip(*clinics, strict=True))
+    moved = posted(own, pool, share, work, minutes)
+    there = own + moved
+    for number in range(3):
+        assert moved[pool == number].sum() == 0
+    assert (moved[pool < 0] == 0).all()
+    assert (there >= np.minimum(own, 1)).all()
+    assert (there <= ROOM * own).all()
+    if not share:
+        assert (moved == 0).all()
+
+
+def test_doctors_go_to_where_most_is_asked_of_each() -> None:
+    own, pool, minutes = np.array([4, 4, 2, 5]), np.array([0, 0, 0, -1]), np.full(4, 1000.0)
+
+    def moved(share: Fraction, *work: float) -> list[int]:
+        return posted(own, pool, share, np.array(work), minutes).tolist()
+
+    assert moved(Fraction(1, 2), 100.0, 900.0, 0.0, 9000.0) == [-2, 3, -1, 0]
+    assert moved(Fraction(1), 100.0, 900.0, 0.0, 9000.0) == [-3, 4, -1, 0]
+    assert moved(Fraction(1), 800.0, 800.0, 400.0, 0.0) == [0, 0, 0, 0]
+    assert moved(Fraction(1), 0.0, 0.0, 0.0, 9000.0) == [0, 0, 0, 0], "nobody came, so nobody goes"
+    assert moved(Fraction(1, 5), 0.0, 900.0, 0.0, 0.0) == [0, 0, 0, 0], "less than a whole doctor"
+
+
+def uneven(days: int, share: float, since: int = 0) -> Any:
+    """A town whose valley has five doctors and its town one, shared from a day on."""
+    places = towns.group_facilities()
+    places[2]["clinics"][0], places[3]["clinics"][0] = (
+        towns.clinic(1, pattern="office"),
+        towns.clinic(5, pattern="office"),
+    )
+    case = towns.group_town(days, facilities=places)
+    return replace(case, policy=towns.policy({"staff.shared": share}, towns.MONDAY + timedelta(days=since)))
+
+
+def test_posts_change_on_mondays_by_what_the_week_before_has_asked() -> None:
+    days = {n: towns.run(uneven(n, 1.0))[0]["posts_monthly"] for n in (7, 9, 23)}
+    assert days[7].empty, "in the first week nothing is known"
+    moved = days[9].set_index("facility")
+    assert moved.loc["centre", "came"] == moved.loc["valley-centre", "went"] == 1, "room for twice its own"
+    assert days[23].groupby("facility")[["came", "went"]].sum().to_numpy().tolist() == [[15, 0], [0, 15]]
+
+
+def test_a_scenario_that_shares_later_parts_when_it_does() -> None:
+    study = {"never": uneven(28, 0.0), "later": uneven(28, 1.0, 16)}
+    for name, replication, tables in simulate(study, [0, 1]):
+        towns.assert_same(tables, towns.run(study[name], [replication])[replication])
+        assert tables["posts_monthly"]["went"].sum() == (6 if name == "later" else 0), "from Monday, 22 January"

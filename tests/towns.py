@@ -576,6 +576,7 @@ ACTING_LEVERS: Data = PLAN | {
     "surge.other_needs": 0.8,
     "surge.fever_clinics": 0.5,
     "surge.planned_paused": 0.4,
+    "staff.shared": 1.0,
 }
 """All levers that act on patients pulled."""
 

@@ -23,3 +23,20 @@ def public_health_village_share(ledger: Ledger) -> Frame:
     rows = scoped(ledger.sums("public_health_monthly", ["minutes"], ["level"]), "area", ledger)
     rows["below"] = rows["minutes"].where(rows["level"].eq("village_station"), 0)
     return tally(rows, STANDARD, "below", "minutes")
+
+
+@indicator(
+    name=Text("Doctors posted to another institution", "统筹调配医师人日"),
+    unit=Text("doctor-days", "人日"),
+    formula=Text(
+        "days of doctors who work a week at another centre of the group than their own",
+        "在集团内其他基层机构轮岗（按周调配）的医师人日数",
+    ),
+    source="convention: every day of the week counts, whether the clinic is open or not",
+    scope="area",
+    scopes="area",
+    kind="count",
+)
+def posted_doctor_days(ledger: Ledger) -> Frame:
+    """Each is counted once, where he is missing."""
+    return tally(scoped(ledger.sums("posts_monthly", ["went"], ["level"]), "area", ledger), STANDARD, "went")
