@@ -98,6 +98,8 @@ class Accounts:
         fee = [tariff.visit[:, own], tariff.visit[:, own], tariff.internet[:, own], tariff.visit[world, joint]]
         price = [tariff.own_visit[:, :, own]] * 2 + [tariff.own_internet[:, :, own]]
         price.append(np.swapaxes(tariff.own_visit[world, :, joint], 1, 2))
+        fee.append(tariff.visit[:, own])
+        price.append(tariff.own_unreferred[:, :, own])
         more = np.zeros((len(joint), len(own), PAID_STAY), dtype=np.int64)
         gap = tariff.consultation[:, lead] - tariff.consultation[:, own]
         more[..., PAID_JOINT] = np.where(there, np.maximum(gap, 0), 0)

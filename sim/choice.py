@@ -197,6 +197,11 @@ class Choice:
         self.rescue_centre = np.array([c.rescue_bit() for c in conditions])
         self.tcm_halls = np.zeros(self.worlds)
         """Lever: yuan by which TCM halls make a grassroots visit worth more, for conditions that they suit."""
+        stated = np.array([[s.price.value[d] for d in DOORS] for s in specs])
+        self.asked = np.repeat(stated[:, None], len(self.urban), axis=1)
+        """What residents pay for a visit, insured as such, yuan, (W, areas, doors); levers move it."""
+        self.unreferred = np.zeros_like(self.asked)
+        """Lever: what they pay more without a referral, emergencies excepted, in the same shape."""
         self.column = np.where(self.is_emergency, len(network.departments), self.department)
         """Column of the tables for each condition: its department, or the last for all emergencies."""
         everything = np.ones((self.worlds, len(self.kind), 2))
@@ -356,7 +361,6 @@ class Choice:
 
     def _level_utility(self, logsum: Floats) -> Floats:
         """Utility of each door, shape (doors, world x trait x contract x condition): a view by door of rows by cell."""
-        net = self.network
         by_condition = logsum[:, :, self.column, :]  # (W, areas, C, doors), a copy
         outside = np.array([c.travel[:, -1] for c in self.capacities])
         cost = self._each("yuan_per_travel_hour")[:, None] * outside * (2.0 / 60.0)
@@ -364,18 +368,19 @@ class Choice:
         total = np.maximum(self.constants[:, :, self.kind, :] + by_condition, NEVER)
         halls = self._each("per_100_yuan") / 100.0 * self.tcm_halls
         total[:, :, self.suits_tcm, : len(GRASSROOTS_DOORS)] += halls[:, None, None, None]
-        price = np.tile(self._price(), (1, len(net.areas) * len(AGES), 1))[:, :, None, :]
-        repeated = np.repeat(total, len(AGES) * 2, axis=1) - price
+        repeated = np.repeat(total, len(AGES) * 2, axis=1) - self._price(self.asked)[:, :, None, :]
+        if self.unreferred.any():
+            repeated[:, :, ~self.is_emergency] -= self._price(self.unreferred)[:, :, None, :]
         both = np.stack([repeated, repeated], axis=2)  # (W, traits, contract, C, doors)
         log_odds = self._each("contract_log_odds")[:, None, None, None]
         both[:, :, 1, :, : len(GRASSROOTS_DOORS)] += log_odds
         return both.reshape(-1, len(DOORS)).T
 
-    def _price(self) -> Floats:
-        """Utility of the price of each door, (W, scheme, doors): residents' scheme first, then employees'."""
-        yuan = np.array([[s.price.value[d] for d in DOORS] for s in self.specs])
-        price = yuan * self._each("per_100_yuan")[:, None] / 100.0
-        return np.stack([price, price * self._each("price_employee")[:, None]], axis=1)
+    def _price(self, yuan: Floats) -> Floats:
+        """Utility of the price of each door, `yuan` (W, areas, doors), to everybody, (W, traits, doors)."""
+        price = yuan * self._each("per_100_yuan")[:, None, None] / 100.0
+        schemes = np.stack([price, price * self._each("price_employee")[:, None, None]], axis=2)
+        return np.repeat(schemes[:, :, None], len(AGES), axis=2).reshape(self.worlds, self.traits, len(DOORS))
 
     def tables(self) -> Tables:
         """The tables now in force."""

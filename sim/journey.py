@@ -57,11 +57,11 @@ from sim.records import (
     OUTPATIENT,
     PAID_EMERGENCY,
     PAID_INTERNET,
-    PAID_VISIT,
     Counts,
     Ledger,
     charge_visit,
     month_of,
+    paid_without_referral,
     tell_visit,
     write_visit,
 )
@@ -191,7 +191,8 @@ class Journey:
     def _send_outside(self, rows: Rows) -> None:
         if not len(rows):
             return
-        write_outside(self.town.counts, self.town.place.facilities, self.town.tables.conditions, rows)
+        conditions, worlds = self.town.tables.conditions, self.town.people.worlds
+        write_outside(self.town.counts, self.town.place.facilities, conditions, worlds, rows)
         admitted = np.flatnonzero(rows["admit"])
         if len(admitted):
             self.stay_outside(take(rows, admitted), rows["time"][admitted])
@@ -380,14 +381,15 @@ def _write_walk_in(counts: Counts, who: Any, facility: int) -> None:
 
 
 @kernel
-def write_outside(counts: Counts, facilities: Any, conditions: Any, rows: Rows) -> None:
+def write_outside(counts: Counts, facilities: Any, conditions: Any, worlds: Any, rows: Rows) -> None:
     """Care outside the area: no queue here, the visit is written down.
 
-    `facilities`: of Place, the last of them outside; `conditions`: of choice.Tables.
+    `facilities`: of Place, the last of them outside; `conditions`: of choice.Tables; `worlds`: of People.
     """
     outside = len(facilities) - 1
     for i in range(len(rows)):
         who = rows[i]
         kind = EMERGENCY_VISIT if conditions[int(who["condition"])]["is_emergency"] else OUTPATIENT
         write_visit(counts, who, who["time"], outside, facilities[outside], kind, 0.0, False)
-        charge_visit(counts, who, who["time"], outside, PAID_EMERGENCY if kind == EMERGENCY_VISIT else PAID_VISIT)
+        paid = PAID_EMERGENCY if kind == EMERGENCY_VISIT else paid_without_referral(worlds, who)
+        charge_visit(counts, who, who["time"], outside, paid)

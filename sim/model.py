@@ -40,7 +40,7 @@ from sim.halves import Halves
 from sim.journey import Journey
 from sim.kernels import table
 from sim.loads import Forecast
-from sim.money import DOOR_OF_CLASS, Classes, Fees, MoneySpec, Tariff
+from sim.money import DOOR_OF_CLASS, Classes, Fees, MoneySpec, Tariff, asked, class_behind, unreferred
 from sim.network import BELOW, EMERGENCY_LAYER, Capacities, Level, Network, NetworkSpec, ward_name
 from sim.policy import RESCUE_CENTRES, BedQuota, Policy, Rules
 from sim.population import AGES, Population, PopulationSpec
@@ -78,6 +78,7 @@ LEVERS: dict[str, Callable[[Rules], Any]] = {
     "recognised": lambda r: float(r.exams.recognised),
     "read_remotely": lambda r: float(r.exams.read_remotely),
     "rescue_bypass": lambda r: float(r.emergency.rescue_bypass),
+    "without_referral": lambda r: float(r.insurance.without_referral),
     "admission_odds": lambda r: math.exp(r.incentives.admission_gain),
     "rescue_centres": lambda r: sum(1 << RESCUE_CENTRES.index(kind) for kind in r.emergency.rescue_centres),
 }
@@ -354,9 +355,9 @@ class Model:
 
     def _build_accounts(self) -> None:
         net, doors_of = self.network, [DOORS.index(door) for door in DOOR_OF_CLASS]
-        asked = np.array([[s.price.value[door] for door in DOORS] for s in self.choice_specs])[:, doors_of]
-        employee = np.array([s.price_employee.value for s in self.choice_specs])[:, None]
-        self.fees = Fees.of(self.case.drawn("money", self.replications), np.stack([asked, asked * employee], axis=1))
+        price = np.array([[s.price.value[door] for door in DOORS] for s in self.choice_specs])[:, doors_of]
+        employee = np.array([s.price_employee.value for s in self.choice_specs])
+        self.fees = Fees.of(self.case.drawn("money", self.replications), price, employee)
         self.classes = Classes.of(net, [self.case.care.conditions[c].department for c in self.conditions])
         self.residents_of_grids = [self._residents_of_grids(spec) for spec in self.population_specs]
         self.accounts = Accounts(net, self.timetable, self.ledger, self.classes)
@@ -429,7 +430,8 @@ class Model:
             self.population.contracts(spec, c.coverage, c.coverage_key, c.used, c.coverage_in) for spec, c in people
         ]
         gated = [np.isin(self.conditions, r.first_contact.gate) for r in rules]
-        self._put_halls(each(lambda r: float(r.tcm.halls)))
+        self._put_worth(rules)
+        self._put_deductibles(rules)
         self._put_capability(self.timetable.date(day), rules)
         self.journey.put_in_force(
             {name: each(read) for name, read in LEVERS.items()} | vars(up),
@@ -477,11 +479,15 @@ class Model:
         if (self.posted != before).any():
             self._put_on_duty()
 
-    def _put_halls(self, yuan: NDArray[np.float64]) -> None:
-        """TCM halls act on what doors are worth, which is otherwise reckoned anew on Mondays."""
-        if (self.choice.tcm_halls != yuan).any():
-            self.choice.tcm_halls = yuan
-            self.choice.renew(self.waits)
+    def _put_worth(self, rules: list[Rules]) -> None:
+        """TCM halls and prices act on what doors are worth, which is otherwise reckoned anew on Mondays."""
+        choice, halls = self.choice, np.array([float(r.tcm.halls) for r in rules])
+        behind = np.array([[class_behind(door, urban) for door in DOORS] for urban in choice.urban.tolist()])
+        worth = halls, asked(self.fees, rules)[:, 0][:, behind], unreferred(self.fees, rules)[:, behind]
+        before = choice.tcm_halls, choice.asked, choice.unreferred
+        if not all(map(np.array_equal, before, worth)):
+            choice.tcm_halls, choice.asked, choice.unreferred = worth
+            choice.renew(self.waits)
             self.journey.renew_tables()
 
     def _put_capability(self, day: date, rules: list[Rules]) -> None:
@@ -506,6 +512,15 @@ class Model:
         self.journey.put_capability(reach, feature)
         self.other_wards = {}
         self.journey.put_wards(offers(net, self.choice, day), self.beds_run != OUT_OF_SERVICE)
+
+    def _put_deductibles(self, rules: list[Rules]) -> None:
+        """What it is worth to patients not to pay the deductible of each ward again (M18)."""
+        self.spared: list[list[float]] = []
+        """By replication and ward; empty where it is to be paid again."""
+        for w, (spec, rule) in enumerate(zip(self.choice_specs, rules, strict=True)):
+            kind = self.classes.ward if rule.payment.fee_follows_place else self.classes.ward_run_by
+            worth = spec.per_100_yuan.value / 100.0 * self.fees.deductible[w, kind]
+            self.spared.append(worth.tolist() if rule.insurance.continuous_deductible else [])
 
     def _run_wards(self, day: date, rules: list[Rules]) -> None:
         """Wards open and close, and of joint wards as many beds are run as the rules say."""
@@ -711,8 +726,11 @@ class Model:
         draw_stays(self.care_tables, rows, level, emergency, stays)
         return stays
 
-    def _goes_down(self, course: Course) -> bool:
+    def _goes_down(self, course: Course, ward: int) -> bool:
         consented = self.rules[course.world].down_referral.consented
+        if worth := self.spared[course.world]:
+            below = self._downstream(course, ward)
+            consented = referral.inclined(consented, min(worth[ward], worth[below[0]]) if below else 0.0)
         return referral.steps_down(self.proposed[course.world], consented, course.proposal, course.consent)
 
     def _downstream(self, course: Course, ward: int) -> list[int]:

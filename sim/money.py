@@ -25,6 +25,8 @@ Scheme = Literal["residents", "employees"]
 DOOR_OF_CLASS = ("village_station", "clinic", "centre", "centre", "secondary", "tertiary", "outside")
 """The door of choice behind which each class of places stands."""
 
+HOSPITALS: tuple[PlaceClass, ...] = ("secondary", "tertiary", "outside")
+
 Fen = NDArray[np.int64]
 
 
@@ -83,10 +85,12 @@ class Fees:
     share: Floats
     deductible: Floats
     in_catalogue: Floats
+    employee: Floats
+    """What employees pay of a visit over what other residents pay, (W,)."""
 
     @classmethod
-    def of(cls, specs: Sequence[MoneySpec], price: Floats) -> Fees:
-        """`price`: what a patient pays of a visit, (W, schemes, classes)."""
+    def of(cls, specs: Sequence[MoneySpec], price: Floats, employee: Floats) -> Fees:
+        """`price`: what a resident insured as such pays of a visit, (W, classes)."""
 
         def each(field: str) -> Floats:
             return np.array([[getattr(s, field)[name].value for name in PLACE_CLASSES] for s in specs])
@@ -96,8 +100,8 @@ class Fees:
         ]
         covered = np.array([s.in_catalogue.value for s in specs])
         return cls(
-            each("visit_fee"), each("consultation_fee"), price, each("stay_fee"), np.array(share), each("deductible"),
-            covered,
+            each("visit_fee"), each("consultation_fee"), np.stack([price, price * employee[:, None]], axis=1),
+            each("stay_fee"), np.array(share), each("deductible"), covered, employee,
         )  # fmt: skip
 
 
@@ -139,6 +143,32 @@ def _number(name: str) -> int:
     return [*PLACE_CLASSES].index(name)  # type: ignore[arg-type]
 
 
+# ------------------------------------------------------------------------------------------ what a visit costs patients
+
+
+def asked(fees: Fees, rules: Sequence[Rules]) -> Floats:
+    """What a patient pays of a visit under the rules of each replication, yuan, (W, schemes, classes).
+
+    The fund pays the share that a policy states (M19), or what it pays in the base year.
+    """
+    factor = _factors([r.prices.visit_factor for r in rules])
+    rest = fees.visit * factor * (1.0 - _table([r.insurance.visit_share for r in rules], np.nan))
+    stated = np.stack([rest, rest * fees.employee[:, None]], axis=1)
+    return np.where(np.isnan(stated), fees.price * factor[:, None], stated)
+
+
+def unreferred(fees: Fees, rules: Sequence[Rules]) -> Floats:
+    """What residents insured as such pay more without a referral, in all no more than the fee, yuan, (W, classes)."""
+    fee = fees.visit * _factors([r.prices.visit_factor for r in rules])
+    less = np.array([[float(r.insurance.without_referral)] for r in rules]) * np.isin(PLACE_CLASSES, HOSPITALS)
+    return np.maximum(np.minimum(less * fee, fee - asked(fees, rules)[:, 0]), 0.0)
+
+
+def class_behind(door: str, urban: bool) -> int:
+    """The class of places behind a door of choice; centres are those of the area where somebody lives."""
+    return PLACE_CLASSES.index("community" if urban else "township") if door == "centre" else _number(door)
+
+
 # --------------------------------------------------------------------------------------------------------------- tariff
 
 
@@ -152,6 +182,8 @@ class Tariff:
     """Fee of a visit on the internet."""
     own_visit: Fen
     """What the patient pays of a visit, (W, payers, classes): visitors pay all themselves, or their own fund does."""
+    own_unreferred: Fen
+    """The same of one to a hospital without a referral."""
     own_internet: Fen
     """The same of one on the internet: the share of it that he pays of any visit."""
     consultation: Fen
@@ -179,13 +211,16 @@ class Tariff:
         """The tariff under the rules of each replication."""
         visits, stays = (_factors([getattr(r.prices, name) for r in rules]) for name in ("visit_factor", "stay_factor"))
         visit, consultation = _fen(fees.visit * visits), _fen(fees.consultation * visits)
-        price = np.minimum(_fen(fees.price * visits[:, None]), visit[:, None])
+        yuan, more = asked(fees, rules), unreferred(fees, rules)
+        alone = yuan + np.stack([more, more * fees.employee[:, None]], axis=1)
+        price, dearer = (np.minimum(_fen(each), visit[:, None]) for each in (yuan, alone))
         online = np.rint(consultation[:, None] * (price / np.maximum(visit, 1)[:, None])).astype(np.int64)
         stay = _fen(fees.stay * stays)
         return cls(
-            visit, consultation, _with_visitors(visit, price), _with_visitors(consultation, online), consultation, stay,
+            visit, consultation, _with_visitors(visit, price), _with_visitors(visit, dearer),
+            _with_visitors(consultation, online), consultation, stay,
             _standards(stay, classes, [np.isin(conditions, r.payment.same_disease) for r in rules]),
-            _fen(fees.deductible), fees.share, fees.in_catalogue,
+            _fen(fees.deductible), _stay_shares(fees, rules), fees.in_catalogue,
             follows_place=np.array([r.payment.fee_follows_place for r in rules]),
             points=np.array([r.payment.points for r in rules]),
             continuous=np.array([r.insurance.continuous_deductible for r in rules]),
@@ -199,7 +234,18 @@ def _fen(yuan: Floats) -> Fen:
 
 
 def _factors(tables: Sequence[Mapping[PlaceClass, float]]) -> Floats:
-    return np.array([[float(table.get(name, 1.0)) for name in PLACE_CLASSES] for table in tables])
+    return _table(tables, 1.0)
+
+
+def _table(tables: Sequence[Mapping[PlaceClass, float]], left_out: float) -> Floats:
+    return np.array([[float(table.get(name, left_out)) for name in PLACE_CLASSES] for table in tables])
+
+
+def _stay_shares(fees: Fees, rules: Sequence[Rules]) -> Floats:
+    """Fund shares of stays, (W, schemes, classes): employees' fund pays its part of what residents' would leave."""
+    left, stated = 1.0 - fees.share, _table([r.insurance.stay_share for r in rules], np.nan)[:, None]
+    alike = (1.0 - stated) * left / np.where(left[:, :1] > 0, left[:, :1], 1.0)
+    return np.where(np.isnan(stated), fees.share, 1.0 - alike)
 
 
 def _with_visitors(fee: Fen, price: Fen) -> Fen:

@@ -906,12 +906,69 @@ class Insurance(Closed):
             title_zh="集团内转诊起付线连续计算",
             unit="yes or no",
             room="money",
-            through="ledger: no patient; the deductible of a stay that goes on in a ward below",
-            expected="ledger: patients who step down pay less, the fund more",
-            expected_zh="账目：下转患者自付减少，基金支出增加",
+            through="consent to a step down, and the deductible of a stay that goes on in a ward below",
+            expected="down-referrals rise; patients who step down pay less, the fund more",
+            expected_zh="下转人次上升；下转患者自付减少，基金支出增加",
         ),
     ] = False
-    """Whether what a patient has paid as deductible before stepping down counts where he goes on."""
+    """Whether what a patient has paid as deductible before stepping down counts where he goes on. What is saved at the
+    nearest ward below adds to the log odds of consent (down_referral.consented), by `choice.per_100_yuan`."""
+
+    visit_share: Annotated[
+        dict[PlaceClass, Chance],
+        Lever(
+            m="M19",
+            title="Share of a visit that the fund pays, by class of place",
+            title_zh="分级差别化门诊报销比例",
+            unit="share of the fee",
+            low=0,
+            high=1,
+            room="money",
+            through="the price of a visit, and with it the door that residents choose",
+            expected="first contacts move to where the fund pays more: the grassroots share of visits rises where it "
+            "pays more there or less at hospitals",
+            expected_zh="首诊流向报销比例更高的机构：提高基层或降低医院报销比例，基层诊疗量占比上升",
+        ),
+    ] = Field(default_factory=dict)
+    """Share of the fee of a visit that the fund pays for residents insured as such, by class of place; the patient
+    pays the rest (employees `choice.price_employee` of that). Classes not named have the price of the base year."""
+
+    stay_share: Annotated[
+        dict[PlaceClass, Chance],
+        Lever(
+            m="M19",
+            title="Share of a stay that the fund pays, by class of place",
+            title_zh="分级差别化住院报销比例",
+            unit="share of catalogue cost",
+            low=0,
+            high=1,
+            room="money",
+            through="ledger: no patient; fund and patients share the cost of stays otherwise",
+            expected="ledger: where the fund pays a larger share of stays, patients pay less of them and the fund more",
+            expected_zh="账目：住院报销比例提高的机构，患者自付减少，基金支出增加",
+        ),
+    ] = Field(default_factory=dict)
+    """Share of a stay's cost in the catalogue, above the deductible, that the fund pays for residents insured as such,
+    by class of place; of what that leaves it pays as much for employees as in the base year. Classes not named keep
+    theirs."""
+
+    without_referral: Annotated[
+        Chance,
+        Lever(
+            m="M19",
+            title="Less paid without a referral",
+            title_zh="未经转诊报销比例降低幅度",
+            unit="share of the fee",
+            low=0,
+            high=1,
+            room="money",
+            through="the price of hospital doors and of care outside to those who choose them, emergencies excepted",
+            expected="the grassroots share of visits rises, patients who go up by themselves fall",
+            expected_zh="基层诊疗量占比上升，自行上转人次下降",
+        ),
+    ] = 0.0
+    """How much less of the fee the fund pays at hospitals and outside the area when nobody has referred the patient
+    formally, emergencies excepted; nobody pays more than the fee."""
 
 
 class Budget(Closed):
@@ -1001,9 +1058,9 @@ class Prices(Closed):
             unit="factor on fees",
             low=0,
             room="money",
-            through="ledger: no patient; what visits cost from a date on, patient and fund alike",
-            expected="ledger: the cost of visits there changes by this factor",
-            expected_zh="账目：该类机构门诊费用按此系数变化",
+            through="what visits cost from a date on, patient and fund alike, and the door that residents choose",
+            expected="the cost of visits there changes by this factor; first contacts leave what has become dearer",
+            expected_zh="该类机构门诊费用按此系数变化；首诊离开涨价的机构",
         ),
     ] = Field(default_factory=dict)
     """Factor on the fee of a visit, by class of place (village_station, clinic, township, community, secondary,

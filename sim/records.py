@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from sim.contacts import CLASSES, WAYS_IN
+from sim.contacts import CLASSES, OTHER, WAYS_IN
 from sim.kernels import kernel, table
 from sim.network import LAYERS, STANDARD_LEVELS, Level, Network, ward_name
 from sim.population import SCHEMES
@@ -24,9 +24,9 @@ ENTRIES = ("emergency", "referred_contracted", "referred", "other", "step_down")
 """How a patient comes to a bed."""
 PAYERS = ("visitor", *SCHEMES)
 """Who pays with the patient: for residents the fund of their scheme; nobody of the area for a visitor."""
-SERVICES = ("visit", "emergency", "internet", "joint", "stay")
-"""What is paid for; `joint`: a visit to a joint clinic."""
-PAID_VISIT, PAID_EMERGENCY, PAID_INTERNET, PAID_JOINT, PAID_STAY = range(5)
+SERVICES = ("visit", "emergency", "internet", "joint", "unreferred", "stay")
+"""What is paid for; `joint`: a visit to a joint clinic; `unreferred`: a visit to a hospital for which less is paid."""
+PAID_VISIT, PAID_EMERGENCY, PAID_INTERNET, PAID_JOINT, PAID_UNREFERRED, PAID_STAY = range(6)
 UNBILLED_DAYS = 64
 """Days for which visits are kept apart until they are billed, at the end of each month at the latest."""
 KINDS = ("outpatient", "emergency", "return", "internet")
@@ -386,6 +386,16 @@ def _count_step_down(tables: Inpatients, leg: Any, world: int, month: int, facil
     here["waited_minutes"] += int(np.rint(waited))
     level = tables.level[tables.wards[came_from]["facility"]]
     tables.referrals[world, month, DOWN, FORMAL_CHANNEL, level, facility, COMPLETED]["referrals"] += 1
+
+
+@kernel
+def paid_without_referral(worlds: Any, who: Any) -> int:
+    """What a visit to a hospital is paid as: where less is paid without a referral, those without one are apart.
+
+    `worlds`: rows with without_referral, the share of the fee that is paid less.
+    """
+    less = worlds[int(who["world"])]["without_referral"]
+    return PAID_UNREFERRED if less > 0.0 and who["cls"] == OTHER else PAID_VISIT
 
 
 class Ledger:

@@ -283,9 +283,6 @@ class Hospital:
         self.operation_after = self.exam_after = self.day_case_minutes = self.day_share = 0.0
         """Minutes from admission until a planned operation is due, and an exam; minutes of a day case; of planned stays
         that suit one, the share, in force, who are to be one."""
-        self.operation_after = self.day_case_minutes = self.day_share = 0.0
-        """Minutes from admission until a planned operation is due; minutes of a day case; of planned stays that suit
-        one, the share, in force, who are to be one."""
         self.paused, self.ill_with_it = 0.0, frozenset[int]()
         """Share of planned admissions put off; conditions of the epidemic, which are not."""
         self.put_off: dict[int, Stay] = {}
@@ -296,7 +293,7 @@ class Hospital:
         """Stays admitted since requests were last answered that need an exam with large equipment."""
         self.admitted: list[tuple[int, float]] = []
         """Patients admitted to a first bed since the ledger was last written, each in the order of CAME."""
-        self.goes_down: Callable[[Course], bool]
+        self.goes_down: Callable[[Course, int], bool]
         """Whether a stay whose acute phase ends steps down, by the rules in force."""
         self.downstream: Callable[[Course, int], list[int]]
         """Wards to which it could go, nearest first."""
@@ -676,7 +673,7 @@ class Stay(simpy.Event):
     def _end_acute(self, now: float) -> None:
         self.phase = ACUTE
         course = self.course
-        if not self.hospital.goes_down(course):
+        if not self.hospital.goes_down(course, self.pool.number):
             self._recover(now)
             return
         if course.recovery > 0.0:

@@ -59,6 +59,7 @@ from sim.records import (
     Counts,
     charge_visit,
     month_of,
+    paid_without_referral,
     tell_referral,
     tell_visit,
     write_visit,
@@ -82,7 +83,7 @@ def what_next(town: Town, who: Any, patient: Any, point: Any, window_end: float)
     if status == TURNED_AWAY:
         _write_full(town.counts, town.service, who, patient, point)
     elif status in (DONE, LEFT):
-        _write_down(town.counts, town.service, town.place.facilities, who, patient, point, status == LEFT)
+        _write_down(town, who, patient, point, status == LEFT)
     else:
         sessions.go_on(who, patient)
         return NEXT_WINDOW
@@ -97,9 +98,9 @@ def what_next(town: Town, who: Any, patient: Any, point: Any, window_end: float)
 
 
 @kernel
-def _write_down(counts: Counts, service: Any, facilities: Any, who: Any, patient: Any, point: Any, left: bool) -> None:
+def _write_down(town: Town, who: Any, patient: Any, point: Any, left: bool) -> None:
     """A visit that is over."""
-    begin, place = patient["begin"], who["time"]
+    counts, begin, place = town.counts, patient["begin"], who["time"]
     if left:
         begin = np.nan
     elif who["stage"] == SECOND_LOOK:
@@ -108,19 +109,23 @@ def _write_down(counts: Counts, service: Any, facilities: Any, who: Any, patient
     kind, facility = EMERGENCY_VISIT if point["emergency"] else OUTPATIENT, point["facility"]
     if who["stage"] == RETURNED:
         kind = RETURN
-    write_visit(counts, who, place, facility, facilities[facility], kind, wait, left)
+    write_visit(counts, who, place, facility, town.place.facilities[facility], kind, wait, left)
     if not left and kind != RETURN:
-        charge_visit(counts, who, place, facility, _paid_as(point))
+        charge_visit(counts, who, place, facility, _paid_as(town, who, point))
     tell_visit(counts, who, point, kind, place, begin, patient["end"])
-    _tell_others(service, who, wait)
+    _tell_others(town.service, who, wait)
 
 
 @kernel
-def _paid_as(point: Any) -> int:
+def _paid_as(town: Town, who: Any, point: Any) -> int:
     """What a visit to a service point is paid as."""
     if point["emergency"]:
         return PAID_EMERGENCY
-    return PAID_VISIT if point["staffed_by"] == point["facility"] else PAID_JOINT
+    if point["staffed_by"] != point["facility"]:
+        return PAID_JOINT
+    if point["level"] < Level.secondary or town.tables.conditions[int(who["condition"])]["is_emergency"]:
+        return PAID_VISIT
+    return paid_without_referral(town.people.worlds, who)
 
 
 @kernel

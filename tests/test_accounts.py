@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 import towns
 from sim.accounts import shared_out
 from sim.model import Case, Model
-from sim.money import deductible_due, of_weight
+from sim.money import HOSPITALS, deductible_due, of_weight
 from sim.network import Level
 from sim.past import simulate, tree
 from sim.policy import PLACE_CLASSES, Rules
@@ -115,8 +115,18 @@ def bills_of_visits() -> Bills:
         fee = fen(case.money.visit_fee[place].value * factor)
         door = "centre" if place == "community" else place
         part = 1.0 if payer == "residents" else 0.75
-        price = min(fee, fen(case.choice.price.value[door] * part * factor))
+        share = rules.insurance.visit_share.get(place)
+        asked = case.choice.price.value[door] * part * factor
+        if share is not None:
+            asked = case.money.visit_fee[place].value * factor * (1.0 - share) * part
+        price = min(fee, fen(asked))
         service = "joint" if joint else {"outpatient": "visit"}.get(v.kind, v.kind)
+        less = rules.insurance.without_referral
+        if less and service == "visit" and v.cls == "other" and place in HOSPITALS and v.condition != "urgent":
+            service = "unreferred"
+            full = case.money.visit_fee[place].value * factor
+            residents = asked / part
+            price = min(fee, fen(asked + max(0.0, min(less * full, full - residents)) * part))
         more = 0
         if service == "internet":
             talk = fen(case.money.consultation_fee[place].value * factor)
@@ -163,7 +173,11 @@ def bills_of_stays() -> Bills:
         if payer != "visitor":
             covered = int(np.rint(0.9 * price))
             deductible = min(covered, max(0, fen(case.money.deductible[place].value) - before))
-            fund = int(np.rint(case.money.fund_share[payer][place].value * (covered - deductible)))
+            share, stated = case.money.fund_share[payer][place].value, rules.insurance.stay_share.get(place)
+            if stated is not None:
+                of_residents = 1.0 - case.money.fund_share["residents"][place].value
+                share = 1.0 - (1.0 - stated) * (1.0 - share) / of_residents
+            fund = int(np.rint(share * (covered - deductible)))
         if leg.to_step_down:
             paid[leg.episode] = deductible
         pooled = rules.payment.points and payer != "visitor" and leg.facility != "outside"
@@ -191,7 +205,7 @@ def test_every_bill_follows_from_the_rows_to_the_last_fen() -> None:
         for row, numbers in zip(told.itertuples(), told[columns(MEASURES)].to_numpy().tolist(), strict=True)
     }
     assert found == {at: {name: bill.get(name, 0) for name in MEASURES} for at, bill in expected.items()}
-    assert {service for _, _, service, _ in found} == {"visit", "emergency", "internet", "joint", "stay"}
+    assert {service for _, _, service, _ in found} == {"visit", "emergency", "internet", "joint", "unreferred", "stay"}
     assert {payer for *_, payer in found} == {"visitor", "residents", "employees"}
     for name in MEASURES:
         assert sum(bill[name] for bill in found.values()) > 0, name

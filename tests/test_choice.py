@@ -113,6 +113,43 @@ def test_fitted_constants_give_the_published_shares_back(condition: str) -> None
     assert expected_shares(m, condition) == pytest.approx(wanted, abs=1e-5)
 
 
+def shifted(settings: dict[str, Any], condition: str) -> np.ndarray[Any, Any]:
+    """By how much levers move the utility of each door, (areas, ages, schemes, doors); constants stay as they are."""
+    m = model()
+    before, rules = m.choice.utility.copy(), towns.policy(settings)
+    m.follow(replace(m.case, policy=rules))
+    m._put_in_force(0)
+    number = m.conditions.index(condition)
+    moved = (m.choice.utility - before).reshape(len(DOORS), -1, 2, len(m.conditions))[:, :, :, number]
+    assert np.array_equal(moved[:, :, 0], moved[:, :, 1]), "contracted or not"
+    by_trait: np.ndarray[Any, Any] = moved[:, :, 0].T.reshape(2, 3, 2, len(DOORS))
+    return by_trait
+
+
+@pytest.mark.parametrize("condition", ["cold", "urgent"])
+def test_the_share_that_the_fund_pays_moves_the_logit_as_worked_out_by_hand(condition: str) -> None:
+    """Of fees of 130 and 150 yuan patients pay 13 instead of 45 at a community centre, 120 instead of 200 at a tertiary
+    hospital; a hundred yuan are 0.6."""
+    shares = {"community": 0.9, "tertiary": 0.2, "township": 0.0}
+    moved = shifted({"insurance.visit_share": shares}, condition)
+    residents = {"centre": 0.006 * (45 - 13), "tertiary": 0.006 * (200 - 120)}
+    for n, door in enumerate(DOORS):
+        # a door that is closed is worth minus a thousand million, whose last digits are lost
+        assert moved[:, :, 0, n] == pytest.approx(residents.get(door, 0.0), abs=1e-6)
+        assert moved[:, :, 1, n] == pytest.approx(0.7 * residents.get(door, 0.0), abs=1e-6)
+
+
+def test_care_without_a_referral_costs_more_at_hospitals_but_for_emergencies() -> None:
+    """A tenth of the fee of 140 yuan; where the price is the fee already, nothing more."""
+    levers = {"insurance.without_referral": 0.1}
+    moved = shifted(levers, "cold")
+    assert moved[:, :, 0, DOORS.index("secondary")] == pytest.approx(-0.006 * 14)
+    assert moved[:, :, 1, DOORS.index("secondary")] == pytest.approx(-0.7 * 0.006 * 14)
+    others = [n for n, door in enumerate(DOORS) if door != "secondary"]
+    assert (moved[:, :, :, others] == 0).all(), "200 and 300 yuan are above the fees of this town"
+    assert (shifted(levers, "urgent") == 0).all()
+
+
 def test_an_absent_door_leaves_its_share_to_the_others() -> None:
     m = model(wanted={**WANTED, "clinic": 0.2, "village_station": 0.05})
     wanted = np.array([WANTED.get(d, 0.0) for d in DOORS])

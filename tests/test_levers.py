@@ -792,13 +792,31 @@ def test_a_joint_clinic_and_a_joint_ward_cost_what_the_place_takes() -> None:
 
 
 def test_who_steps_down_pays_no_second_deductible() -> None:
-    assert EXPECTED["insurance.continuous_deductible"] == "ledger: patients who step down pay less, the fund more"
+    """Nobody steps down more here, where everybody consents (the last tests of money are about those who act)."""
+    expected = "down-referrals rise; patients who step down pay less, the fund more"
+    assert EXPECTED["insurance.continuous_deductible"] == expected
     new, goes_on = bills(), bills(insurance__continuous_deductible=True)
     assert paid(goes_on, "cost") == paid(new, "cost")
     less = paid(new, "own") - paid(goes_on, "own")
     assert less == paid(goes_on, "fund") - paid(new, "fund") > 0
     assert paid(goes_on, "deductible", facility="lead") == paid(new, "deductible", facility="lead")
     assert paid(goes_on, "deductible", facility="valley-centre") < paid(new, "deductible", facility="valley-centre")
+
+
+def test_the_fund_pays_another_share_of_stays() -> None:
+    assert EXPECTED["insurance.stay_share"] == (
+        "ledger: where the fund pays a larger share of stays, patients pay less of them and the fund more"
+    )
+    before, after = bills(), bills(insurance__stay_share={"tertiary": 0.9})
+    assert paid(after, "cost") == paid(before, "cost")
+    gains = {p: paid(after, "fund", payer=p) - paid(before, "fund", payer=p) for p in ("residents", "employees")}
+    assert min(gains.values()) > 0
+    assert sum(gains.values()) == paid(before, "own") - paid(after, "own")
+    for place in ("member", "valley-centre"):
+        assert paid(after, "fund", facility=place) == paid(before, "fund", facility=place)
+    lead = {"facility": "lead", "service": "stay", "payer": "residents"}
+    above = 0.9 * paid(after, "cost", **lead) - paid(after, "deductible", **lead)  # nine tenths are in the catalogue
+    assert paid(after, "fund", **lead) == pytest.approx(0.9 * above, rel=1e-5)
 
 
 def _budget(**more: float) -> dict[str, Any]:
@@ -835,7 +853,8 @@ def test_public_health_money_is_packed_with_the_budget() -> None:
 
 
 def test_a_price_review_changes_what_care_costs() -> None:
-    assert EXPECTED["prices.visit_factor"] == "ledger: the cost of visits there changes by this factor"
+    """In a town where a visit has no price of its own for patients, so nobody goes elsewhere."""
+    assert EXPECTED["prices.visit_factor"].startswith("the cost of visits there changes by this factor; ")
     assert EXPECTED["prices.stay_factor"] == "ledger: the cost of stays there changes by this factor"
     plain = bills()
     visits, stays = bills(prices__visit_factor={"tertiary": 1.1}), bills(prices__stay_factor={"tertiary": 0.9})
@@ -1133,6 +1152,46 @@ def test_shared_doctors() -> None:
     assert total("posts_monthly", "went")(low) == 0 < total("posts_monthly", "went")(high)
     assert total("posts_monthly", "came")(high) == total("posts_monthly", "went")(high)
     assert minutes_waited("centre")(high) < 0.9 * minutes_waited("centre")(low)
+
+
+# -------------------------------------------------------------------------------------------------------------- money
+
+
+@pytest.mark.parametrize("shares", [{"village_station": 0.9, "township": 0.9, "community": 0.9}, {"tertiary": 0.1}])
+def test_differential_reimbursement(shares: dict[str, float]) -> None:
+    """More at the grassroots, or less at tertiary hospitals."""
+    assert EXPECTED["insurance.visit_share"] == (
+        "first contacts move to where the fund pays more: the grassroots share of visits rises where it pays more "
+        "there or less at hospitals"
+    )
+    low, high = both("insurance.visit_share", {}, shares, CHANNEL)
+    assert grassroots_share(high) > grassroots_share(low) + 0.01
+    assert hospital_visits(high) < hospital_visits(low)
+
+
+def test_what_has_become_dearer_is_chosen_less() -> None:
+    assert EXPECTED["prices.visit_factor"].endswith("; first contacts leave what has become dearer")
+    low, high = both("prices.visit_factor", {}, {"tertiary": 1.5}, CHANNEL)
+    assert hospital_visits(high) < 0.97 * hospital_visits(low)
+    assert grassroots_share(high) > grassroots_share(low) + 0.01
+
+
+def test_no_new_deductible_makes_a_step_down_likelier() -> None:
+    beside = {**CHANNEL, "down_referral.proposed": 0.9, "down_referral.consented": 0.3}
+    low, high = both("insurance.continuous_deductible", False, True, beside)
+    down = total("referrals_monthly", "referrals", direction="down")
+    assert down(high) > 1.2 * down(low) > 0
+
+
+def test_less_is_paid_without_a_referral() -> None:
+    expected = "the grassroots share of visits rises, patients who go up by themselves fall"
+    assert EXPECTED["insurance.without_referral"] == expected
+    low, high = both("insurance.without_referral", 0.0, 0.3, {"up_referral.formal_share": 0.3})
+    assert grassroots_share(high) > grassroots_share(low) + 0.01
+    emergencies = total("visits_monthly", "visits", kind="emergency", level="tertiary")
+    assert emergencies(high) == pytest.approx(emergencies(low), rel=0.05)
+    alone = total("referrals_monthly", "referrals", direction="up", channel="self")
+    assert alone(high) < alone(low)
 
 
 # ------------------------------------------------------------------------------------------------------ the whole plan

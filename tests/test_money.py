@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 
 import sim
 import towns
-from sim.money import PLACE_CLASSES, MoneySpec, overpriced
+from sim.choice import DOORS
+from sim.model import Model
+from sim.money import PLACE_CLASSES, Fees, MoneySpec, Tariff, asked, class_behind, overpriced, unreferred
+from sim.policy import NEUTRAL, Insurance, Prices, Rules
 from sim.schema import InputError
 
 
@@ -26,8 +30,9 @@ def test_patients_pay_no_more_than_the_fee() -> None:
     """The price of a visit is a fact of choice; behind the door of centres are township and community ones."""
     spec = towns.money(visit=100.0)  # a township centre takes 120, a community centre 130
     assert list(PLACE_CLASSES[2:4]) == ["township", "community"]
-    assert not list(overpriced(spec, {"centre": 120.0, "outside": 160.0}))
-    assert [text for _, text in overpriced(spec, {"centre": 121.0})] == [
+    free = dict.fromkeys(DOORS, 0.0)
+    assert not list(overpriced(spec, free | {"centre": 120.0, "outside": 160.0}))
+    assert [text for _, text in overpriced(spec, free | {"centre": 121.0})][:1] == [
         "121 yuan are more than the fee of a visit there, 120 (money > visit_fee > township)."
     ]
 
@@ -51,3 +56,44 @@ def test_shipped_facts_agree_with_the_published_means(study: str) -> None:
     for name, yuan in per_discharge.items():
         assert money.stay_fee[name].value * weight[name] == pytest.approx(yuan, rel=1e-3)
     assert all(money.consultation_fee[name].value < money.visit_fee[name].value / 4 for name in PLACE_CLASSES)
+
+
+PRICES = (20.0, 45.0, 50.0, 50.0, 110.0, 120.0, 0.0)
+"""What residents pay of a visit, by class of place."""
+
+
+def fees() -> Fees:
+    """Those of the made-up town: 100, 110, ... yuan a visit in the order of classes; employees pay 0.8 of a price."""
+    return Fees.of([towns.money()], np.array([PRICES]), np.array([0.8]))
+
+
+def under(**insurance: Any) -> list[Rules]:
+    """Rules about insurance alone."""
+    return [NEUTRAL.model_copy(update={"insurance": Insurance(**insurance)})]
+
+
+def test_what_patients_pay_of_a_visit() -> None:
+    assert asked(fees(), [NEUTRAL])[0].tolist() == [list(PRICES), [0.8 * yuan for yuan in PRICES]]
+    shared = asked(fees(), under(visit_share={"township": 0.9, "tertiary": 0.4}))[0]
+    assert shared[0] == pytest.approx([20, 45, 12, 50, 110, 90, 0])
+    assert shared[1] == pytest.approx(0.8 * shared[0])
+    dearer = NEUTRAL.model_copy(update={"prices": Prices(visit_factor={"tertiary": 1.5, "secondary": 0.5})})
+    assert asked(fees(), [dearer])[0, 0] == pytest.approx([20, 45, 50, 50, 55, 180, 0])
+
+
+def test_without_a_referral_a_patient_pays_more_up_to_the_fee() -> None:
+    assert unreferred(fees(), under(without_referral=0.2))[0] == pytest.approx([0, 0, 0, 0, 28, 30, 32])
+    assert not unreferred(fees(), [NEUTRAL]).any()
+
+
+def test_behind_the_door_of_centres_are_those_of_the_area() -> None:
+    names = [[PLACE_CLASSES[class_behind(door, urban)] for door in DOORS] for urban in (False, True)]
+    assert [name for name in PLACE_CLASSES if name != "community"] == names[0]
+    assert [name for name in PLACE_CLASSES if name != "township"] == names[1]
+
+
+def test_shares_of_stays_leave_employees_their_part() -> None:
+    """0.7 for residents and 0.73 for employees leave 0.3 and 0.27; of 0.1, employees are left 0.09."""
+    m = Model(towns.group_town(1), [0])
+    share = Tariff.of(fees(), m.classes, m.conditions, under(stay_share={"tertiary": 0.9})).share[0, :, 4:6]
+    assert share == pytest.approx(np.array([[0.7, 0.9], [0.73, 0.91]]))

@@ -16,7 +16,7 @@ from one_by_one import simulate_one_by_one
 from sim.citation import Figure, Figures
 from sim.model import Case, Model
 from sim.network import EQUIPMENT
-from sim.policy import Policy
+from sim.policy import PLACE_CLASSES, Policy
 from sim.timetable import DAY
 from towns import ALL_LEVERS, PLAN, clinic, facility, imaging, said, ward
 
@@ -104,6 +104,11 @@ LEVERS: dict[str, st.SearchStrategy[Any]] = {
     "capability.sub_centres": st.sampled_from([[], ["centre"], ["centre", "valley-centre"]]),
     "transformation.beds": st.sampled_from([0.0, "1/3", 0.5, 1.0]),
     "villages.public_health_share": st.sampled_from([0.0, 0.3, 0.5, 0.7, 1.0]),
+    "insurance.visit_share": st.dictionaries(st.sampled_from(PLACE_CLASSES), share),
+    "insurance.without_referral": share,
+    "insurance.continuous_deductible": st.booleans(),
+    "down_referral.consented": share,
+    "prices.visit_factor": st.dictionaries(st.sampled_from(PLACE_CLASSES), st.sampled_from([0.5, 1.5])),
     "incentives.down_referral_gain": gain,
     "incentives.up_referral_gain": gain,
     "incentives.admission_gain": gain,

@@ -34,7 +34,7 @@ class House:
         self.env = Clock()
         pools = [BedPool(n, b, self.cleaning) for n, b in enumerate(self.beds)]
         self.hospital = Hospital(self.env, pools, self.hours, self.admissions, self.on_transfer)
-        self.hospital.goes_down = lambda course: self.down
+        self.hospital.goes_down = lambda course, ward: self.down
         self.hospital.downstream = lambda course, ward: [w for w in self.downstream if w < len(self.beds) and w != ward]
         self.hospital.gives_up = lambda stay: self.left.append(stay.course.key)
 

@@ -276,7 +276,7 @@ def many_pairs(
     """Which wards of so many pairs block each other, and since which minute; who finds no bed goes away."""
     luck, env = np.random.default_rng(seed), Clock()
     hospital = Hospital(env, [BedPool(n, 1) for n in range(2 * pairs)], (0, 24), recovery_starts_on_transfer=True)
-    hospital.goes_down = lambda course: True
+    hospital.goes_down = lambda course, ward: True
     hospital.downstream = lambda course, ward: [ward ^ 1]
     hospital.gives_up = lambda stay: None
     number = luck.poisson(come * last * 2 * pairs)
