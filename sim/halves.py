@@ -17,7 +17,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim.beds import held_of
-from sim.doors import offers
 from sim.loads import YEAR, Forecast, Row
 from sim.network import EMERGENCY_LAYER, IMAGING, ward_name
 from sim.policy import Rules
@@ -33,6 +32,8 @@ class Halves:
     rules: Rules
     """Those of the last day."""
     referral: ReferralSpec
+    offers: NDArray[Any]
+    """What facilities have for a condition (`doors.Place.offers`), with the wards of that day."""
 
     def rows(self) -> Iterator[Row]:
         """Two rows for each clinic and ward of lead hospitals of which something is held."""
@@ -98,7 +99,7 @@ class Halves:
     @cached_property
     def _by_the_channel(self) -> Floats:
         """Who arrives where the formal channel leads: a member of the group able to help, or the lead hospital."""
-        net, offered, up = self.forecast.network, self._offers, self.rules.up_referral
+        net, offered, up = self.forecast.network, self.offers, self.rules.up_referral
         formal = self._own[1] * float(up.formal_share) * float(up.accepted) * self.referral.referred_arrive.value
         lead = np.append(net.lead_of_group, -1)[net.group]
         beyond = np.append(self.forecast.care.beyond[self.forecast.world], np.zeros((len(net.conditions), 1)), axis=1)
@@ -112,15 +113,10 @@ class Halves:
         return found
 
     @cached_property
-    def _offers(self) -> NDArray[Any]:
-        time = self.forecast.timetable
-        return offers(self.forecast.network, self.forecast.choice, time.date(time.days - 1))
-
-    @cached_property
     def _urgent(self) -> NDArray[np.bool_]:
         """Whether patients with a condition go to the emergency department of a facility, not to a clinic."""
         layer = np.append(self.forecast.network.point_layer, 0)  # the last: no service point at all
-        return np.asarray(layer[self._offers["point"]] >= EMERGENCY_LAYER)
+        return np.asarray(layer[self.offers["point"]] >= EMERGENCY_LAYER)
 
 
 def _both(

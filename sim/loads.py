@@ -103,33 +103,42 @@ class Forecast:
         odds = np.exp(utility - utility.max(axis=0))
         below = np.where(np.isin(np.arange(len(DOORS)), GRASSROOTS_DOORS)[:, None, None, None], odds, 0.0)
         below = np.where(below.sum(axis=0) > 0, below, odds)
-        return self._by_facility(odds / odds.sum(axis=0)), self._by_facility(below / below.sum(axis=0))
+        as_they_like, persuaded = self._by_facility(np.stack([odds / odds.sum(axis=0), below / below.sum(axis=0)]))
+        return as_they_like, persuaded
 
     def _by_facility(self, doors: Floats) -> Floats:
-        """First contacts by the shares of the doors, shape (doors, traits, contract, conditions)."""
-        net, choice = self.network, self.choice
-        by_door = (doors * self.needs).sum(axis=2)  # (doors, traits, conditions)
-        by_area = by_door.reshape(len(DOORS), len(net.areas), len(AGES) * 2, -1).sum(axis=2)
-        flow = np.zeros((net.outside + 1, len(choice.kind)))
-        flow[net.outside] = by_area[OUTSIDE_DOOR].sum(axis=0)
-        for c in range(len(choice.kind)):
-            column = len(net.departments) if choice.is_emergency[c] else choice.department[c]
+        """First contacts by the shares of the doors, of several ways to choose: (ways, facilities + 1, conditions).
+
+        `doors`: shape (ways, doors, traits, contract, conditions).
+        """
+        net, choice, ways = self.network, self.choice, len(doors)
+        by_door = (doors * self.needs).sum(axis=3)  # (ways, doors, traits, conditions)
+        by_area = by_door.reshape(ways, len(DOORS), len(net.areas), len(AGES) * 2, -1).sum(axis=3)
+        flow = np.zeros((ways, net.outside + 1, len(choice.kind)))
+        flow[:, net.outside] = by_area[:, OUTSIDE_DOOR].sum(axis=1)
+        columns = np.where(choice.is_emergency, len(net.departments), choice.department)
+        for column in np.unique(columns).tolist():
+            mine = np.flatnonzero(columns == column)
             for door in range(OUTSIDE_DOOR):
                 for area in range(len(net.areas)):
-                    self._share_out(flow[:, c], by_area[door, area, c], column, door, area)
+                    self._share_out(flow, by_area[:, door, area, mine], mine, column, door, area)
         return flow
 
-    def _share_out(self, flow: Floats, contacts: float, column: int, door: int, area: int) -> None:
-        """Contacts of one area through one door, among its facilities."""
+    def _share_out(
+        self, flow: Floats, contacts: Floats, conditions: NDArray[np.int64], column: int, door: int, area: int
+    ) -> None:
+        """Contacts of one area through one door with some conditions, among its facilities."""
         net, choice = self.network, self.choice
+        facilities = np.flatnonzero((net.level[:-1] == Level.village_station) & (net.area[:-1] == area))
+        share = np.full(len(facilities), 1.0)
         if door == 0:
-            stations = np.flatnonzero((net.level[:-1] == Level.village_station) & (net.area[:-1] == area))
-            flow[stations] += contacts / max(len(stations), 1)
-            return
-        first, size = (t[self.world, area, column, door] for t in (choice.row_first, choice.row_size))
-        if size:
+            contacts = contacts / max(len(facilities), 1)
+        else:
+            first, size = (t[self.world, area, column, door] for t in (choice.row_first, choice.row_size))
+            facilities = net.point_facility[choice.cdf_points[first : first + size]]
             share = np.diff(choice.cdf[first : first + size], prepend=0.0)
-            np.add.at(flow, net.point_facility[choice.cdf_points[first : first + size]], contacts * share)
+        there = np.ix_(np.arange(len(flow)), facilities, conditions)
+        np.add.at(flow, there, contacts[:, None, :] * share[:, None])
 
     @cached_property
     def _beyond(self) -> Floats:

@@ -975,7 +975,8 @@ class Model:
     def loads(self, world: int) -> pd.DataFrame:
         """The load of everything in the base year, and of both halves of quotas under the rules of the last day."""
         rules = self.policies[world].on(self.case.to)
-        halves = Halves(self.forecasts[world], rules, self.referral_specs[world]).rows()
+        offered = self.journey.town.place.offers
+        halves = Halves(self.forecasts[world], rules, self.referral_specs[world], offered).rows()
         return loads.table([*self.forecasts[world].rows, *halves])
 
 

@@ -111,7 +111,7 @@ def test_where_nothing_is_held_there_are_no_halves() -> None:
 def test_both_halves_together_are_what_the_whole_is_offered(settings: Data) -> None:
     model = Model(towns.group_town(DAYS, settings=settings), [0])
     forecast, rules = model.forecasts[0], model.policies[0].on(model.case.to)
-    of = Halves(forecast, rules, model.referral_specs[0])
+    of = Halves(forecast, rules, model.referral_specs[0], model.journey.town.place.offers)
     flow = of._everybody
     whole = {row[:3]: row[3:] for row in (*forecast.points(flow), *forecast._wards(flow))}
     rows = pd.DataFrame(of.rows(), columns=["point", "facility", "resource", "offered", "capacity"])
@@ -138,6 +138,6 @@ def test_what_was_heard_of_waiting_meanwhile_changes_no_forecast() -> None:
     before = model.tables(0)["loads"]
     model.run(DAYS, lambda days: None)
     pd.testing.assert_frame_equal(model.tables(0)["loads"], before)
-    neutral = Halves(model.forecasts[0], Rules(), model.referral_specs[0])
+    neutral = Halves(model.forecasts[0], Rules(), model.referral_specs[0], model.journey.town.place.offers)
     assert list(neutral.rows()) == []
     assert np.isfinite(before["load"]).all()
