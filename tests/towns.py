@@ -16,10 +16,10 @@ from sim.care import LEVELS, CareSpec
 from sim.choice import DOORS, KINDS, ChoiceSpec
 from sim.demand import DemandSpec
 from sim.model import Case
-from sim.money import PLACE_CLASSES, MoneySpec
+from sim.money import MoneySpec
 from sim.network import NetworkSpec
 from sim.past import simulate
-from sim.policy import Policy, levers
+from sim.policy import PLACE_CLASSES, Policy, levers
 from sim.population import SCHEMES, PopulationSpec
 from sim.referral import ReferralSpec
 from sim.timetable import TimetableSpec
