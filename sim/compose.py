@@ -431,7 +431,14 @@ def _facts(data: Mapping[str, Any]) -> dict[str, list[str]]:
     facilities = network.get("facilities") if isinstance(network := data.get("network"), dict) else None
     told = [f for f in facilities if isinstance(f, dict)] if isinstance(facilities, list) else []
     named = {name: list(map(str, table)) for name, table in tables.items() if isinstance(table, dict)}
-    return named | {"sub_centres": [str(f.get("id")) for f in told if "as_sub_centre" in f]}
+    may = {"sub_centres": "as_sub_centre", "private": "may_join"}
+    return named | {name: [x for f in told if fact in f for x in _alike(f)] for name, fact in may.items()}
+
+
+def _alike(facility: dict[str, Any]) -> list[str]:
+    """The ids of the facilities that one stands for, as in `FacilitySpec.ids`, also where it is not valid."""
+    count, name = facility.get("count", 1), str(facility.get("id"))
+    return [f"{name}-{n:03d}" for n in range(1, count + 1)] if isinstance(count, int) and count > 1 else [name]
 
 
 def _indicators() -> list[str] | None:

@@ -493,11 +493,12 @@ class Model:
     def _put_capability(self, day: date, rules: list[Rules]) -> None:
         """What places can do more acts on what is met there and on what residents think of them (M24, M25, M28)."""
         here = [r.capability for r in rules]
-        net = self.built.with_sub_centres(here[0].sub_centres)  # names are no assumption: the same in all replications
+        # names are no assumption: they are the same in all replications
+        net = self.built.with_sub_centres(here[0].sub_centres).with_members(rules[0].private.members)
         standards = np.array([capability.standards(net, c.standard) for c in here])
         feature = np.array([capability.feature_departments(net, float(c.feature_departments)) for c in here])
-        more = (net.capability != self.network.capability).any()
-        if not more and (standards == self.standards).all() and (feature == self.feature).all():
+        same = (net.capability == self.network.capability).all() and (net.group == self.network.group).all()
+        if same and (standards == self.standards).all() and (feature == self.feature).all():
             return
         self.network = self.choice.network = net
         self.standards, self.feature = standards, feature
@@ -510,8 +511,16 @@ class Model:
         self.choice.renew(self.waits)
         self.journey.renew_tables()
         self.journey.put_capability(reach, feature)
-        self.other_wards = {}
-        self.journey.put_wards(offers(net, self.choice, day), self.beds_run != OUT_OF_SERVICE)
+        self._put_network(day)
+
+    def _put_network(self, day: date) -> None:
+        """What facilities are in their group, and what they give, is another; wards are those of before."""
+        town, self.other_wards = self.journey.town, {}
+        new = Place.of(self.network, self.choice, self.ledger, town.place.travel, day)
+        place = town.place._replace(points=new.points, facilities=new.facilities, imaging_room=new.imaging_room)
+        self.journey.town = town._replace(place=place)
+        self.journey.put_wards(new.offers, self.beds_run != OUT_OF_SERVICE)
+        self.step_down_wards = self._step_down_wards()
 
     def _put_deductibles(self, rules: list[Rules]) -> None:
         """What it is worth to patients not to pay the deductible of each ward again (M18)."""

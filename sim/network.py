@@ -255,6 +255,8 @@ class FacilitySpec(Closed):
     """The feature department that it is to have (capability.feature_departments); left out = none."""
     as_sub_centre: SubCentreSpec | None = None
     """What it gains as a county-level medical sub-centre (capability.sub_centres); left out = it never is one."""
+    may_join: Name | None = None
+    """Group that a private facility of no group may join (private.members); left out = it joins none."""
 
     def joint_clinics(self) -> list[ClinicSpec]:
         """Clinics held here by specialists of the lead hospital."""
@@ -316,6 +318,8 @@ class FacilitySpec(Closed):
             )
         if self.as_sub_centre and not self._is_member_centre():
             raise ValueError(f"facility {self.id} cannot become a sub-centre; only centres of a group can")
+        if self.may_join and (self.ownership, self.role) != ("private", "none"):
+            raise ValueError(f"facility {self.id} may join a group; only private ones without a role in any do")
         return self
 
     @model_validator(mode="after")
@@ -410,6 +414,8 @@ class NetworkSpec(Closed):
                 problems.append(f"facility {f.id} lies in the area {f.area}, {areas}")
             if f.group is not None and f.group not in self.groups:
                 problems.append(f"facility {f.id} belongs to the group {f.group}, {groups}")
+            if f.may_join is not None and f.may_join not in self.groups:
+                problems.append(f"facility {f.id} may join the group {f.may_join}, {_unknown(f.may_join, self.groups)}")
             strange = [g for g in f.also_serves if g not in self.groups]
             problems += [f"facility {f.id} also serves the group {g}, {_unknown(g, self.groups)}" for g in strange]
         problems += [*self._grid_problems(), *self._joint_problems()]
@@ -689,6 +695,18 @@ class Network:
             if f.spec.as_sub_centre and f.id in names:
                 given = self._given(f.spec.as_sub_centre.capability, STANDARD_CAPABILITY[f.level])
                 other.capability[i] = np.maximum(self.capability[i], given)
+        return other
+
+    def with_members(self, names: Collection[str]) -> Network:
+        """The same place when some private facilities have joined the group that they may join."""
+        other = copy(self)
+        other.group, other.serves, other.nearest_lead = self.group.copy(), self.serves.copy(), self.nearest_lead.copy()
+        for i, f in enumerate(self.facilities):
+            if f.spec.may_join and f.id in names:
+                other.group[i] = group = self.groups.index(f.spec.may_join)
+                other.serves[i, group] = True
+                other.nearest_lead[i] = self.lead_of_group[group]
+        other.imaging_room = other._imaging_rooms()
         return other
 
     def _clinics(self) -> NDArray[np.int64]:

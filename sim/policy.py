@@ -62,7 +62,7 @@ class Lever:
     high: float | None = None
     """Highest value; None: no limit."""
 
-    names: Literal["conditions", "areas", "sub_centres"] | None = None
+    names: Literal["conditions", "areas", "sub_centres", "private"] | None = None
     """What its values name, in a list or a table: each name must be among the facts."""
 
     room: str
@@ -1421,6 +1421,30 @@ class Staff(Closed):
     doctor, and has never more than twice its own."""
 
 
+class Private(Closed):
+    """Private institutions."""
+
+    noun: ClassVar[str] = "lever"
+
+    members: Annotated[
+        list[Name],
+        Lever(
+            m="M36",
+            title="Private institutions that have joined a group",
+            title_zh="加入医疗集团的社会办医疗机构",
+            unit="private facilities",
+            names="private",
+            room="model",
+            through="the formal channel, which leads up from them, and to them where they are hospitals of the group",
+            expected="formal up-referrals from these institutions rise, patients who simply go from them fall; those "
+            "that are hospitals take referrals and step-downs of the group",
+            expected_zh="这些机构的正式上转增加,患者自行上转减少;其中的医院承接集团内转诊和下转",
+        ),
+    ] = Field(default_factory=list)
+    """Private facilities that belong to the group which the facts allow them to join (`may_join`); one that is no
+    longer named has left. Tables go on counting them outside the group."""
+
+
 class Rules(Closed):
     """The plain value of every lever on one day; neutral where nothing is in force."""
 
@@ -1499,6 +1523,9 @@ class Rules(Closed):
 
     staff: Staff = Staff()
     """Doctors whom institutions of a group share."""
+
+    private: Private = Private()
+    """Private institutions."""
 
 
 NEUTRAL = Rules()

@@ -353,6 +353,7 @@ _STRANGE = {
     "conditions": "no condition in the facts about care",
     "areas": "no area of the network",
     "sub_centres": "no facility of the network that states what it gains as a sub-centre",
+    "private": "no facility of the network that may join a group",
 }
 """What is said of a name that is not among the facts."""
 

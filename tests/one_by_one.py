@@ -149,6 +149,8 @@ class Wards(NamedTuple):
     """The same of intensive care."""
     run: Any
     """Beds of each ward that are in service, less than one where it is closed."""
+    group: Any
+    """Group of each facility, -1 = none."""
     given: Any
     """Level of care that (facility, condition) gets."""
     reach: Any
@@ -849,7 +851,8 @@ class Town(Model):
         group, lead = net.groups[net.group[facility]], self.lead_of_group(facility)
         able = []
         for f, hospital in enumerate(net.facilities):
-            serves = group == hospital.spec.group or group in hospital.spec.also_serves
+            joined = hospital.id in self.rules[WORLD].private.members and hospital.spec.may_join == group
+            serves = joined or group == hospital.spec.group or group in hospital.spec.also_serves
             equipped = net.clinic_point[f, department] >= 0 and self.ward(who, f, visit) >= 0
             if serves and equipped and hospital.level >= Level.secondary and f not in (lead, facility):
                 able += [f] if net.capability[f, who["condition"]] >= care else []
@@ -873,7 +876,8 @@ class Town(Model):
     def transferred(self, who: Contact, visit: Visit) -> Plan:
         """An emergency beyond the department goes on to that of its group's lead hospital, or out of the area."""
         facility = self.facility(visit.point)
-        lead = self.lead_of_group(facility) if self.network.group[facility] >= 0 else self.lead_for(who, facility)
+        group = int(self.wards_on[self.day(visit)].group[facility])
+        lead = int(self.network.lead_of_group[group]) if group >= 0 else self.lead_for(who, facility)
         point = OUTSIDE if lead in (None, facility) else int(self.network.emergency_point[lead])
         who["origin"] = facility
         if point == OUTSIDE:
@@ -1024,7 +1028,8 @@ class Town(Model):
             self._put_in_force(day)
             self.choices = self.choice.tables()
         reach = self.journey.town.place.reach[WORLD]
-        today = self.ward_at, self.intensive_for, self.beds_run[WORLD], self.network.capability, reach
+        net = self.network
+        today = self.ward_at, self.intensive_for, self.beds_run[WORLD], net.group, net.capability, reach
         self.wards_on.append(Wards(*today))
         if day > 0 and self.timetable.weekday[day] == 0:
             self._post_doctors(self.week["visits"][None, :])

@@ -1194,6 +1194,20 @@ def test_less_is_paid_without_a_referral() -> None:
     assert alone(high) < alone(low)
 
 
+def test_private_members() -> None:
+    assert EXPECTED["private.members"] == (
+        "formal up-referrals from these institutions rise, patients who simply go from them fall; those that are "
+        "hospitals take referrals and step-downs of the group"
+    )
+    low, high = both("private.members", [], ["private_clinic-001", "private_clinic-002"], CHANNEL)
+    formal_from, alone = (
+        total("referrals_monthly", "referrals", channel=x, from_level="clinic", direction="up")
+        for x in ("formal", "self")
+    )
+    assert formal_from(low) == 0 < formal_from(high)
+    assert alone(high) < alone(low)
+
+
 # ------------------------------------------------------------------------------------------------------ the whole plan
 
 

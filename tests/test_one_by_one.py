@@ -102,6 +102,7 @@ LEVERS: dict[str, st.SearchStrategy[Any]] = {
     "capability.standard": st.dictionaries(st.sampled_from(["basic", "recommended", "community_hospital"]), share),
     "capability.feature_departments": share,
     "capability.sub_centres": st.sampled_from([[], ["centre"], ["centre", "valley-centre"]]),
+    "private.members": st.sampled_from([[], ["private"]]),
     "transformation.beds": st.sampled_from([0.0, "1/3", 0.5, 1.0]),
     "villages.public_health_share": st.sampled_from([0.0, 0.3, 0.5, 0.7, 1.0]),
     "insurance.visit_share": st.dictionaries(st.sampled_from(PLACE_CLASSES), share),
@@ -207,7 +208,19 @@ def facilities(draw: st.DrawFn) -> list[towns.Data]:
         facility("station", "village_station", **member, clinics=[clinic(1, **office)]),
     ]  # fmt: skip
     if draw(st.booleans()):
-        found.append(facility("private", "tertiary", clinics=[clinic(1, **office)], **emergency, **rooms[2]))
+        own = draw(st.sampled_from([("clinic", {}), ("tertiary", rooms[2] | emergency), ("secondary", emergency)]))
+        wards = [ward(draw(few)), ward(1, "rehabilitation", "step_down")] if own[1] and draw(st.booleans()) else []
+        found.append(
+            facility(
+                "private",
+                own[0],
+                clinics=[clinic(1, **office)],
+                **own[1],
+                wards=wards,
+                ownership="private",
+                may_join="group",
+            )
+        )
     return found
 
 
@@ -373,6 +386,37 @@ def test_a_town_of_two_groups_that_share_a_hospital() -> None:
     town = replace(town, demand=changed(town.demand, inflow=inflow))
     visits = assert_same(town)
     assert {"lead", "valley-lead", "shared"} <= set(visits["facility"])
+
+
+def test_a_town_in_which_private_institutions_join_and_leave() -> None:
+    """A clinic and a hospital; the latter takes referrals and step-downs of the group while it is a member."""
+    office, private = {"pattern": "office"}, {"ownership": "private", "may_join": "group"}
+    found = [
+        *towns.group_facilities(),
+        facility("hospital", "secondary", **private, clinics=[clinic(1, **office)], emergency={"doctors": said(1)},
+                 wards=[ward(4), ward(2, "rehabilitation", kind="step_down")]),
+        facility("doctor", "clinic", **private, clinics=[clinic(1, **office)]),
+    ]  # fmt: skip
+    more = {"clinic": 0.2, "village_station": 0.3, "centre": 0.2, "secondary": 0.12, "tertiary": 0.18}
+    settings = PLAN | {
+        "down_referral.proposed": 1.0,
+        "exams.read_remotely": 0.5,
+        "up_referral.platform_delay_days": 0.0,
+    }
+    town = towns.group_town(35, settings=settings, facilities=found)
+    doors = town.choice.first_contact_urban.value | dict.fromkeys(("minor", "chronic", "moderate", "severe"), more)
+    town = replace(town, choice=changed(town.choice, first_contact_urban=said(doors)))
+    members = [(7, ["hospital", "doctor"]), (28, [])]
+    for day, names in members:
+        step = towns.policy({"private.members": names}, towns.MONDAY + timedelta(days=day))
+        town = replace(town, policy=town.policy.amended(step))
+    assert_same(town)
+    tables = towns.run(town)[0]
+    formal = tables["referrals"].query("channel == 'formal' and direction == 'up' and from_facility == 'doctor'")
+    assert formal["time"].between(7 * DAY, 28 * DAY).sum() > 0
+    assert not formal["time"].lt(7 * DAY).any()
+    legs = tables["stays"].query("facility == 'hospital' and entry == 'step_down'")
+    assert legs["requested"].min() >= 7 * DAY
 
 
 def test_a_town_in_which_the_plan_binds() -> None:

@@ -328,6 +328,7 @@ def test_every_lever_can_depart() -> None:
         group, name = info.name.split(".")
         by_unit = {"yes or no": "true", "days": "3", "conditions": "[cold]", "rescue centres": "[stroke]"}
         by_unit |= {"kind of quota": "partition", "facilities": "[valley_centre]"}
+        by_unit |= {"private facilities": "[private_clinic-001]"}
         value = (
             f"{{{KEYS.get(group, 'town')}: 0.3}}" if isinstance(info.neutral, dict) else by_unit.get(info.unit, "0.3")
         )
