@@ -223,6 +223,9 @@ class CareSpec(Closed):
     """From an exam with large equipment to its report, minutes (0 when left out)."""
     second_look: Figure
     """Length of the look at the results over the first look."""
+    settled_by_advice: Figure | None = None
+    """Of visits to integrated village stations whose need, no bed, exceeds the station and not the centre, the share
+    that the centre's advice settles there; left out = 0."""
     repeat_exam: Figure
     """Chance that results of another institution are not trusted and the exam is made again."""
     results_valid_days: Figure | None = None
@@ -374,6 +377,8 @@ class Care:
     """(W,)."""
     settled_by_reading: Floats
     """(W,)."""
+    settled_by_advice: Floats
+    """(W,)."""
     repeat_exam: Floats
     """(W,)."""
     results_valid: Floats
@@ -491,6 +496,7 @@ class Care:
             exam_minutes=np.array([s.exam_minutes_by_level() for s in specs]),
             reading_minutes=np.array([(s.reading_minutes or s.exam_minutes).value for s in specs]),
             settled_by_reading=np.array([x.value if (x := s.settled_by_reading) else 0.0 for s in specs]),
+            settled_by_advice=np.array([x.value if (x := s.settled_by_advice) else 0.0 for s in specs]),
             repeat_exam=single("repeat_exam"),
             results_valid=np.array([d.value * 1440.0 if (d := s.results_valid_days) else np.inf for s in specs]),
             second_look=single("second_look"),
@@ -564,6 +570,7 @@ class Care:
                 forgoes_bed=self.forgoes_bed,
                 makes_up=self.makes_up, makes_up_minutes=self.makes_up_minutes, imaging_report=self.imaging_report,
                 readmission_minutes=self.readmission_minutes, after_step_down=self.after_step_down,
+                settled_by_advice=self.settled_by_advice,
             ),
             self.exam, self.imaging, self.consultation[:, :, None] * self.minutes[:, None, :], self.triage,
             self.operations, self.case_weight, self.stay_at, self.exam_minutes, law, patience_law, stay_law,
@@ -588,7 +595,7 @@ class CareTables(NamedTuple):
     worlds: NDArray[Any]
     """Rows of sigma (spread of consultations), second_look, patience, patience_sigma, repeat_exam, results_valid,
     reading_minutes, settled_by_reading, bed_patience, forgoes_bed, makes_up, makes_up_minutes, imaging_report,
-    readmission_minutes, after_step_down; (W,)."""
+    readmission_minutes, after_step_down, settled_by_advice; (W,)."""
     exam: Floats
     """(W, C, L)."""
     imaging: Floats
@@ -780,6 +787,12 @@ def settled_by_reading(tables: CareTables, visit: np.uint64, world: int) -> bool
     """Whether an exam that the group has read was all that a need beyond the place has lacked."""
     luck = streams.uniform_of(visit, Purpose.SETTLED_BY_READING, 0)
     return luck < tables.worlds[world]["settled_by_reading"]
+
+
+@kernel
+def settled_by_advice(tables: CareTables, visit: np.uint64, world: int) -> bool:
+    """Whether a centre's advice settles a need that exceeds a station and not the centre."""
+    return streams.uniform_of(visit, Purpose.ADVICE, 0) < tables.worlds[world]["settled_by_advice"]
 
 
 @kernel

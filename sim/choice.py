@@ -85,6 +85,9 @@ class ChoiceSpec(Closed):
     prefers_expert: Figure | None = None
     """Share of those who ask for an appointment at a hospital, in a department with an expert clinic, who ask there
     first; left out = 0."""
+    collects_at_station: Figure | None = None
+    """Share of visits to a centre for a prescription alone that go to the village station at home instead, where it is
+    integrated with the township; left out = 0."""
     wait_half_life_weeks: Figure
     """Half-life of the memory of waits, weeks."""
 
@@ -190,6 +193,7 @@ class Choice:
         self.rechoice = self._each("rechoice")
         self.no_show = self._each("no_show")
         self.prefers_expert = np.array([s.prefers_expert.value if s.prefers_expert else 0.0 for s in specs])
+        self.collects_at_station = np.array([c.value if (c := s.collects_at_station) else 0.0 for s in specs])
         self.days_ahead = np.array([s.booking_days.value for s in specs])
         self.doors_tried = np.array([s.doors_tried.value for s in specs])
         self.suits_tcm = np.array([c.suits_tcm for c in conditions])
@@ -406,6 +410,7 @@ class Choice:
             "doors_tried": self.doors_tried,
             "rechoice": self.rechoice,
             "prefers_expert": self.prefers_expert,
+            "collects_at_station": self.collects_at_station,
         }
 
 

@@ -50,14 +50,15 @@ class Place(NamedTuple):
     """The network as rows; F facilities, P service points, C conditions; nothing of it changes in place.
 
     When wards open or close, or joint wards are run, there are other `offers` and another `runs`; when institutions
-    become able to do more, another `reach` and another `feature`.
+    become able to do more, another `reach` and another `feature`; when stations are integrated, another `integrated`.
     """
 
     points: NDArray[Any]
     """Rows of facility, layer, bookable, number, pattern, level, emergency, reading (a grassroots member of a group,
     whose exams the group may read), expert (the expert clinic beside an ordinary one, -1 = none) and ordinary (the
-    clinic beside an expert one, -1 = it is none itself) and staffed_by (the facility whose doctors see patients there:
-    the lead hospital at joint clinics); (P,)."""
+    clinic beside an expert one, -1 = it is none itself), staffed_by (the facility whose doctors see patients there:
+    the lead hospital at joint clinics) and centre (of a member station: the facility whose township it is integrated
+    with, if it is, -1 = none); (P,)."""
     facilities: NDArray[Any]
     """Rows of level, in_group, has_channel (a formal channel leads up), lead (of the group, -1 = none), nearest_lead
     (the same, or the nearest group's), facility_class and minutes_row (of records); (F + 1,)."""
@@ -84,6 +85,8 @@ class Place(NamedTuple):
     """Chance that a need one level beyond a facility is met there after all, (W, F + 1, C)."""
     feature: NDArray[np.int64]
     """The feature department that each facility has, -1 = none; (W, F + 1)."""
+    integrated: NDArray[np.bool_]
+    """Whether each service point is that of a village station that is integrated with its township, (W, P)."""
 
     @classmethod
     def of(cls, network: Network, choice: Choice, ledger: Ledger, travel: Floats, day: date) -> Place:
@@ -99,6 +102,7 @@ class Place(NamedTuple):
                 emergency=net.point_layer >= EMERGENCY_LAYER,
                 reading=(channel & (net.level < Level.secondary))[net.point_facility],
                 expert=net.expert_point, ordinary=net.ordinary_point, staffed_by=net.staffed_by,
+                centre=net.centre_of[net.point_facility],
             ),
             table(
                 level=net.level, in_group=net.group >= 0, has_channel=channel, lead=leads[net.group],
@@ -110,6 +114,7 @@ class Place(NamedTuple):
             ledger.ward_facility, np.ones((choice.worlds, len(net.wards)), dtype=bool),
             np.zeros((choice.worlds, *net.capability.shape)),
             np.full((choice.worlds, net.outside + 1), -1, dtype=np.int64),
+            np.zeros((choice.worlds, len(net.points)), dtype=bool),
         )  # fmt: skip
 
 
@@ -224,7 +229,8 @@ def first_point(place: Place, people: People, tables: Tables, who: Any) -> int:
         if who["panel"] >= 0 and who["doors"] == 0 and point >= 0:
             people.usual[int(who["panel"])]["point"] = point
     point = _followed_up_at(place, people, tables, who, point)
-    return _refilled_at(place, people, tables, who, point)
+    point = _refilled_at(place, people, tables, who, point)
+    return _collected_at(place, people, tables, who, point)
 
 
 @kernel
@@ -285,6 +291,27 @@ def _refilled_at(place: Place, people: People, tables: Tables, who: Any, point: 
         return point
     near = choose(people, tables, who, ALL_GRASSROOTS, False)
     return near if near >= 0 else point
+
+
+@kernel
+def _collected_at(place: Place, people: People, tables: Tables, who: Any, point: int) -> int:
+    """Where a prescription of a centre is collected: at the station at home, if it is integrated (M26)."""
+    if point < 0 or who["doors"] > 0 or not tables.conditions[int(who["condition"])]["prescription_only"]:
+        return point
+    world, station = int(who["world"]), people.residents[int(who["person"])]["station"]
+    if station < 0 or not place.integrated[world, station] or not _is_centre_of(place, station, point):
+        return point
+    collects = people.worlds[world]["collects_at_station"]
+    return station if streams.uniform_of(who["key"], Purpose.COLLECTED, 0) < collects else point
+
+
+@kernel
+def _is_centre_of(place: Place, station: int, point: int) -> bool:
+    """Whether a service point is that of a centre of the group of a station."""
+    here, centre = place.points[point], place.facilities[place.points[station]["centre"]]
+    level = here["level"]
+    same = place.facilities[here["facility"]]["lead"] == centre["lead"]
+    return same and (level == Level.centre or level == Level.sub_centre)
 
 
 @kernel

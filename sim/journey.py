@@ -125,6 +125,10 @@ class Journey:
         """What institutions give more from now on: of `doors.Place`."""
         self.town = self.town._replace(place=self.town.place._replace(reach=reach, feature=feature))
 
+    def put_integrated(self, integrated: NDArray[np.bool_]) -> None:
+        """Which village stations are integrated with their township from now on: of `doors.Place`."""
+        self.town = self.town._replace(place=self.town.place._replace(integrated=integrated))
+
     def renew_choice(self) -> None:
         """Monday 00:00: what people believe about waiting takes in the week that has passed (R14)."""
         service = self.town.service.reshape(self.worlds, self.points)

@@ -58,7 +58,7 @@ from sim.records import (
 from sim.referral import ReferralSpec, UpRules
 from sim.sessions import Rooms, staff
 from sim.slots import CLINIC_QUOTA, EXPERT_QUOTA, IMAGING_QUOTA, NO_QUOTA, Offer, SlotBook
-from sim.staffing import ROOM, PublicHealth, on_duty, pools, posted
+from sim.staffing import ROOM, PublicHealth, integrated, on_duty, pools, posted
 from sim.stays import ASKED, OPENINGS, Clock, Course, Courses, Hospital, Stay, admissions_of, ask, legs_of
 from sim.streams import Purpose
 from sim.theatres import Places, Sessions
@@ -170,7 +170,8 @@ class Model:
         self.weekly = np.array([self.timetable.weekly_minutes(p.pattern) for p in self.network.points])
         """Minutes of each doctor in a week, by service point."""
         self.public_health = self._public_health(networks)
-        self.pools = pools(self.network)
+        self.shares_integrated: list[float] = []
+        """Share of village stations that are integrated, of each replication; before the first day of none yet."""
         self.posted = np.zeros((self.worlds, len(self.network.points)), dtype=np.int64)
         """Doctors that each clinic has this week more, or fewer, than of its own."""
         self.outside_wait = np.array([n.outside.wait_days.value for n in networks]) * DAY
@@ -228,7 +229,7 @@ class Model:
         yield from (self.demand_specs, self.referral_specs, self.population_specs, self.choice_specs)
         yield from (self.fees, self.classes, self.residents_of_grids)
         yield from (self.step_down_wards, self.other_wards, self.policies, self.replications, self.lent)
-        yield from (self.public_health, self.pools)
+        yield self.public_health
         yield from (town.place, *town.place, town.people.residents, town.hours, self.choice.gumbel)
 
     def _build_choice(self) -> None:
@@ -311,7 +312,8 @@ class Model:
     def _most_doctors(self) -> int:
         """As many as any clinic may have: it is sent some, their public-health work goes to others, and its place
         becomes a sub-centre."""
-        most, both = np.where(self.pools >= 0, ROOM, 1), list(zip(self.public_health, self.capacities, strict=True))
+        shared = pools(self.network, integrated(self.network, self.case.seed, 1.0)) >= 0
+        most, both = np.where(shared, ROOM, 1), list(zip(self.public_health, self.capacities, strict=True))
         return max(
             int(np.ceil((most * c.doctors * self._grown(c) + 1) * work.clinic_time(share)).max())
             for work, c in both
@@ -440,6 +442,7 @@ class Model:
             each(lambda r: r.slot_quota.released_days_before).astype(np.int64),
             self._epidemic(rules),
         )
+        self._integrate([float(r.villages.integrated) for r in rules])
         self._put_on_duty()
         self._run_wards(self.timetable.date(day), rules)
         for w, hospital in enumerate(self.hospitals):
@@ -458,6 +461,16 @@ class Model:
         )
         return table(brought=np.where(of_it, 1.0, others), directed=np.where(of_it, directed, 0.0))
 
+    def _integrate(self, shares: list[float]) -> None:
+        """Village stations become one with their township: its centre advises them, and shares drugs and doctors."""
+        if shares == self.shares_integrated:
+            return
+        self.shares_integrated = shares
+        stations = [integrated(self.network, self.case.seed, share) for share in shares]
+        self.pools = [pools(self.network, these) for these in stations]
+        """Clinics whose doctors are shared on Mondays, of each replication."""
+        self.journey.put_integrated(np.array(stations))
+
     def _put_on_duty(self) -> None:
         """Doctors of the day: without those who work elsewhere, by the time that public-health work leaves them."""
         own = np.array([c.doctors for c in self.capacities])
@@ -474,8 +487,8 @@ class Model:
         """
         before, level = self.posted, self.network.level[self.network.point_facility]
         shares = [Fraction(r.staff.shared) for r in self.rules]
-        each = zip(self.capacities, shares, visits * self.care.minutes[:, level], strict=True)
-        self.posted = np.array([posted(c.doctors, self.pools, s, work, self.weekly) for c, s, work in each])
+        each = zip(self.capacities, self.pools, shares, visits * self.care.minutes[:, level], strict=True)
+        self.posted = np.array([posted(c.doctors, pool, s, work, self.weekly) for c, pool, s, work in each])
         if (self.posted != before).any():
             self._put_on_duty()
 

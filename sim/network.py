@@ -586,6 +586,8 @@ class Network:
         names = [streams.key(self.facilities[p.facility].id, *p.called) for p in self.points]
         self.point_number = np.array([int(name >> np.uint64(40)) for name in names], dtype=np.int64)
         """A number of each service point's own, whatever other facilities there are."""
+        self.centre_of = self._centres()
+        """Of each station that is a member of a group: its nearest centre or sub-centre of the group, else -1."""
         self.patterns = sorted({p.pattern for p in self.points})
         self.point_pattern = np.array([self.patterns.index(p.pattern) for p in self.points], dtype=np.int64)
         """Opening pattern of each service point, index into `patterns`."""
@@ -718,6 +720,14 @@ class Network:
         for f, here in by_facility.items():
             table[f] = [here.get(d, here.get(GENERAL, -1)) for d in self.departments]
         return table
+
+    def _centres(self) -> NDArray[np.int64]:
+        found = np.full(self.outside + 1, -1, dtype=np.int64)
+        for f in np.flatnonzero((self.level == Level.village_station) & (self.group >= 0)).tolist():
+            mine = np.isin(self.level, (Level.centre, Level.sub_centre)) & (self.group == self.group[f])
+            centres = np.flatnonzero(mine).tolist()
+            found[f] = min(centres, key=lambda c: (self.km(f, c), c), default=-1)
+        return found
 
     def _beside(self, kind: ClinicKind, other: ClinicKind) -> NDArray[np.int64]:
         """Of each clinic of one kind, that of another kind in the same department of the facility; -1 = none."""

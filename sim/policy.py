@@ -1253,6 +1253,26 @@ class Villages(Closed):
     """Share of the basic public-health tasks of each township that its stations do, as far as their time goes; the
     centre does the rest. None: as in the base year, from the facts about the network (`public_health`)."""
 
+    integrated: Annotated[
+        Chance,
+        Lever(
+            m="M26",
+            title="Village stations integrated with their township",
+            title_zh="乡村（镇村）一体化管理的村卫生室占比",
+            unit="share of member stations",
+            low=0,
+            high=1,
+            room="staffing",
+            through="at village stations of members: needs that the centre's advice settles, prescriptions of centres "
+            "collected there, and doctors shared with the centres (staff.shared)",
+            expected="up-referrals and visits to hospitals fall slightly, visits for prescriptions move from centres "
+            "to village stations",
+            expected_zh="上转人次和医院诊疗量略降,取药由乡镇卫生院转向村卫生室",
+        ),
+    ] = 0.0
+    """Share of the village stations of a group's members that are run as one with a centre of it: drugs, records and
+    doctors in common. Which ones is a matter of chance; they stay so while the share rises."""
+
 
 class Incentives(Closed):
     """What an assessment tied to pay adds to what doctors do for patients."""
@@ -1416,9 +1436,9 @@ class Staff(Closed):
             expected_zh="各基层机构负荷不均时,候诊缩短",
         ),
     ] = Fraction(0)
-    """Share of the doctors of each walk-in clinic of a group's centres and sub-centres, in whole doctors, who go each
-    Monday to that of the same department where most was asked of each doctor in the week before. Each clinic keeps one
-    doctor, and has never more than twice its own."""
+    """Share of the doctors of each walk-in clinic, in whole doctors, who go each Monday to that of the same department
+    where most was asked of each doctor in the week before: among a group's centres and sub-centres, and the village
+    stations that are integrated with them. Each clinic keeps one doctor, and has never more than twice its own."""
 
 
 class Private(Closed):

@@ -433,7 +433,7 @@ class Ledger:
         self.needs = Tally(needs, world=w, month=m, condition=len(conditions), resident=2)
         exams = ["made", "repeated", "recognised", "trusted", "read_remotely"]
         self.exams = Tally(exams, world=w, month=m, facility=f)
-        helped = ["remote", "specialist", "by_reading", "joint", "handed_down", "within_reach"]
+        helped = ["remote", "specialist", "by_reading", "joint", "handed_down", "within_reach", "advised"]
         self.helped = Tally(helped, world=w, month=m, facility=f)
         stays = ["discharges", "nights", "minutes", "stepped_down", "episodes", "episode_nights"]
         stays += ["operated", "level4", "weight_thousandths", "day_cases"]

@@ -11,8 +11,9 @@ from fractions import Fraction
 import numpy as np
 from numpy.typing import NDArray
 
+from sim import streams
 from sim.network import EMERGENCY, IMAGING, Level, Network, PublicHealthSpec
-from sim.streams import Floats
+from sim.streams import Floats, Purpose
 
 LEAST = 0.05
 """Share of its time that a clinic keeps, whatever else its doctors are to do."""
@@ -118,15 +119,24 @@ def on_duty(doctors: NDArray[np.int64], time: Floats) -> tuple[NDArray[np.int64]
 # ------------------------------------------------------------------------------------------------------- shared doctors
 
 
-def pools(net: Network) -> NDArray[np.int64]:
+def integrated(net: Network, seed: int, share: float) -> NDArray[np.bool_]:
+    """Service points of the village stations that are integrated with their township (M26), (P,): of a group's members.
+
+    Which ones is a number of the station's own, so a larger share adds some and leaves none out.
+    """
+    keys = np.array([streams.key(seed, "station", net.facilities[p.facility].id) for p in net.points])
+    return (net.centre_of[net.point_facility] >= 0) & (streams.uniform(keys, Purpose.INTEGRATED) < share)
+
+
+def pools(net: Network, stations: NDArray[np.bool_]) -> NDArray[np.int64]:
     """Clinics whose doctors may be shared (M37), by the number of their pool, -1 = none; (P,).
 
-    Walk-in clinics of one department at the centres and sub-centres of one group.
+    Walk-in clinics of one department at the centres and sub-centres of one group, and at these `stations`, (P,).
     """
     level = net.level[net.point_facility]
     found: dict[tuple[int, str], int] = {}
     number = np.full(len(net.points), -1, dtype=np.int64)
-    for p in np.flatnonzero(walk_in_clinics(net) & np.isin(level, CENTRES)).tolist():
+    for p in np.flatnonzero(walk_in_clinics(net) & (np.isin(level, CENTRES) | stations)).tolist():
         group = int(net.group[net.points[p].facility])
         if group >= 0:
             number[p] = found.setdefault((group, net.points[p].department), len(found))

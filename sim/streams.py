@@ -119,6 +119,11 @@ class Purpose(IntEnum):
     SURGE = 110
     STAYS_AWAY = 111
     PUT_OFF = 112
+    ADVICE = 106
+    # of an episode as well
+    COLLECTED = 107
+    # of a village station
+    INTEGRATED = 105
 
 
 def mix(x: Keys) -> Keys:

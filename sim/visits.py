@@ -310,10 +310,22 @@ def _helped(town: Town, who: Any, point: Any, visit: np.uint64, end: float, wind
     if who["admit"] == 1:
         ward = _joint_ward(town, who, point, visit)
         return _to_joint_ward(town, who, point, ward, end) if ward >= 0 else -1
-    if _is_settled(town, who, point, visit):
+    if _is_advised(town, who, point, visit) or _is_settled(town, who, point, visit):
         return _asked_back(town.rooms.care.conditions, town.hours, who, point, visit, end, window_end)
     joint = _joint_clinic(town, who, point, visit)
     return _to_joint_clinic(town, who, point, joint, end, window_end) if joint >= 0 else -1
+
+
+@kernel
+def _is_advised(town: Town, who: Any, point: Any, visit: np.uint64) -> bool:
+    """A need that the centre of an integrated station could meet is settled at the station, by its advice (M26)."""
+    world, centre = int(who["world"]), point["centre"]
+    if centre < 0 or not town.place.integrated[world, int(who["point"]) % len(town.place.points)]:
+        return False
+    if not able(town.place.offers, who, centre) or not care.settled_by_advice(town.rooms.care, visit, world):
+        return False
+    town.counts.helped[world, month_of(town.counts, who["time"]), point["facility"]]["advised"] += 1
+    return True
 
 
 @kernel

@@ -41,6 +41,7 @@ from sim.care import (
     made_up_delay,
     makes_up,
     patience,
+    settled_by_advice,
     settled_by_reading,
 )
 from sim.choice import (
@@ -511,6 +512,8 @@ class Town(Model):
 
     def is_settled(self, who: Contact, visit: Visit) -> bool:
         """An exam that the group has read was all that was missing, or else a specialist helps."""
+        if self.is_advised(who, visit):
+            return True
         made = self.exam_is_made(who, visit.key, visit.point)
         read = made and is_read_remotely(self.figures, visit.key, who, self.level(visit.point))
         if read and settled_by_reading(self.figures, visit.key, WORLD):
@@ -621,7 +624,32 @@ class Town(Model):
         if self.is_refilled_near(who, point):
             near = self.choose(who, set(GRASSROOTS_DOORS))
             point = point if near == OUTSIDE else near
-        return point
+        return int(self.station[who["person"]]) if self.is_collected_at_home(who, point) else point
+
+    def is_collected_at_home(self, who: Contact, point: int) -> bool:
+        """A prescription of a centre of the group, which its integrated station at home has (M26)."""
+        station = int(self.station[who["person"]])
+        if who["doors"] or point == OUTSIDE or not self.choice.prescription_only[who["condition"]]:
+            return False
+        group = self.network.group[self.facility(point)]
+        called_back = who["chronic"] == MADE_UP
+        if self.level(point) not in (2, 3) or called_back or station < 0 or not self.is_integrated(station):
+            return False
+        collects = uniform_of(who["key"], Purpose.COLLECTED, 0) < self.choice.collects_at_station[WORLD]
+        return bool(collects and group == self.network.group[self.facility(station)])
+
+    def is_integrated(self, point: int) -> bool:
+        """Whether a service point is a station that is run as one with a centre of its group."""
+        return self.level(point) == Level.village_station and bool(self.journey.town.place.integrated[WORLD, point])
+
+    def is_advised(self, who: Contact, visit: Visit) -> bool:
+        """A need that the centre of an integrated station could meet may be settled by its advice."""
+        here, net = self.facility(visit.point), self.network
+        if not self.is_integrated(visit.point):
+            return False
+        centres = [f for f in range(net.outside) if net.level[f] in (2, 3) and net.group[f] == net.group[here]]
+        near = min(centres, key=lambda f: net.km(here, f))
+        return self.able(who, near, visit) and bool(settled_by_advice(self.figures, visit.key, WORLD))
 
     def at_door(self, who: Contact, point: int, minute: float) -> Plan:
         """Through a door: who asks for an appointment there may prefer the expert."""

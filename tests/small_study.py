@@ -91,7 +91,7 @@ def replication_tables(scenario: str, replication: int) -> dict[str, pd.DataFram
         "exams_monthly": _exams(),
         "helped_monthly": _rows(
             month=MONTHS, facility="centre-a", remote=4, specialist=6, by_reading=3, joint=2, handed_down=0
-        ).assign(within_reach=5),
+        ).assign(within_reach=5, advised=5),
         "referrals_monthly": _referrals(scenario),
         "loads": _loads(scenario),
         "backlog": backlog,

@@ -1125,6 +1125,32 @@ def test_planned_admissions_put_off() -> None:
     assert left(high) > left(low)
 
 
+def test_village_stations_integrated_with_their_township() -> None:
+    assert EXPECTED["villages.integrated"] == (
+        "up-referrals and visits to hospitals fall slightly, visits for prescriptions move from centres to village "
+        "stations"
+    )
+    low, high = both("villages.integrated", 0.0, 1.0, CHANNEL)
+    advised = total("helped_monthly", "advised")
+
+    def refills(level: str) -> Callable[[Tables], int]:
+        return lambda t: int(
+            (t["visits"]["condition"].eq("refill") & t["visits"]["facility"].map(level_of(t)).eq(level)).sum()
+        )
+
+    assert advised(low) == 0
+    assert advised(high) > 20
+    assert formal("completed")(high) < formal("completed")(low)
+    assert hospital_visits(high) < hospital_visits(low)
+    assert refills("centre")(high) < 0.8 * refills("centre")(low)
+    assert refills("village_station")(high) > refills("village_station")(low)
+
+
+def level_of(t: Tables) -> pd.Series[str]:
+    """Level of each facility to which anybody came."""
+    return t["visits_monthly"].drop_duplicates("facility").set_index("facility")["level"]
+
+
 def test_shared_doctors() -> None:
     """In `example` with centres that the same patients go to, one of them with one doctor and the other with three."""
     assert EXPECTED["staff.shared"] == "waits at centres fall where their loads are unequal"

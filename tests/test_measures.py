@@ -362,10 +362,11 @@ def test_exams_and_help_from_above(yearly: pd.DataFrame) -> None:
     assert (repeated["numerator"], repeated["denominator"]) == (12 * 20, 12 * (20 + 10 + 30))
     assert row(yearly, "repeat_exam_share", "first", "recognised")["value"] == pytest.approx(10 / 60)
     assert row(yearly, "repeat_exam_share", "area", "per_1000_exams")["value"] == pytest.approx(1000 * 20 / 500)
-    assert row(yearly, "settled_below", "area", HEADLINE)["value"] == 12 * (4 + 6 + 3 + 2)
+    assert row(yearly, "settled_below", "area", HEADLINE)["value"] == 12 * (4 + 6 + 3 + 2 + 5)
     assert row(yearly, "settled_below", "centre", "remote")["value"] == 12 * 4
     assert row(yearly, "settled_below", "centre", "by_reading")["value"] == 12 * 3
     assert row(yearly, "settled_below", "centre", "joint")["value"] == 12 * 2
+    assert row(yearly, "settled_below", "centre", "advised")["value"] == 12 * 5
     assert row(yearly, "remote_reading_share", "centre", STANDARD)["value"] == pytest.approx(40 / 100)
     assert row(yearly, "remote_reading_share", "area", HEADLINE)["value"] == pytest.approx(40 / 500)
     assert row(yearly, "remote_reading_share", "first", "number")["value"] == 0

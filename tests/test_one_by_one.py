@@ -113,6 +113,7 @@ LEVERS: dict[str, st.SearchStrategy[Any]] = {
     "incentives.down_referral_gain": gain,
     "incentives.up_referral_gain": gain,
     "incentives.admission_gain": gain,
+    "villages.integrated": share,
     "staff.shared": st.sampled_from([0.0, 0.5, 1.0]),
     "emergency.rescue_centres": st.sampled_from([["stroke"], ["maternal", "stroke"], ["trauma"]]),
     "surge.needs": st.dictionaries(st.sampled_from(["cold", "lung", "urgent"]), st.sampled_from([0.0, 0.6, 1.0, 2.5])),
@@ -125,6 +126,7 @@ DOORS: dict[str, st.SearchStrategy[Any]] = {
     "books": share,
     "no_show": st.sampled_from([0.0, 0.3]),
     "prefers_expert": share,
+    "collects_at_station": share,
     "doors_tried": st.integers(1, 4),
     "booking_days": st.integers(2, 9),
     "booking_patience": st.sampled_from([0.0, 1.0, 4.0]),
@@ -137,6 +139,7 @@ CARE: dict[str, st.SearchStrategy[Any]] = {
     "reading_minutes": st.sampled_from([20.0, 200.0]),
     "exam_minutes_at": st.sampled_from([{}, {"centre": said(2.0), "tertiary": said(0.5)}]),
     "settled_by_reading": share,
+    "settled_by_advice": share,
     "results_valid_days": st.sampled_from([0.0, 1.0, 5.0, 1000.0]),
     "imaging_report_minutes": st.sampled_from([0.0, 200.0]),
     "waiting_patience": st.sampled_from([20.0, 90.0, 300.0]),
@@ -309,8 +312,8 @@ def test_a_town_in_which_all_levers_are_pulled() -> None:
     town = towns.group_town(42, settings=ALL_LEVERS, facilities=facilities, **figures)
     assert_same(town)
     tables = towns.run(town)[0]
-    assert tables["helped_monthly"][["remote", "specialist", "by_reading", "joint", "handed_down"]].sum().gt(0).all()
-    assert tables["helped_monthly"]["within_reach"].sum() > 0
+    ways = ["remote", "specialist", "by_reading", "joint", "handed_down", "within_reach", "advised"]
+    assert tables["helped_monthly"][ways].sum().gt(0).all()
     assert tables["exams_monthly"][["made", "repeated", "recognised", "trusted", "read_remotely"]].sum().gt(0).all()
     assert tables["needs_monthly"]["spared"].sum() > 0
     assert tables["imaging_monthly"].drop(columns=["month", "facility", "department", "cls"]).sum().gt(0).all()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 from fractions import Fraction
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -17,11 +18,12 @@ from sim.model import Model
 from sim.network import Level, Network, PublicHealthSpec
 from sim.past import simulate
 from sim.schema import InputError
-from sim.staffing import LEAST, ROOM, PublicHealth, on_duty, pools, posted, walk_in_clinics
+from sim.staffing import LEAST, ROOM, PublicHealth, integrated, on_duty, pools, posted, walk_in_clinics
 
 SHARES = [0.0, 0.3, 0.4, 0.5, 0.8, 1.0]
 
 
+@cache
 def town() -> Model:
     """The group town: a station and a centre in the town, two stations and a centre in the valley."""
     return Model(towns.group_town(7), [0])
@@ -136,11 +138,46 @@ def test_a_part_of_a_doctor_is_a_doctor_who_comes_later() -> None:
 
 def test_pools_are_walk_in_clinics_of_a_departments_centres_in_a_group() -> None:
     net = town().network
-    assert {net.facilities[net.points[p].facility].id for p in np.flatnonzero(pools(net) >= 0)} == {
+    nobody = integrated(net, 1, 0.0)
+    assert {net.facilities[net.points[p].facility].id for p in np.flatnonzero(pools(net, nobody) >= 0)} == {
         "centre",
         "valley-centre",
     }
-    assert set(pools(net).tolist()) == {-1, 0}
+    assert set(pools(net, nobody).tolist()) == {-1, 0}
+    assert set(pools(net, integrated(net, 1, 1.0))[list(clinics(net).values())].tolist()) == {0}
+
+
+def test_a_larger_share_of_integrated_stations_adds_some_and_leaves_none_out() -> None:
+    net = town().network
+    few, some, every = (set(np.flatnonzero(integrated(net, 7, share)).tolist()) for share in (0.2, 0.6, 1.0))
+    assert few <= some <= every == {p for name, p in clinics(net).items() if "centre" not in name}
+    assert integrated(net, 7, 0.0).sum() == 0
+    lonely = [f | {"role": "none", "group": None} if f["level"] == "centre" else f for f in towns.group_facilities()]
+    for f in lonely[2:4]:
+        f["clinics"], f["wards"] = f["clinics"][:1], []
+    assert integrated(Model(towns.group_town(7, facilities=lonely), [0]).network, 7, 1.0).sum() == 0, "no centre"
+
+
+def test_an_overloaded_station_gets_a_doctor_of_its_township() -> None:
+    own, pool, minutes = np.array([1, 1, 4]), np.array([0, 0, 0]), np.full(3, 1000.0)
+    assert posted(own, pool, Fraction(1, 4), np.array([900.0, 10.0, 400.0]), minutes).tolist() == [1, 0, -1]
+
+
+def refills_at(share: float, collects: float) -> dict[str, int]:
+    """Visits for a prescription alone, by facility, of residents who all would go to the centre."""
+    town = towns.group_town(28, settings={"villages.integrated": share})
+    choice = towns.choice({"centre": 1.0}, collects_at_station=collects)
+    visits = towns.run(replace(town, choice=choice))[0]["visits"]
+    first = visits[visits["condition"] == "sugar"].drop_duplicates("episode")
+    return first["facility"].value_counts().to_dict()
+
+
+def test_prescriptions_of_a_centre_are_collected_at_the_station_at_home() -> None:
+    assert set(refills_at(0.0, 1.0)) == {"centre", "valley-centre"}
+    assert set(refills_at(1.0, 1.0)) == {"station", "village-001", "village-002"}
+    half = refills_at(1.0, 0.5)
+    near = sum(number for name, number in half.items() if "centre" not in name)
+    assert 0.35 < near / sum(half.values()) < 0.65
 
 
 clinic = st.tuples(st.integers(0, 9), st.integers(-1, 2), st.floats(0, 1e5), st.sampled_from([2250.0, 3150.0]))

@@ -490,6 +490,7 @@ def group_town(
         "weight_by_need": [0.6, 1.0, 1.5],
         "day_case_hours": 8.0,
         "higher_standard": 0.7,
+        "settled_by_advice": 0.5,
     } | care_figures
     some: Data = {"village_station": 0.3, "centre": 0.3, "secondary": 0.15, "tertiary": 0.23, "outside": 0.02}
     by_kind = {
@@ -503,6 +504,7 @@ def group_town(
         "rechoice": 0.3,
         "follows_advice": 0.8,
         "prefers_expert": 0.4,
+        "collects_at_station": 0.6,
         "contract_log_odds": 0.5,
         "per_100_yuan": 0.5,
         "yuan_per_booking_day": 10.0,
@@ -579,6 +581,7 @@ ACTING_LEVERS: Data = PLAN | {
     "surge.other_needs": 0.8,
     "surge.fever_clinics": 0.5,
     "surge.planned_paused": 0.4,
+    "villages.integrated": 0.7,
     "staff.shared": 1.0,
 }
 """All levers that act on patients pulled."""

@@ -58,11 +58,12 @@ def repeat_exam_share(ledger: Ledger) -> Frame:
     unit=Text("visits", "人次"),
     formula=Text(
         "visits to grassroots members whose need, beyond the place, was settled there: a specialist of the group "
-        "helped, or an exam that the group read was all that was missing; and visits to joint clinics",
-        "超出基层成员单位诊疗能力、经集团专家协助或上级诊断就地解决的诊疗人次，以及联合门诊诊疗人次",
+        "helped, an exam that the group read was all that was missing, or the centre advised its village station; and "
+        "visits to joint clinics",
+        "超出基层成员单位诊疗能力、经集团专家协助、上级诊断或乡镇卫生院指导就地解决的诊疗人次，以及联合门诊诊疗人次",
     ),
     source="convention: remote consultations, seconded specialists, joint clinics and exams read remotely together; "
-    "what the latter settle is an assumption (settled_by_reading)",
+    "what the latter settle is an assumption (settled_by_reading), and so is what advice does (settled_by_advice)",
     scope="area",
     scopes=PLACE_SCOPES,
     kind="count",
@@ -79,11 +80,12 @@ def repeat_exam_share(ledger: Ledger) -> Frame:
             ),
             kind="count",
         ),
+        Variant("advised", Text("by the township's advice (assumption)", "乡镇卫生院指导（假设）"), kind="count"),
     ),
 )
 def settled_below(ledger: Ledger) -> Frame:
     """By whose help."""
-    ways = ["remote", "specialist", "joint", "by_reading"]
+    ways = ["remote", "specialist", "joint", "by_reading", "advised"]
     rows = ledger.at_places("helped_monthly", [*ways, "within_reach"])
     rows["all"] = rows[ways].sum(axis=1)
     return pd.concat([tally(rows, STANDARD, "all"), *(tally(rows, way, way) for way in [*ways, "within_reach"])])
