@@ -322,7 +322,7 @@ def _is_advised(town: Town, who: Any, point: Any, visit: np.uint64) -> bool:
     world, centre = int(who["world"]), point["centre"]
     if centre < 0 or not town.place.integrated[world, int(who["point"]) % len(town.place.points)]:
         return False
-    if not able(town.place.offers, who, centre) or not care.settled_by_advice(town.rooms.care, visit, world):
+    if not able(town.place, who, centre) or not care.settled_by_advice(town.rooms.care, visit, world):
         return False
     town.counts.helped[world, month_of(town.counts, who["time"]), point["facility"]]["advised"] += 1
     return True

@@ -188,6 +188,12 @@ def test_public_health_work_is_shared_between_stations_and_centres(yearly: pd.Da
     assert row(yearly, "public_health_village_share", "area", HEADLINE, scenario="before")["value"] == 0.4
 
 
+def test_institutions_with_a_specialist_are_those_where_one_has_helped(yearly: pd.DataFrame) -> None:
+    told = row(yearly, "seconded_specialists", "area", HEADLINE)
+    assert (told["numerator"], told["denominator"]) == (1, 3), "of a village station, a centre and a sub-centre"
+    assert row(yearly, "seconded_specialists", "area", "centres")["value"] == pytest.approx(1 / 2)
+
+
 def test_doctors_posted_elsewhere_are_counted_once(yearly: pd.DataFrame) -> None:
     assert row(yearly, "posted_doctor_days", "area", HEADLINE)["value"] == 12 * 30
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from analysis.indicators.catalogue import SHARE, STANDARD, Text, indicator, scoped
-from analysis.ledger import Frame, Ledger, tally
+import pandas as pd
+
+from analysis.indicators.catalogue import SHARE, STANDARD, Text, Variant, indicator, scoped
+from analysis.ledger import GRASSROOTS, Frame, Ledger, tally
+
+CENTRES = ("centre", "sub_centre")
 
 
 @indicator(
@@ -40,3 +44,32 @@ def public_health_village_share(ledger: Ledger) -> Frame:
 def posted_doctor_days(ledger: Ledger) -> Frame:
     """Each is counted once, where he is missing."""
     return tally(scoped(ledger.sums("posts_monthly", ["went"], ["level"]), "area", ledger), STANDARD, "went")
+
+
+@indicator(
+    name=Text("Grassroots institutions with a specialist of the group", "有上级医师下沉的基层医疗卫生机构占比"),
+    unit=SHARE,
+    formula=Text(
+        "grassroots members of groups at which a seconded specialist or a joint clinic has seen somebody in the period "
+        "/ grassroots members of groups",
+        "期内有下派专家或联合门诊接诊的医疗集团基层成员单位数 / 医疗集团基层成员单位数",
+    ),
+    source="Nanning, 2024: every grassroots institution has at least one (no date given)",
+    scope="area",
+    scopes="area",
+    better="up",
+    variants=(Variant("centres", Text("centres and sub-centres only", "仅乡镇卫生院、社区卫生服务中心和分中心")),),
+)
+def seconded_specialists(ledger: Ledger) -> Frame:
+    """What they do is counted, not who they are: where a specialist has helped nobody there is none."""
+    facilities = ledger.facilities
+    helped = ledger.sums("helped_monthly", ["specialist", "joint"], ["facility"])
+    with_one = helped[helped["specialist"] + helped["joint"] > 0]
+    tallies = []
+    for variant, levels in ((STANDARD, GRASSROOTS), ("centres", CENTRES)):
+        members = facilities["id"][facilities["role"].eq("member") & facilities["level"].isin(levels)]
+        found = with_one[with_one["facility"].isin(members)].groupby("run")["facility"].nunique()
+        runs = ledger.runs[["run"]].assign(members=len(members))
+        runs["found"] = runs["run"].map(found).fillna(0)
+        tallies.append(tally(scoped(runs, "area", ledger), variant, "found", "members"))
+    return pd.concat(tallies)
