@@ -65,6 +65,52 @@ def test_every_phrase_speaks_both_languages_with_the_same_blanks() -> None:
     assert isinstance(PHRASES["goals"], Text)
 
 
+# -------------------------------------------------------------------------------------------- readings of one phrase
+
+
+def parts(table: pd.DataFrame, indicator: str, scope: str, variant: str = HEADLINE) -> tuple[float, float]:
+    """Numerator and denominator."""
+    told = row(table, indicator, scope, variant)
+    return float(told["numerator"]), float(told["denominator"])
+
+
+def test_care_inside_the_area_is_what_is_not_outside_by_visits_and_by_admissions(yearly: pd.DataFrame) -> None:
+    found = {}
+    for inside, outside in ((HEADLINE, HEADLINE), ("admissions", "discharges")):
+        found[inside] = parts(yearly, "in_area_share", "grid", inside)
+        away = parts(yearly, "out_of_area_share", "grid", outside)
+        assert (found[inside][0] + away[0], found[inside][1]) == (away[1], away[1])
+    together = tuple(sum(pair) for pair in zip(*found.values(), strict=True))
+    assert parts(yearly, "in_area_share", "grid", "with_admissions") == together
+    kinds = [parts(yearly, "in_area_share", "grid", kind)[1] for kind in ("outpatient", "emergency")]
+    assert kinds[0] > kinds[1] > 0
+    assert sum(kinds) <= found[HEADLINE][1]
+
+
+def test_what_is_passed_down_is_told_as_a_share_too(yearly: pd.DataFrame) -> None:
+    slots, held = (row(yearly, "slots_offered", "lead", v)["value"] for v in (HEADLINE, "held"))
+    assert parts(yearly, "slots_offered", "lead", "held_share") == (held, slots)
+    beds = parts(yearly, "bed_occupancy", "lead", STANDARD)[1]
+    assert parts(yearly, "beds_held", "lead", "share") == (row(yearly, "beds_held", "lead", HEADLINE)["value"], beds)
+
+
+def test_a_stay_by_the_census_divides_all_who_lay_there_by_discharges(yearly: pd.DataFrame) -> None:
+    occupied = parts(yearly, "bed_occupancy", "tertiary_public")[0]
+    discharges = parts(yearly, "average_length_of_stay", "tertiary_public")[1]
+    assert parts(yearly, "average_length_of_stay", "tertiary_public", "occupied") == (occupied, discharges)
+
+
+def test_rates_of_referral_have_three_bases(yearly: pd.DataFrame) -> None:
+    up, down = (row(yearly, f"referrals_{way}", "area", HEADLINE)["value"] for way in ("up", "down"))
+    years = parts(yearly, "visits_per_resident", "grid")[1]
+    assert parts(yearly, "referrals_up", "area", "per_1000_residents") == (up, years)
+    assert parts(yearly, "referrals_down", "area", "per_1000_residents") == (down, years)
+    discharges, visits = (row(yearly, name, "area", STANDARD)["value"] for name in ("discharges", "visits"))
+    assert parts(yearly, "referrals_up", "area", "per_100_discharges") == (up, discharges)
+    assert parts(yearly, "referrals_down", "area", "per_1000_visits") == (down, visits)
+    assert row(yearly, "referrals_up", "area", "per_1000_residents")["value"] == pytest.approx(1000 * up / years)
+
+
 # ---------------------------------------------------------------------------------------------------------- the shares
 
 

@@ -25,6 +25,7 @@ from analysis.ledger import KEYS, Frame, Ledger, tally
         Variant("experts", Text("of expert clinics", "专家号源"), kind="count"),
         Variant("experts_held", Text("of expert clinics, held for referral", "预留给转诊的专家号源"), kind="count"),
         Variant("joint", Text("of joint clinics", "联合门诊号源"), kind="count"),
+        Variant("held_share", Text("share held for referral", "预留给转诊的占比"), SHARE),
     ),
 )
 def slots_offered(ledger: Ledger) -> Frame:
@@ -34,6 +35,7 @@ def slots_offered(ledger: Ledger) -> Frame:
     kinds = [tally(slots, column, column) for column in ("held", "released")]
     apart = [tally(experts, "experts", "offered"), tally(experts, "experts_held", "held")]
     apart.append(tally(slots_of(ledger, columns, "joint"), "joint", "offered"))
+    apart.append(tally(slots, "held_share", "held", "offered"))
     return pd.concat([tally(slots, STANDARD, "offered"), *kinds, *apart])
 
 
@@ -82,13 +84,14 @@ def bed_quota_used(ledger: Ledger) -> Frame:
     variants=(
         Variant("borrowed", Text("borrowed by emergencies", "被急诊借用"), kind="count"),
         Variant("released", Text("released", "释放"), kind="count"),
+        Variant("share", Text("share of open bed-days", "占实际开放总床日的比例"), SHARE),
     ),
 )
 def beds_held(ledger: Ledger) -> Frame:
     """Held, borrowed and released."""
-    beds = ledger.at_places("beds_monthly", ["held_days", "borrowed", "released"])
+    beds = ledger.at_places("beds_monthly", ["held_days", "borrowed", "released", "bed_days"])
     kinds = [tally(beds, column, column) for column in ("borrowed", "released")]
-    return pd.concat([tally(beds, STANDARD, "held_days"), *kinds])
+    return pd.concat([tally(beds, STANDARD, "held_days"), *kinds, tally(beds, "share", "held_days", "bed_days")])
 
 
 @indicator(

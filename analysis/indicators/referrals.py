@@ -32,6 +32,18 @@ def _rate(variant: str, top: Frame, bottom: Frame, number: str) -> Frame:
     return tally(both, variant, "referrals", number)
 
 
+def _per_residents(rows: Frame, ledger: Ledger) -> Frame:
+    """Completed formal referrals over residents and the measured part of the year."""
+    of_all = scoped(ledger.per_residents(scoped(rows, "grid", ledger), ["referrals"]), "area", ledger)
+    return tally(of_all, PER_RESIDENTS.id, "referrals", "resident_years")
+
+
+PER_RESIDENTS = Variant(
+    "per_1000_residents",
+    Text("formal, per 1,000 residents and year", "正式渠道，每千居民·年"),
+    Text("per 1,000 residents and year", "每千居民·年"),
+    per=1000,
+)
 REFERRALS = Text("referrals", "人次")
 CHANNELS = (
     Variant("declined", Text("declined by the hospital", "被接收医院拒绝"), kind="count"),
@@ -58,6 +70,13 @@ CHANNELS = (
             Text("per 1,000 grassroots visits", "每千基层诊疗人次"),
             per=1000,
         ),
+        Variant(
+            "per_100_discharges",
+            Text("formal, per 100 discharges in the area", "正式渠道，每百域内出院人次"),
+            Text("per 100 discharges", "每百出院人次"),
+            per=100,
+        ),
+        PER_RESIDENTS,
     ),
 )
 def referrals_up(ledger: Ledger) -> Frame:
@@ -69,7 +88,10 @@ def referrals_up(ledger: Ledger) -> Frame:
     done = rows[rows["channel"].eq("formal") & rows["status"].eq("completed")]
     partner = tally(done[done["to_facility"].eq("outside")], "partner", "referrals")
     rate = _rate("per_1000_grassroots_visits", formal, grassroots, "visits")
-    return pd.concat([*_channel_tallies(rows), partner, rate])
+    stays = ledger.sums("stays_monthly", ["discharges"], ["level"])
+    inside = scoped(stays[stays["level"].ne("outside")], "area", ledger)
+    by_discharges = _rate("per_100_discharges", done, inside, "discharges")
+    return pd.concat([*_channel_tallies(rows), partner, rate, by_discharges, _per_residents(done, ledger)])
 
 
 @indicator(
@@ -88,6 +110,13 @@ def referrals_up(ledger: Ledger) -> Frame:
             Text("per 100 tertiary discharges", "每百三级医院出院人次"),
             per=100,
         ),
+        Variant(
+            "per_1000_visits",
+            Text("formal, per 1,000 visits in the area", "正式渠道，每千域内诊疗人次"),
+            Text("per 1,000 visits", "每千诊疗人次"),
+            per=1000,
+        ),
+        PER_RESIDENTS,
     ),
 )
 def referrals_down(ledger: Ledger) -> Frame:
@@ -96,4 +125,12 @@ def referrals_down(ledger: Ledger) -> Frame:
     formal = rows[rows["channel"].eq("formal") & rows["status"].eq("completed") & rows["from_level"].eq("tertiary")]
     stays = ledger.sums("stays_monthly", ["discharges"], ["level"])
     tertiary = scoped(stays[stays["level"].eq("tertiary")], "area", ledger)
-    return pd.concat([*_channel_tallies(rows), _rate("per_100_tertiary_discharges", formal, tertiary, "discharges")])
+    done = rows[rows["channel"].eq("formal") & rows["status"].eq("completed")]
+    seen = ledger.sums("visits_daily", ["visits"], ["level", "kind"])
+    inside = scoped(seen[seen["level"].ne("outside") & seen["kind"].ne("return")], "area", ledger)
+    rates = [
+        _rate("per_100_tertiary_discharges", formal, tertiary, "discharges"),
+        _rate("per_1000_visits", done, inside, "visits"),
+        _per_residents(done, ledger),
+    ]
+    return pd.concat([*_channel_tallies(rows), *rates])

@@ -33,11 +33,12 @@ from analysis.ledger import KEYS, Frame, Ledger, ninetieth, tally
     variants=(
         Variant("hours", Text("by hours, in days", "按小时折算")),
         Variant("without_day_cases", Text("day cases left out, above and below", "分子、分母均不计日间病例")),
+        Variant("occupied", Text("bed-days of all who lay there / discharges", "实际占用总床日 / 出院人次")),
     ),
     guards=("episode_length_of_stay", "bed_wait_days", "readmission_share", "unmet_need_share", "cost_per_episode"),
 )
 def average_length_of_stay(ledger: Ledger) -> Frame:
-    """By nights, as officially, by hours, and by nights of those who stayed overnight.
+    """By nights, as officially, by hours, by nights of those who stayed overnight, and by the census of midnights.
 
     With day cases it falls as more are done in a day; without them it rises, because short stays leave.
     """
@@ -45,11 +46,14 @@ def average_length_of_stay(ledger: Ledger) -> Frame:
     stays["days"] = stays["hours"] / 24
     for of_all in ("nights", "discharges"):
         stays[f"other_{of_all}"] = stays[of_all] - stays["day_cases"]
+    beds = ledger.at_places("beds_monthly", ["occupied_days"])
+    lain = pd.concat([beds[beds["scope"].isin(stays["scope"])], stays[[*KEYS, "discharges"]]], ignore_index=True)
     return pd.concat(
         [
             tally(stays, STANDARD, "nights", "discharges"),
             tally(stays, "hours", "days", "discharges"),
             tally(stays, "without_day_cases", "other_nights", "other_discharges"),
+            tally(lain, "occupied", "occupied_days", "discharges"),
         ]
     )
 

@@ -139,3 +139,38 @@ def out_of_area_share(ledger: Ledger) -> Frame:
         mine["outside"] = mine[number].where(mine["level"].eq("outside"), 0)
         tallies.append(tally(mine, variant, "outside", number))
     return pd.concat(tallies)
+
+
+@indicator(
+    name=Text("Share of care inside the area", "域内就诊占比"),
+    unit=SHARE,
+    formula=Text(
+        "outpatient, emergency and internet visits of residents inside the area / all their visits, wherever",
+        "居民在域内机构的门诊、急诊与互联网诊疗人次 / 居民全部诊疗人次（不论就诊地点）",
+    ),
+    source="Zhengzhou, county medical communities, 2020 (visits); Guangdong, the same, 2022 (admissions)",
+    scope="grid",
+    scopes="grid",
+    better="up",
+    variants=(
+        Variant("outpatient", Text("outpatient visits only", "仅门诊")),
+        Variant("emergency", Text("emergency visits only", "仅急诊")),
+        Variant("admissions", Text("of discharges", "按出院人次（县域内住院率）")),
+        Variant("with_admissions", Text("visits and discharges together", "诊疗与出院人次合计")),
+    ),
+)
+def in_area_share(ledger: Ledger) -> Frame:
+    """The documents do not say which care is meant: visits, admissions, or both."""
+    seen = counted_visits(ledger)
+    visits = seen[seen["scope"].eq("grid")].rename(columns={"visits": "number"})
+    stays = ledger.of_people("stays_monthly", ["discharges"]).rename(columns={"discharges": "number"})
+    admissions = stays[stays["scope"].eq("grid")]
+    both = pd.concat([visits, admissions], ignore_index=True)
+    readings = {STANDARD: visits, "admissions": admissions, "with_admissions": both}
+    readings |= {kind: visits[visits["kind"].eq(kind)] for kind in ("outpatient", "emergency")}
+    return pd.concat([_inside(variant, rows) for variant, rows in readings.items()])
+
+
+def _inside(variant: str, rows: Frame) -> Frame:
+    here = rows["number"].where(rows["level"].ne("outside"), 0)
+    return tally(rows.assign(inside=here), variant, "inside", "number")
