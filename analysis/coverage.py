@@ -2,7 +2,7 @@
 
 `analysis/coverage.yaml` has one row for each mechanism, each figure of the documents and each ambiguous phrase. Levers
 are not written there: they are found by the number of their mechanism, so a new one appears by itself, and what a row
-says under `until` is told only as long as nothing is there. `python -m analysis.coverage en` (or `zh`) prints the
+says under `until` is told only as long as it has no lever. `python -m analysis.coverage en` (or `zh`) prints the
 table, and scenarios/COVERAGE.md and COVERAGE.zh.md are what it prints.
 """
 
@@ -175,9 +175,9 @@ def _mechanisms(language: Language) -> Iterator[list[str]]:
 def _rows(language: Language, code: str) -> Iterator[list[str]]:
     for name, row in rows()["rows"].items():
         if name.startswith(f"{code}-"):
-            told = [row.get(key, "–") for key in ("figure", "by", "sim")]
-            clause, title = row["clause"], _titled(row, language)
-            yield [name, clause, title, *told, _told("rows", name, row, language)]
+            here = row | {key: row.get(f"{key}_zh", row.get(key)) for key in ("figure", "clause") if language == "zh"}
+            told = [here.get(key, "–") for key in ("figure", "by", "sim")]
+            yield [name, here["clause"], _titled(row, language), *told, _told("rows", name, row, language)]
 
 
 def _ambiguities(language: Language) -> Iterator[list[str]]:
@@ -192,7 +192,7 @@ def _told(kind: str, name: str, row: Row, language: Language) -> str:
     said = [_listed(each, names, words) for each, names in there.items() if names]
     said += [row["note"][language]] if "note" in row else []
     said += [f"{words['ruling']}{words[': ']}{row['ruling'][language]}"] if "ruling" in row else []
-    if "until" in row and not said:
+    if "until" in row and not there["levers"]:
         said += [f"{words['until']}{words[': ']}{row['until'][language]}"]
     if "why" in row:
         said += [row["why"][language] if said else f"{words['out']}{words[': ']}{row['why'][language]}"]
