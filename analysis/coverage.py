@@ -19,6 +19,7 @@ from analysis.indicators import CATALOGUE
 from sim.care import CareSpec
 from sim.choice import ChoiceSpec
 from sim.demand import DemandSpec
+from sim.money import MoneySpec
 from sim.network import NetworkSpec
 from sim.policy import levers
 from sim.population import PopulationSpec
@@ -33,7 +34,7 @@ FILE = Path(__file__).with_suffix(".yaml")
 
 FACTS: dict[str, type[Closed]] = {
     "network": NetworkSpec, "population": PopulationSpec, "timetable": TimetableSpec, "demand": DemandSpec,
-    "choice": ChoiceSpec, "care": CareSpec, "referral": ReferralSpec,
+    "choice": ChoiceSpec, "care": CareSpec, "referral": ReferralSpec, "money": MoneySpec,
 }  # fmt: skip
 """Groups of facts, in which a path such as network.facilities.wards.kind leads to a field."""
 
