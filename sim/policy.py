@@ -963,8 +963,9 @@ class Insurance(Closed):
             high=1,
             room="money",
             through="the price of hospital doors and of care outside to those who choose them, emergencies excepted",
-            expected="the grassroots share of visits rises, patients who go up by themselves fall",
-            expected_zh="基层诊疗量占比上升，自行上转人次下降",
+            expected="the grassroots share of visits rises and visits to hospitals fall; more patients go up, who "
+            "began below",
+            expected_zh="基层诊疗量占比上升，医院诊疗量下降；基层首诊增加，上转人次随之上升",
         ),
     ] = 0.0
     """How much less of the fee the fund pays at hospitals and outside the area when nobody has referred the patient

@@ -230,7 +230,7 @@ def test_what_is_paid_is_what_care_costs_but_for_listed_conditions() -> None:
     assert not gap[money["service"].ne("stay")].any()
     at_lead = gap[money["facility"].eq("lead") & money["service"].eq("stay")]
     assert (at_lead <= 0).all()  # paid as at the member; a bill without a listed condition has no gap
-    assert (at_lead < 0).mean() > 0.5
+    assert (at_lead < 0).sum() > 4
     assert not gap[money["facility"].isin(("member", "outside"))].any()
     assert (money["deductible_fen"] <= money["own_fen"]).all()
     assert not money.loc[money["payer"].eq("visitor"), ["fund_fen", "payment_fen", "deductible_fen"]].to_numpy().any()
@@ -300,7 +300,11 @@ def _back() -> Any:
 def test_money_moves_no_patient() -> None:
     """Two towns that differ in levers of the ledger alone have the same visits and stays."""
     case, _, tables = lived()
-    plain = towns.run(replace(case, policy=towns.policy(towns.ACTING_LEVERS)))[0]
+    acting, policy = ("prices.visit_factor", "insurance.continuous_deductible"), towns.policy(towns.ACTING_LEVERS)
+    for day, settings in REVIEWS.items():
+        felt = {name: value for name, value in settings.items() if name in acting}
+        policy = policy.amended(towns.policy(felt, towns.MONDAY + timedelta(days=day)))
+    plain = towns.run(replace(case, policy=policy))[0]
     for name, table in tables.items():
         if name not in ("money_monthly", "budgets", "alarms"):
             pd.testing.assert_frame_equal(table, plain[name], check_exact=True, obj=name)

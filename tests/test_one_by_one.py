@@ -320,7 +320,11 @@ def test_a_town_in_which_all_levers_are_pulled() -> None:
     assert tables["theatres_monthly"].groupby("place")["used"].sum().gt(0).sum() == 2
 
 
-@pytest.mark.parametrize(("levers", "window"), [({}, 720), (ALL_LEVERS, 240)])
+SAME_PRICES = {"insurance.visit_share": {}, "insurance.without_referral": 0.0}
+"""Hospitals are as crowded as without reimbursement that differs."""
+
+
+@pytest.mark.parametrize(("levers", "window"), [({}, 720), (ALL_LEVERS | SAME_PRICES, 240)])
 def test_a_town_in_which_follow_ups_are_missed(levers: towns.Data, window: int) -> None:
     town = towns.group_town(35, window=window, settings=levers, doors={"no_show": 0.6}, waiting_patience=20.0)
     often = towns.demand({"cold": 20.0, "lung": 8.0, "bone": 2.0, "urgent": 3.0}, 2000, {"sugar": (200.0, 7.0)})
