@@ -454,6 +454,7 @@ class Ledger:
         self.centres = np.flatnonzero(network.is_grouped_centre)
         """Centres and sub-centres of groups."""
         featured = ["visits", "feature_visits", "discharges", "feature_discharges"]
+        featured += ["weight_thousandths", "feature_weight_thousandths"]
         self.featured = Tally(featured, world=w, month=m, facility=f)
         standards = ["days", *STANDARD_LEVELS[1:], "feature_department"]
         self.capability = Tally(standards, world=w, month=m, facility=max(len(self.centres), 1))
@@ -569,12 +570,17 @@ class Ledger:
         )  # fmt: skip
 
     def _add_featured(self, legs: Legs) -> None:
-        """Discharges of institutions with a feature department, and those with its conditions."""
+        """Discharges of institutions with a feature department, those with its conditions, and the case weights of
+        both."""
         world, facility = legs["world"], self.ward_facility[legs["ward"]]
         feature = self.feature[world, facility]
         of_it = feature == self.network.condition_department[legs["condition"]]
         at = self.featured.index(world, self.month(legs["discharged"]), facility)
-        self.featured.add(at, discharges=feature >= 0, feature_discharges=of_it)
+        weight = legs["weight"] * (feature >= 0)
+        self.featured.add(
+            at, discharges=feature >= 0, feature_discharges=of_it, weight_thousandths=weight,
+            feature_weight_thousandths=weight * of_it,
+        )  # fmt: skip
 
     def add_capability(self, month: int, standards: NDArray[np.int64], feature: NDArray[np.int64]) -> None:
         """A day on which centres had reached some standards, numbers of STANDARD_LEVELS, and had a feature department

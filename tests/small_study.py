@@ -121,9 +121,11 @@ def _features(scenario: str) -> pd.DataFrame:
     """Of the visits of one centre 15 per cent are to its feature department, of its discharges half; of the other's
     visits, under the plan, 30 per cent."""
     one = _rows(
-        month=MONTHS, facility="centre-a", visits=2000, feature_visits=300, discharges=60, feature_discharges=30
-    )
+        month=MONTHS, facility="centre-a", visits=2000, feature_visits=300, discharges=60, feature_discharges=30,
+        weight_thousandths=40_000, feature_weight_thousandths=30_000,
+    )  # fmt: skip
     other = _rows(month=MONTHS, facility="sub-a", visits=600, feature_visits=180, discharges=0, feature_discharges=0)
+    other = other.assign(weight_thousandths=0, feature_weight_thousandths=0)
     return pd.concat([one, other] if scenario == "plan" else [one], ignore_index=True)
 
 

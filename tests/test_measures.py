@@ -299,11 +299,15 @@ def test_feature_departments_are_counted_and_weighed(yearly: pd.DataFrame) -> No
     share = row(yearly, "feature_department_share", "group", HEADLINE)
     assert (share["numerator"], share["denominator"]) == (12 * 480, 12 * 2600)
     assert row(yearly, "feature_department_share", "centre", "discharges")["value"] == 0.5
+    income = row(yearly, "feature_department_share", "group", "income")  # of 8,000 yuan of visits and 20,000 of stays
+    assert income["denominator"] == pytest.approx(12 * 28_000)
+    assert income["numerator"] == pytest.approx(12 * (0.15 * 8_000 + 0.75 * 20_000))
     built = {
         (scenario, variant): row(yearly, "feature_departments_built", "group", variant, scenario=scenario)["value"]
         for scenario in ("before", "plan")
-        for variant in (HEADLINE, "large_enough", "visits_large_enough", "within_bounds")
+        for variant in (HEADLINE, "large_enough", "visits_large_enough", "within_bounds", "with_income")
     }
+    assert (built["before", "with_income"], built["plan", "with_income"]) == (0.5, 0.5), "the other one earns nothing"
     assert [built["before", v] for v in (HEADLINE, "large_enough", "visits_large_enough")] == [0.5, 0.5, 0.0]
     assert [built["plan", v] for v in (HEADLINE, "large_enough", "visits_large_enough")] == [1.0, 1.0, 0.5]
     assert built["plan", "within_bounds"] == 0.5, "half of the discharges is too much"

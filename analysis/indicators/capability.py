@@ -52,17 +52,40 @@ def standard_reached_share(ledger: Ledger) -> Frame:
     source="Guangdong, plan for tight county medical communities: 20 to 40 per cent",
     scope="group",
     scopes=PLACE_SCOPES,
-    variants=(Variant("discharges", Text("of discharges", "按出院人次")),),
+    variants=(
+        Variant("discharges", Text("of discharges", "按出院人次")),
+        Variant(
+            "income", Text("of income from visits and stays (medical groups alone)", "按诊疗与住院收入（仅医疗集团）")
+        ),
+    ),
 )
 def feature_department_share(ledger: Ledger) -> Frame:
-    """Of visits, and of discharges where the institution has beds; income is not in the model."""
+    """Of visits, of discharges where the institution has beds, and of income."""
     rows = ledger.at_places("features_monthly", ["visits", "feature_visits", "discharges", "feature_discharges"])
     return pd.concat(
         [
             tally(rows, STANDARD, "feature_visits", "visits"),
             tally(rows, "discharges", "feature_discharges", "discharges"),
+            tally(scoped(_incomes(ledger), "group", ledger), "income", "feature_income", "income"),
         ]
     )
+
+
+def _incomes(ledger: Ledger) -> Frame:
+    """Fees that each institution with a feature department has taken in yuan, and the part of them that the department
+    has: of visits by their number, since they cost the same, and of stays by their weight."""
+    bills = ledger.sums("money_monthly", ["cost_fen"], ["facility", "service"]).astype({"facility": object})
+    yuan = bills["cost_fen"] / 100.0
+    stays = bills["service"].eq("stay")
+    bills = bills.assign(from_visits=yuan.where(~stays, 0.0), from_stays=yuan.where(stays, 0.0))
+    fees = bills.groupby(["run", "facility"], observed=True)[["from_visits", "from_stays"]].sum().reset_index()
+    kinds = {"from_visits": "visits", "from_stays": "weight_thousandths"}
+    done = ledger.sums("features_monthly", [*kinds.values(), *(f"feature_{k}" for k in kinds.values())], ["facility"])
+    both = done.astype({"facility": object}).merge(fees, on=["run", "facility"], how="left")
+    parts = {
+        fee: both[fee] * (both[f"feature_{n}"] / both[n].where(both[n] > 0)).fillna(0.0) for fee, n in kinds.items()
+    }
+    return both.assign(income=both[[*kinds]].sum(axis=1), feature_income=sum(parts.values()))
 
 
 LEAST, MOST = 0.20, 0.40
@@ -86,10 +109,17 @@ LEAST, MOST = 0.20, 0.40
         Variant(
             "within_bounds", Text("with 20 to 40 % of visits or of discharges", "诊疗或出院人次占比在20%至40%之间的")
         ),
+        Variant(
+            "with_income",
+            Text(
+                "with at least 20 % of visits or of discharges, and of income",
+                "诊疗或出院人次占比、收入占比均不低于20%的",
+            ),
+        ),
     ),
 )
 def feature_departments_built(ledger: Ledger) -> Frame:
-    """Built; and, stricter, of such a size in the period. Income, of which the document asks the same, is not told."""
+    """Built; and, stricter, of such a size in the period, by volume or by volume and income."""
     volumes = ["visits", "feature_visits", "discharges", "feature_discharges"]
     done = ledger.sums("features_monthly", volumes, ["facility"]).astype({"facility": object})
     rows = ledger.sums("capability_monthly", ["days", "feature_department"], ["facility"])
@@ -97,10 +127,13 @@ def feature_departments_built(ledger: Ledger) -> Frame:
     shares = [both[f"feature_{what}"] / both[what].where(both[what] > 0) for what in ("visits", "discharges")]
     large = [share >= LEAST for share in shares]
     fits = [share.between(LEAST, MOST) for share in shares]
+    earned = both[["run", "facility"]].merge(_incomes(ledger), on=["run", "facility"], how="left")
+    pays = (earned["feature_income"] / earned["income"].where(earned["income"] > 0) >= LEAST).to_numpy()
     readings = {
         "large_enough": large[0] | large[1],
         "visits_large_enough": large[0],
         "within_bounds": fits[0] | fits[1],
+        "with_income": (large[0] | large[1]) & pays,
     }
     counted = scoped(both, "group", ledger)
     strict = [
