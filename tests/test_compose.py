@@ -61,6 +61,7 @@ def test_names_on_which_facts_disagree_are_told_at_once(folder: Path) -> None:
     wrong = wrong.replace("pattern: centre, doctors", "pattern: centr, doctors", 1)
     wrong = wrong.replace("{department: surgery, pattern", "{department: surgry, pattern")
     wrong = wrong.replace("- {department: rehabilitation, beds", "- {department: rehab, beds", 1)
+    wrong = wrong.replace("becomes: rehabilitation", "becomes: rehab")
     write(folder, wrong, "network/wrong")
     treats, above = "no department that treats any condition", "network > facilities >"
     neither = "no condition, department or default"

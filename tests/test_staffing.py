@@ -152,7 +152,14 @@ def test_a_larger_share_of_integrated_stations_adds_some_and_leaves_none_out() -
     few, some, every = (set(np.flatnonzero(integrated(net, 7, share)).tolist()) for share in (0.2, 0.6, 1.0))
     assert few <= some <= every == {p for name, p in clinics(net).items() if "centre" not in name}
     assert integrated(net, 7, 0.0).sum() == 0
-    lonely = [f | {"role": "none", "group": None} if f["level"] == "centre" else f for f in towns.group_facilities()]
+    alone: dict[str, Any] = {
+        "role": "none",
+        "group": None,
+        "feature": None,
+        "standard_level": "none",
+        "as_sub_centre": None,
+    }
+    lonely = [f | alone if f["level"] == "centre" else f for f in towns.group_facilities()]
     for f in lonely[2:4]:
         f["clinics"], f["wards"] = f["clinics"][:1], []
     assert integrated(Model(towns.group_town(7, facilities=lonely), [0]).network, 7, 1.0).sum() == 0, "no centre"
