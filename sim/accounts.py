@@ -20,7 +20,7 @@ from sim.money import Classes, Tariff, deductible_due, of_weight
 from sim.network import Network
 from sim.policy import Rules
 from sim.population import SCHEMES
-from sim.records import LEG, PAID_JOINT, PAID_STAY, PAYERS, SERVICES, UNBILLED_DAYS, Ledger, Legs
+from sim.records import LEG, PAID_JOINT, PAID_STAY, PAYERS, SERVICES, UNBILLED_DAYS, Ledger, Legs, join_legs
 from sim.timetable import Timetable
 
 SPENT = ("group", "elsewhere", "outside")
@@ -51,8 +51,8 @@ class Accounts:
         self.grid = np.array([-1, *(n // len(SCHEMES) for n in range(accounts - 1))])
         """Whose residents' care is paid from each account; -1: visitors'."""
         self.spent_at = self._spent_at(network)
-        self.to_come: Legs = np.zeros(0, dtype=LEG)
-        """Stays that are written down and not over: those outside the area."""
+        self.to_come: list[Legs] = [np.zeros(0, dtype=LEG)]
+        """Stays that are written down and not billed; some of them, outside the area, are not over."""
         self.paid: dict[tuple[int, int], int] = {}
         """What patients who have stepped down have paid as deductible, by replication and episode."""
         self.tariff: Callable[[int], Tariff]
@@ -108,17 +108,22 @@ class Accounts:
 
     # ---------------------------------------------------------------------------------------------------------- stays
 
-    def bill_stays(self, legs: Legs, now: float) -> None:
+    def keep_stays(self, legs: Legs) -> None:
+        """Legs that are written down; they are billed together, which takes far less time than night by night."""
+        self.to_come.append(legs)
+
+    def bill_stays(self, now: float) -> None:
         """Bill stays that are over; others wait until they are."""
-        known = np.concatenate([self.to_come, legs])
+        known = join_legs(self.to_come)
         over = known["discharged"] <= now
-        self.to_come, known = known[~over], known[over]
-        days = self.ledger.day(known["discharged"])
-        later = known["came_from"] >= 0
-        for day in np.unique(days).tolist():
-            for some in (known[(days == day) & ~later], known[(days == day) & later]):  # what they go on from is billed
-                if len(some):
-                    self._bill_stays(some, int(self.month[day]), self.tariff(day))
+        self.to_come, known = [known[~over]], known[over]
+        days, later = self.ledger.day(known["discharged"]), known["came_from"] >= 0
+        for _, alike in groupby(np.unique(days).tolist(), key=lambda day: (self.month[day], id(self.tariff(day)))):
+            some = list(alike)
+            these = np.isin(days, some)
+            for legs in (known[these & ~later], known[these & later]):  # what they go on from is billed
+                if len(legs):
+                    self._bill_stays(legs, int(self.month[some[0]]), self.tariff(some[0]))
 
     def _bill_stays(self, legs: Legs, month: int, tariff: Tariff) -> None:
         world, weight, ward = legs["world"], legs["weight"], legs["ward"]

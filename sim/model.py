@@ -666,7 +666,7 @@ class Model:
             if self.audit is not None:
                 self.audit.look(self.env.now)
             self._write_stays()
-            self.accounts.bill_visits(day + 1)
+            self._bill(day + 1)
             self._write_beds(day)
 
     def _call_audit(self) -> None:
@@ -695,7 +695,7 @@ class Model:
             if self.timetable.month[day] != self.timetable.month[day - 1]:
                 self._write_beds(day - 1)
                 self._write_backlog(day - 1)
-                self.accounts.bill_visits(day)
+                self._bill(day)
             self._write_stays()
         self.journey.release_slots(day)
 
@@ -893,11 +893,16 @@ class Model:
         came = admissions_of(self.courses, self._told("admitted"))
         self.courses.forget([course for course, *_, to_step_down, _ in ended if not to_step_down])
         self.ledger.add_stays(legs)
-        self.accounts.bill_stays(legs, self.env.now)
+        self.accounts.keep_stays(legs)
         self.ledger.add_readmissions(self.last_home, legs, came)
         rows = contacts.empty(len(legs))
         self._fall_ill_again(rows[: doors.readmit(self.care_tables, legs, rows)])
         self.legs_outside.clear()
+
+    def _bill(self, until: int) -> None:
+        """Visits and stays up to a day, that day excluded."""
+        self.accounts.bill_visits(until)
+        self.accounts.bill_stays(until * DAY)
 
     def _told(self, what: str) -> list[Any]:
         """What all hospitals have on a list (of legs, or of those admitted), which is empty then."""
