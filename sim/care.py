@@ -542,12 +542,6 @@ class Care:
             stay_exponential=specs[0].stay_law == "exponential",
         )
 
-    def stay_shape(self, cells: NDArray[np.int64], world: NDArray[np.int64], condition: NDArray[np.int64]) -> Floats:
-        """Stays over their mean, for cells of the table."""
-        if self.stay_exponential:
-            return streams.exponential_table()[cells]
-        return streams.lognormal(cells, self.stay_cv[world, condition])
-
     def tables(self) -> CareTables:
         """What kernels read."""
         more = {f"beyond_{level}": self.beyond[:, :, level - 1] for level in (1, 2, 3)}
@@ -880,6 +874,13 @@ def _length(tables: CareTables, key: np.uint64, purpose: int, mean: float, sigma
 
 
 @kernel
+def stay_shape(tables: CareTables, who: Any) -> float:
+    """The stay of a contact over its mean."""
+    condition = tables.conditions[int(who["world"]), int(who["condition"])]
+    return _length(tables, who["key"], Purpose.STAY, 1.0, condition["stay_sigma"])
+
+
+@kernel
 def day_case_number(condition: Any, key: np.uint64) -> float:
     """A number below 1 for stays that suit a day centre, evenly spread there; infinite where none does.
 
@@ -891,34 +892,32 @@ def day_case_number(condition: Any, key: np.uint64) -> float:
 
 
 @kernel
-def draw_stays(tables: CareTables, rows: Any, level: Any, emergency: Any, stays: Any) -> None:
-    """Fill rows of STAY for contacts who need a bed, from the episode's own numbers.
+def draw_stay(tables: CareTables, who: Any, level: int, emergency: bool, stay: Any) -> None:
+    """Fill a row of STAY for a contact who needs a bed, from the episode's own numbers.
 
-    `level`: of the institution; `emergency`: admitted by an emergency department, so they wait as long as it takes.
+    `level`: of the institution; `emergency`: admitted by an emergency department, so it waits as long as it takes.
     """
-    for i in range(len(rows)):
-        who, stay = rows[i], stays[i]
-        key, world = who["key"], int(who["world"])
-        condition = tables.conditions[world, int(who["condition"])]
-        mean = condition["stay_minutes"] * tables.stay_at[world, level[i]]
-        stay["world"], stay["key"], stay["person"] = world, key, who["person"]
-        stay["condition"], stay["need"] = who["condition"], who["need"]
-        stay["minutes"] = _length(tables, key, Purpose.STAY, mean, condition["stay_sigma"])
-        eligible = streams.uniform_of(key, Purpose.STEP_ELIGIBLE, 0) < condition["step_down"]
-        may_step_down = eligible and who["person"] >= 0 and level[i] >= Level.secondary
-        stay["acute"] = stay["minutes"] * (1.0 - condition["recovery"]) if may_step_down else np.inf
-        stay["proposal"] = streams.uniform_of(key, Purpose.PROPOSAL, 0)
-        stay["consent"] = streams.uniform_of(key, Purpose.CONSENT, 0)
-        quantile = tables.normal[streams.cell_of(key, Purpose.BED_PATIENCE, 0)]
-        patience = streams.lognormal_of(quantile, HALF_CV) * tables.worlds[world]["bed_patience"]
-        stay["patience"] = np.inf if emergency[i] else patience
-        stay["operation"] = operation(tables, key, world, int(who["condition"]), int(who["need"]))
-        weights = tables.case_weight[world, int(who["condition"])]
-        stay["weight"] = weights[int(who["need"]) - STAY_NEEDS[0]]
-        stay["recovery_weight"] = weights[0]  # by then the care of a centre is enough
-        stay["exam"] = inpatient_equipment(tables, who)
-        mean, sigma = condition["recovery_minutes"], condition["recovery_sigma"]
-        stay["recovery"] = _length(tables, key, Purpose.RECOVERY, mean, sigma) if mean > 0.0 else 0.0
-        begins_there = streams.uniform_of(key, Purpose.INTENSIVE, 0) < condition["intensive"]
-        stay["intensive"] = stay["minutes"] * condition["intensive_part"] if begins_there else 0.0
-        stay["day_case"] = np.inf if begins_there else day_case_number(condition, key)
+    key, world = who["key"], int(who["world"])
+    condition = tables.conditions[world, int(who["condition"])]
+    mean = condition["stay_minutes"] * tables.stay_at[world, level]
+    stay["world"], stay["key"], stay["person"] = world, key, who["person"]
+    stay["condition"], stay["need"] = who["condition"], who["need"]
+    stay["minutes"] = _length(tables, key, Purpose.STAY, mean, condition["stay_sigma"])
+    eligible = streams.uniform_of(key, Purpose.STEP_ELIGIBLE, 0) < condition["step_down"]
+    may_step_down = eligible and who["person"] >= 0 and level >= Level.secondary
+    stay["acute"] = stay["minutes"] * (1.0 - condition["recovery"]) if may_step_down else np.inf
+    stay["proposal"] = streams.uniform_of(key, Purpose.PROPOSAL, 0)
+    stay["consent"] = streams.uniform_of(key, Purpose.CONSENT, 0)
+    quantile = tables.normal[streams.cell_of(key, Purpose.BED_PATIENCE, 0)]
+    patience = streams.lognormal_of(quantile, HALF_CV) * tables.worlds[world]["bed_patience"]
+    stay["patience"] = np.inf if emergency else patience
+    stay["operation"] = operation(tables, key, world, int(who["condition"]), int(who["need"]))
+    weights = tables.case_weight[world, int(who["condition"])]
+    stay["weight"] = weights[int(who["need"]) - STAY_NEEDS[0]]
+    stay["recovery_weight"] = weights[0]  # by then the care of a centre is enough
+    stay["exam"] = inpatient_equipment(tables, who)
+    mean, sigma = condition["recovery_minutes"], condition["recovery_sigma"]
+    stay["recovery"] = _length(tables, key, Purpose.RECOVERY, mean, sigma) if mean > 0.0 else 0.0
+    begins_there = streams.uniform_of(key, Purpose.INTENSIVE, 0) < condition["intensive"]
+    stay["intensive"] = stay["minutes"] * condition["intensive_part"] if begins_there else 0.0
+    stay["day_case"] = np.inf if begins_there else day_case_number(condition, key)

@@ -26,11 +26,11 @@ import pandas as pd
 import simpy
 from numpy.typing import NDArray
 
-from sim import beds, capability, care, contacts, doors, loads, referral, streams, timetable
+from sim import beds, capability, care, contacts, doors, loads, referral, timetable
 from sim.accounts import Accounts
 from sim.audit import Audit
 from sim.beds import BedPool
-from sim.care import STAY, Care, CareSpec, draw_stays
+from sim.care import STAY, Care, CareSpec
 from sim.choice import DOORS, Choice, ChoiceSpec, PerceivedWaits
 from sim.citation import draws
 from sim.contacts import Rows
@@ -53,14 +53,31 @@ from sim.records import (
     THEATRE,
     Ledger,
     Legs,
+    count_request,
     join_legs,
 )
 from sim.referral import ReferralSpec, UpRules
 from sim.sessions import Rooms, staff
 from sim.slots import CLINIC_QUOTA, EXPERT_QUOTA, IMAGING_QUOTA, NO_QUOTA, Offer, SlotBook
 from sim.staffing import ROOM, PublicHealth, integrated, on_duty, pools, posted
-from sim.stays import ASKED, OPENINGS, Clock, Course, Courses, Hospital, Stay, admissions_of, ask, legs_of
-from sim.streams import Purpose
+from sim.stays import (
+    ASKED,
+    COURSE,
+    OF_ADMISSION,
+    OF_LEG,
+    OPENINGS,
+    TO_STEP_DOWN,
+    Clock,
+    Course,
+    Courses,
+    Hospital,
+    Stay,
+    admissions_of,
+    ask,
+    legs_of,
+    stay_outside,
+    told,
+)
 from sim.theatres import Places, Sessions
 from sim.timetable import DAY, HALF_DAY, Timetable, TimetableSpec
 
@@ -164,7 +181,6 @@ class Model:
         care_specs = case.drawn("care", replications)
         self.care = Care.of(care_specs, self.conditions)
         self.care_tables = self.care.tables()
-        self.outside_stay = np.array([s.outside_stay_days.value for s in care_specs]) * DAY
         networks = case.drawn("network", replications)
         self.capacities = [self.network.capacities(n) for n in networks]
         self.weekly = np.array([self.timetable.weekly_minutes(p.pattern) for p in self.network.points])
@@ -174,9 +190,8 @@ class Model:
         """Share of village stations that are integrated, of each replication; before the first day of none yet."""
         self.posted = np.zeros((self.worlds, len(self.network.points)), dtype=np.int64)
         """Doctors that each clinic has this week more, or fewer, than of its own."""
-        self.outside_wait = np.array([n.outside.wait_days.value for n in networks]) * DAY
-        partners = (n.outside.partner_wait_days or n.outside.wait_days for n in networks)
-        self.partner_wait = np.array([days.value for days in partners]) * DAY
+        self.outside = self._outside(care_specs, networks)
+        """Rows of wait, partner_wait and stay at hospitals outside the area, in minutes; (W,)."""
         self.demand_specs = case.drawn("demand", replications)
         self.referral_specs = case.drawn("referral", replications)
         self.population_specs = case.drawn("population", replications)
@@ -349,11 +364,18 @@ class Model:
         self.in_hospital = np.array([x.kind != "home" for x in wards], dtype=bool)
         """Wards whose beds count as hospital beds."""
         run_by = self.network.ward_run_by
-        self.ward_level = self.network.level[run_by]
-        """Of each ward, level of those who care for its patients."""
+        self.ward_rows = table(level=self.network.level[run_by], facility=[x.facility for x in wards])
+        """Of each ward the facility, and the level of those who care for its patients."""
         large = (self.network.imaging_room[run_by] >= 0) & (self.network.level[run_by] >= Level.secondary)[:, None]
         self.has_room: list[list[bool]] = large.tolist()
         """Whether the patients of a ward have a room with each kind of large equipment, by ward and kind."""
+
+    def _outside(self, care_specs: Sequence[CareSpec], networks: Sequence[NetworkSpec]) -> NDArray[Any]:
+        there = [n.outside for n in networks]
+        wait = np.array([outside.wait_days.value for outside in there])
+        partners = np.array([(outside.partner_wait_days or outside.wait_days).value for outside in there])
+        stay = np.array([s.outside_stay_days.value for s in care_specs])
+        return table(wait=wait * DAY, partner_wait=partners * DAY, stay=stay * DAY)
 
     def _build_accounts(self) -> None:
         net, doors_of = self.network, [DOORS.index(door) for door in DOOR_OF_CLASS]
@@ -733,20 +755,15 @@ class Model:
         self, rows: Rows, ward: NDArray[np.int64], entry: NDArray[np.int64], when: NDArray[np.float64]
     ) -> None:
         """Bed requests of patients to be admitted, each at its own minute."""
-        stays = self._drawn_stays(rows, self.ward_level[ward], entry == beds.EMERGENCY)
+        numbers, hospitals = self.courses.open(len(rows)), self.hospitals
         asked, priority = np.empty(len(rows), dtype=ASKED), self.journey.town.people.worlds
-        ask(self.ledger.ward_facility, self.intensive_for, priority, stays, ward, entry, asked)
-        self.ledger.add_requests(asked["world"], when, asked["ward"])
-        numbers, hospitals = self.courses.note(stays), self.hospitals
+        ask(
+            self.care_tables, self.ledger.inpatients, self.ward_rows, self.intensive_for, priority, rows, ward, entry,
+            when, self.courses.rows, np.array(numbers), asked,
+        )  # fmt: skip
         columns = (*(asked[name].tolist() for name in ASKED.names or ()), when.tolist())
         for number, w, first, how, rank, ordinary, minute in zip(numbers, *columns, strict=True):
             Stay(hospitals[w], number, first, how, rank, minute, ordinary)
-
-    def _drawn_stays(self, rows: Rows, level: NDArray[np.int64], emergency: NDArray[np.bool_]) -> NDArray[Any]:
-        """Rows of STAY; `level`: of the institutions."""
-        stays = np.empty(len(rows), dtype=STAY)
-        draw_stays(self.care_tables, rows, level, emergency, stays)
-        return stays
 
     def _goes_down(self, course: Course, ward: int) -> bool:
         consented = self.rules[course.world].down_referral.consented
@@ -782,7 +799,7 @@ class Model:
         free = {n: number for n in wards if (number := pools[n].spare(stay.entry)) > 0}
         if free:
             best = max(free, key=lambda n: (free[n], -n))
-            self.ledger.add_requests(np.array([course.world]), np.array([now]), np.array([best]))
+            count_request(self.ledger.inpatients, course.world, now, best)
             self._ask(stay, best, now)
             return
         self.courses.forget([stay.number])
@@ -817,9 +834,10 @@ class Model:
 
     def _leave_area(self, course: Course, now: float) -> None:
         c, ward = course, len(self.network.wards)
-        admitted = now + self.outside_wait[c.world]
+        outside = self.outside[c.world]
+        admitted = now + float(outside["wait"])
         shape = c.minutes / max(self.care.stay_minutes[c.world, c.condition], 1.0)
-        home = admitted + shape * self.outside_stay[c.world]
+        home = admitted + shape * float(outside["stay"])
         if home < self.timetable.horizon:
             way = (ward, beds.OTHER, -1, now, admitted, home, admitted, False)
             leg = (c.world, c.key, c.person, c.condition, *way, c.operation, c.weight, False, c.need)
@@ -827,23 +845,10 @@ class Model:
 
     def _stay_outside(self, rows: Rows, when: NDArray[np.float64]) -> None:
         """Stays of residents at hospitals outside the area; partners have a wait of their own."""
-        world, condition = rows["world"].astype(np.int64), rows["condition"].astype(np.int64)
-        cells = streams.cell(np.ascontiguousarray(rows["key"]), Purpose.STAY)
-        shape = self.care.stay_shape(cells, world, condition)
-        referred = rows["kind"] == contacts.TO_PARTNER
-        admitted = when + np.where(referred, self.partner_wait[world], self.outside_wait[world])
-        discharged = admitted + shape * self.outside_stay[world]
-        legs = np.zeros(len(rows), dtype=LEG)
-        legs["world"], legs["condition"] = world, condition
-        legs["key"], legs["person"], legs["need"] = rows["key"], rows["person"], rows["need"]
-        legs["ward"], legs["entry"], legs["came_from"] = len(self.network.wards), beds.OTHER, -1
-        legs["requested"], legs["discharged"] = when, discharged
-        legs["admitted"] = legs["first_admitted"] = admitted
-        drawn = self._drawn_stays(
-            rows, np.full(len(rows), Level.outside, dtype=np.int64), np.zeros(len(rows), dtype=bool)
-        )
-        legs["operation"], legs["weight"] = drawn["operation"], drawn["weight"]
-        self.legs_outside.append(legs[discharged < self.timetable.horizon])
+        legs, stay = np.empty(len(rows), dtype=LEG), np.empty(1, dtype=STAY)
+        ward, horizon = len(self.network.wards), self.timetable.horizon
+        number = stay_outside(self.care_tables, self.outside, ward, horizon, rows, when, stay, legs)
+        self.legs_outside.append(legs[:number])
 
     # ---------------------------------------------------------------- exams of inpatients
 
@@ -888,10 +893,11 @@ class Model:
     def _write_stays(self) -> None:
         """Legs that have ended; who has come home may be readmitted: admissions since then are told, and those to come
         will be needs."""
-        ended = self._told("legs")
+        ended = self._told("legs", OF_LEG)
         legs = join_legs([*self.legs_outside, legs_of(self.courses, ended)])
-        came = admissions_of(self.courses, self._told("admitted"))
-        self.courses.forget([course for course, *_, to_step_down, _ in ended if not to_step_down])
+        came = admissions_of(self.courses, self._told("admitted", OF_ADMISSION))
+        at_home = ended[:, TO_STEP_DOWN] == 0.0
+        self.courses.forget(ended[at_home, COURSE].astype(np.int64).tolist())
         self.ledger.add_stays(legs)
         self.accounts.keep_stays(legs)
         self.ledger.add_readmissions(self.last_home, legs, came)
@@ -904,14 +910,14 @@ class Model:
         self.accounts.bill_visits(until)
         self.accounts.bill_stays(until * DAY)
 
-    def _told(self, what: str) -> list[Any]:
-        """What all hospitals have on a list (of legs, or of those admitted), which is empty then."""
-        told = []
+    def _told(self, what: str, each: int) -> NDArray[np.float64]:
+        """What all hospitals have on a list (of legs, or of those admitted), which is empty then; so many in a row."""
+        numbers: list[float] = []
         for hospital in self.hospitals:
             there = getattr(hospital, what)
-            told += there
+            numbers += there
             there.clear()
-        return told
+        return told(numbers, each)
 
     def _fall_ill_again(self, rows: Rows) -> None:
         """Needs to come, of patients who will be readmitted."""

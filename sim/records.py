@@ -354,9 +354,9 @@ def count_legs(tables: Inpatients, legs: Any) -> None:
 
 
 @kernel
-def _count_requests(tables: Inpatients, world: Any, minute: Any, ward: Any) -> None:
-    for i in range(len(world)):
-        tables.beds[int(world[i]), _month_in(tables.month, minute[i]), ward[i]]["requests"] += 1
+def count_request(tables: Inpatients, world: int, minute: float, ward: int) -> None:
+    """A patient asked for a bed; who is sent on because a ward has closed does not ask again."""
+    tables.beds[world, _month_in(tables.month, minute), ward]["requests"] += 1
 
 
 @kernel
@@ -548,14 +548,15 @@ class Ledger:
         told.number[:] = 0
 
     @cached_property
-    def _inpatients(self) -> Inpatients:
+    def inpatients(self) -> Inpatients:
+        """The tables of stays, as kernels fill them."""
         wards = table(facility=self.ward_facility, beds_row=self.beds_row[self.ward_facility])
         tallies = self.stays, self.nights, self.bed_days, self.down_hours, self.referrals, self.beds
         return Inpatients(self.timetable.month, self.network.level, wards, *(tally.table for tally in tallies))
 
     def add_stays(self, legs: Legs) -> None:
         """Ended legs of stays, dated by discharge."""
-        count_legs(self._inpatients, legs)
+        count_legs(self.inpatients, legs)
         if (self.feature >= 0).any():
             self._add_featured(legs)
         if self.rows is None:
@@ -613,10 +614,6 @@ class Ledger:
         turn = np.argsort(moves["time"], kind="stable")  # at one instant who leaves goes before who comes
         until = self.timetable.horizon - READMITTED_WITHIN
         count_readmissions(self.readmissions.table, self.timetable.month, last, moves[turn], wards[turn], until)
-
-    def add_requests(self, world: Any, minute: Any, ward: Any) -> None:
-        """Patients asked for a bed, one array of each; who is sent on because a ward has closed does not ask again."""
-        _count_requests(self._inpatients, world, minute, ward)
 
     def add_leaver(self, world: int, minute: float, ward: int, entry: int) -> None:
         """A patient left the waiting list for a bed of a ward."""

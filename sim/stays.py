@@ -22,8 +22,10 @@ from numpy.typing import NDArray
 from simpy.events import NORMAL, EventPriority
 
 from sim.beds import EMERGENCY, OTHER, STEP_DOWN, BedPool
-from sim.care import STAY
+from sim.care import STAY, CareTables, draw_stay, stay_shape
+from sim.contacts import TO_PARTNER
 from sim.kernels import kernel
+from sim.network import Level
 from sim.records import (
     ADMISSION,
     HOURS_OF_DISCHARGE,
@@ -32,7 +34,9 @@ from sim.records import (
     NO_BED_BELOW,
     NO_ORDINARY_BED,
     THEATRE,
+    Inpatients,
     Legs,
+    count_request,
 )
 from sim.streams import Purpose, uniform_of
 from sim.theatres import Places, home_from_day_centre, is_day_case, operation_due
@@ -53,8 +57,9 @@ IN_HOUSE_RANK, REFERRED_RANK = EMERGENCY, 2
 class Clock(simpy.Environment):
     """SimPy's clock and queue for events that come up again and again: each acts when its date comes.
 
-    Those of later days lie on pages of a diary and join the queue when their day begins: thousands of patients are in
-    a bed, and a queue with all of them in it is slow. A copy goes on by itself: whatever is to come is copied with it.
+    Those of later days lie on pages of a diary, each put in order when its day begins: thousands of patients are in a
+    bed, and a queue with all of them in it is slow. What is added to the day is in SimPy's queue. A copy goes on by
+    itself: whatever is to come is copied with it.
     """
 
     def __init__(self, initial_time: float = 0.0) -> None:
@@ -62,6 +67,8 @@ class Clock(simpy.Environment):
         self._tomorrow = (initial_time // DAY + 1) * DAY
         self._pages: defaultdict[float, list[Any]] = defaultdict(list)
         """Events of later days, by day."""
+        self._page: list[Any] = []
+        """What is left of today's page, the next event last."""
 
     def put(self, event: simpy.Event, minute: float, priority: EventPriority) -> None:
         """Let an event act at this minute."""
@@ -77,22 +84,30 @@ class Clock(simpy.Environment):
 
     def events(self) -> list[simpy.Event]:
         """Everything that is to come, in no order; some of it will pass without effect."""
-        return [entry[3] for entries in (self._queue, *self._pages.values()) for entry in entries]
+        return [entry[3] for entries in (self._queue, self._page, *self._pages.values()) for entry in entries]
 
     def _turn_page(self) -> None:
-        """The events of the next day that has any join the queue."""
+        """The next day that has any events begins."""
         day = min(self._pages)
-        self._queue += self._pages.pop(day)
-        heapify(self._queue)
+        self._page = self._pages.pop(day)
+        self._page.sort(reverse=True)
         self._tomorrow = (day + 1) * DAY
 
     def run_until(self, minute: float) -> None:
         """Let everything act whose date is before this minute."""
-        queue = self._queue
+        queue, end = self._queue, (minute,)
         while True:
-            while queue and queue[0][0] < minute:
-                self._now, _, _, event = heappop(queue)
-                event.act(self._now)  # type: ignore[attr-defined]
+            page = self._page
+            while True:
+                if page and not (queue and queue[0] < page[-1]):
+                    if page[-1] >= end:
+                        break
+                    self._now, _, _, event = page.pop()
+                elif queue and queue[0] < end:
+                    self._now, _, _, event = heappop(queue)
+                else:
+                    break
+                event.act(self._now)
             if minute <= self._tomorrow or not self._pages:
                 break
             self._turn_page()
@@ -100,8 +115,12 @@ class Clock(simpy.Environment):
 
     def step(self) -> None:
         """The next event, for those who run this as any SimPy environment, with processes and other events in it."""
-        if not self._queue and self._pages:
+        if not self._queue and not self._page and self._pages:
             self._turn_page()
+        if self._page:
+            self._queue += self._page
+            self._page = []
+            heapify(self._queue)
         act = getattr(self._queue[0][3], "act", None) if self._queue else None
         if act is None:
             super().step()
@@ -112,7 +131,7 @@ class Clock(simpy.Environment):
     def __deepcopy__(self, memo: dict[int, Any]) -> Clock:
         clock = memo[id(self)] = Clock(self._now)
         clock._tomorrow = self._tomorrow
-        clock._queue, clock._pages = deepcopy((self._queue, self._pages), memo)
+        clock._queue, clock._page, clock._pages = deepcopy((self._queue, self._page, self._pages), memo)
         clock._eid = count(next(self._eid))
         return clock
 
@@ -168,21 +187,14 @@ class Courses:
     def __getitem__(self, number: int) -> Course:
         return Course._make(self.rows[number].tolist())
 
-    def note(self, stays: NDArray[Any]) -> list[int]:
-        """Keep rows of STAY; where each is."""
-        where = self._blank(len(stays))
-        words = self.rows.view(np.uint64).reshape(len(self.rows), -1)  # rows are moved faster as words
-        words[where] = stays.view(np.uint64).reshape(len(stays), -1)
-        return where
-
     def note_one(self, course: Course) -> int:
         """Keep one course; where it is."""
-        (where,) = self._blank(1)
+        (where,) = self.open(1)
         self.rows[where] = course
         return where
 
-    def _blank(self, number: int) -> list[int]:
-        """Rows that are not used, so many."""
+    def open(self, number: int) -> list[int]:
+        """Rows that are not used, so many, to be filled."""
         if number > len(self.blank):
             there, more = len(self.rows), max(number, len(self.rows))
             self._lay_out(np.concatenate([self.rows, np.zeros(more, dtype=STAY)]))
@@ -203,40 +215,76 @@ class Courses:
         return courses
 
 
-ENDED = np.dtype(
-    [
-        ("course", "i8"), ("ward", "i8"), ("entry", "i8"), ("came_from", "i8"), ("requested", "f8"),
-        ("admitted", "f8"), ("discharged", "f8"), ("first_admitted", "f8"), ("to_step_down", "?"), ("day_case", "?"),
-    ],
-    align=True,
-)  # fmt: skip
-"""A leg that has ended, as a stay tells it: what `records.LEG` says beside its course."""
+(
+    COURSE, WARD, ENTRY, CAME_FROM, REQUESTED, ADMITTED, DISCHARGED, FIRST_ADMITTED, TO_STEP_DOWN, AS_DAY_CASE,
+) = range(10)  # fmt: skip
+"""What a stay tells of a leg that has ended, one number after the other: what `records.LEG` says beside its course."""
 
-CAME = np.dtype([("course", "i8"), ("time", "f8")])
-"""A patient who was admitted to a first bed."""
-
+OF_LEG, OF_ADMISSION = 10, 2
+"""Numbers of an ended leg, and of an admission to a first bed: its course and its minute."""
 
 ASKED = np.dtype([(name, "i8") for name in ("world", "ward", "entry", "rank", "ordinary")])
 """A request for a bed: whose, of which ward, how the patient comes to it and his place on the list; `ordinary`: as of
 `Stay`."""
 
 
-@kernel
-def ask(where: Any, intensive: Any, priority: Any, stays: Any, ward: Any, entry: Any, asked: Any) -> None:
-    """Fill rows of ASKED: emergencies come first, then who is referred where the policy grants it; who needs intensive
-    care begins there.
+def told(numbers: list[float], each: int) -> NDArray[np.float64]:
+    """Numbers told one after the other, as a row for each so many."""
+    return np.fromiter(numbers, dtype=np.float64, count=len(numbers)).reshape(-1, each)
 
-    `where`: facility of each ward; `intensive`: ward of intensive care by facility and condition, -1 = none;
-    `priority` by world; `stays`: rows of STAY; `ward` and `entry`: as they are sent.
+
+@kernel
+def ask(
+    tables: CareTables, inpatients: Inpatients, wards: Any, intensive: Any, priority: Any, rows: Any, ward: Any,
+    entry: Any, when: Any, courses: Any, numbers: Any, asked: Any,
+) -> None:  # fmt: skip
+    """Draw the stays of contacts who need a bed, and fill rows of ASKED: emergencies come first, then who is referred
+    where the policy grants it; who needs intensive care begins there.
+
+    `wards`: rows of level (of who runs it) and facility; `intensive`: ward of intensive care by facility and condition,
+    -1 = none; `priority` by world; `ward`, `entry` and `when`: as they are sent; `courses`: rows of STAY, of which
+    `numbers` are blank.
     """
-    for i in range(len(stays)):
-        stay, row = stays[i], asked[i]
-        row["world"], row["ward"], row["entry"], row["ordinary"] = stay["world"], ward[i], entry[i], -1
-        by_class = entry[i] == EMERGENCY or priority[int(stay["world"])]["priority"]
+    for i in range(len(rows)):
+        stay, row, there = courses[numbers[i]], asked[i], wards[ward[i]]
+        draw_stay(tables, rows[i], int(there["level"]), entry[i] == EMERGENCY, stay)
+        world = int(stay["world"])
+        row["world"], row["ward"], row["entry"], row["ordinary"] = world, ward[i], entry[i], -1
+        by_class = entry[i] == EMERGENCY or priority[world]["priority"]
         row["rank"] = entry[i] if by_class else OTHER
-        there = intensive[where[ward[i]], int(stay["condition"])] if stay["intensive"] > 0.0 else -1
-        if there >= 0:
-            row["ward"], row["ordinary"] = there, ward[i]
+        first = intensive[there["facility"], int(stay["condition"])] if stay["intensive"] > 0.0 else -1
+        if first >= 0:
+            row["ward"], row["ordinary"] = first, ward[i]
+        count_request(inpatients, world, when[i], int(row["ward"]))
+
+
+@kernel
+def stay_outside(
+    tables: CareTables, worlds: Any, ward: int, horizon: float, rows: Any, when: Any, stays: Any, legs: Any
+) -> int:
+    """Fill rows of LEG for contacts who need a bed at hospitals outside the area, home within the horizon; how many.
+
+    `worlds`: rows of wait, of partner_wait and of stay, in minutes; `ward`: number of the ward that stands for all of
+    them; `stays`: a row of STAY to write on.
+    """
+    number, stay = 0, stays[0]
+    for i in range(len(rows)):
+        who, there = rows[i], worlds[int(rows[i]["world"])]
+        admitted = when[i] + (there["partner_wait"] if who["kind"] == TO_PARTNER else there["wait"])
+        discharged = admitted + stay_shape(tables, who) * there["stay"]
+        if not discharged < horizon:
+            continue
+        draw_stay(tables, who, Level.outside.value, False, stay)
+        leg = legs[number]
+        number += 1
+        leg["world"], leg["key"], leg["person"] = stay["world"], stay["key"], stay["person"]
+        leg["condition"], leg["need"] = stay["condition"], stay["need"]
+        leg["ward"], leg["entry"], leg["came_from"] = ward, OTHER, -1
+        leg["requested"], leg["admitted"] = when[i], admitted
+        leg["discharged"], leg["first_admitted"] = discharged, admitted
+        leg["to_step_down"] = leg["day_case"] = False
+        leg["operation"], leg["weight"] = stay["operation"], stay["weight"]
+    return number
 
 
 @kernel
@@ -244,14 +292,14 @@ def _tell_legs(courses: Any, ended: Any, legs: Any) -> None:
     """Fill rows of LEG; a leg after a step down is a case of its own, without an operation."""
     for i in range(len(ended)):
         leg, end = legs[i], ended[i]
-        course = courses[end["course"]]
+        course = courses[int(end[COURSE])]
         leg["world"], leg["key"], leg["person"] = course["world"], course["key"], course["person"]
         leg["condition"], leg["need"] = course["condition"], course["need"]
-        leg["ward"], leg["entry"], leg["came_from"] = end["ward"], end["entry"], end["came_from"]
-        leg["requested"], leg["admitted"] = end["requested"], end["admitted"]
-        leg["discharged"], leg["first_admitted"] = end["discharged"], end["first_admitted"]
-        leg["to_step_down"], leg["day_case"] = end["to_step_down"], end["day_case"]
-        first = end["came_from"] < 0
+        leg["ward"], leg["entry"], leg["came_from"] = end[WARD], end[ENTRY], end[CAME_FROM]
+        leg["requested"], leg["admitted"] = end[REQUESTED], end[ADMITTED]
+        leg["discharged"], leg["first_admitted"] = end[DISCHARGED], end[FIRST_ADMITTED]
+        leg["to_step_down"], leg["day_case"] = end[TO_STEP_DOWN] != 0.0, end[AS_DAY_CASE] != 0.0
+        first = end[CAME_FROM] < 0.0
         leg["operation"] = course["operation"] if first else 0
         leg["weight"] = course["weight"] if first else course["recovery_weight"]
 
@@ -287,12 +335,12 @@ class Hospital:
         """Share of planned admissions put off; conditions of the epidemic, which are not."""
         self.put_off: dict[int, Stay] = {}
         """Stays put off, by key, in the order in which they asked."""
-        self.legs: list[tuple[float, ...]] = []
-        """Legs ended since the ledger was last written, each in the order of ENDED."""
+        self.legs: list[float] = []
+        """Legs ended since the ledger was last written, OF_LEG numbers each."""
         self.orders: list[Stay] = []
         """Stays admitted since requests were last answered that need an exam with large equipment."""
-        self.admitted: list[tuple[int, float]] = []
-        """Patients admitted to a first bed since the ledger was last written, each in the order of CAME."""
+        self.admitted: list[float] = []
+        """Patients admitted to a first bed since the ledger was last written, OF_ADMISSION numbers each."""
         self.goes_down: Callable[[Course, int], bool]
         """Whether a stay whose acute phase ends steps down, by the rules in force."""
         self.downstream: Callable[[Course, int], list[int]]
@@ -302,7 +350,7 @@ class Hospital:
 
     def ended(self) -> Legs:
         """Legs ended since the ledger was last written, complete."""
-        return legs_of(self.courses, self.legs)
+        return legs_of(self.courses, told(self.legs, OF_LEG))
 
     def add_sessions(self, facility: int, kind: int, places: Places, wards: list[int]) -> None:
         """Theatres or a day centre, for the patients of some wards."""
@@ -325,7 +373,8 @@ class Hospital:
             return
         if pool.leave(bed, now):
             self.watch(pool)
-        pool.serve()
+        if pool.waiting:
+            pool.serve()
 
     def cleaned(self, pool: BedPool, now: float) -> None:
         """A bed that had to be cleaned can be taken again."""
@@ -371,20 +420,19 @@ class Hospital:
             self.deadlocks.setdefault(tuple(sorted(stuck)), now)
 
 
-def legs_of(courses: Courses, ended: list[tuple[float, ...]]) -> Legs:
-    """Rows of LEG for tuples in the order of ENDED."""
+def legs_of(courses: Courses, ended: NDArray[np.float64]) -> Legs:
+    """Rows of LEG for ended legs as they were told, (legs, OF_LEG)."""
     legs = np.empty(len(ended), dtype=LEG)
-    _tell_legs(courses.rows, np.fromiter(ended, dtype=ENDED, count=len(ended)), legs)
+    _tell_legs(courses.rows, ended, legs)
     return legs
 
 
-def admissions_of(courses: Courses, came: list[tuple[int, float]]) -> NDArray[Any]:
-    """Rows of ADMISSION, of residents, for tuples in the order of CAME."""
-    told = np.fromiter(came, dtype=CAME, count=len(came))
-    admissions = np.empty(len(told), dtype=ADMISSION)
+def admissions_of(courses: Courses, came: NDArray[np.float64]) -> NDArray[Any]:
+    """Rows of ADMISSION, of residents, for admissions as they were told, (admissions, OF_ADMISSION)."""
+    admissions, number = np.empty(len(came), dtype=ADMISSION), came[:, 0].astype(np.int64)
     for name in ("world", "person"):
-        admissions[name] = courses.rows[name][told["course"]]
-    admissions["time"] = told["time"]
+        admissions[name] = courses.rows[name][number]
+    admissions["time"] = came[:, 1]
     return admissions[admissions["person"] >= 0]
 
 
@@ -467,17 +515,23 @@ class Stay(simpy.Event):
     def _at(self, minute: float, priority: EventPriority, now: float) -> None:
         """Act next at this minute; an older date still in the queue is then stale and passes without effect."""
         self.due = due = now + (minute - now) if minute > now else now
-        self.hospital.env.put(self, due, priority)
+        # what `Clock.put` says, in its own words: this is called two or three times for each stay
+        env = self.hospital.env
+        entry = due, priority, next(env._eid), self
+        if due < env._tomorrow:
+            heappush(env._queue, entry)
+        else:
+            env._pages[due // DAY].append(entry)
 
     def act(self, now: float) -> None:
         """The date has come."""
         if now < self.due:
             return
         self.due, phase = inf, self.phase
-        if phase in OUTWARD:
-            self._go_home(now)
-        elif phase == ASKS:
+        if phase == ASKS:
             self._ask(now)
+        elif phase in OUTWARD:
+            self._go_home(now)
         elif phase == ACUTE:
             self._end_acute(now)
         elif phase == INTENSIVE:
@@ -580,13 +634,13 @@ class Stay(simpy.Event):
         self.bed, self.admitted, self.first_admitted = bed, now, now
         hospital, number = self.hospital, self.number
         courses = hospital.courses
-        hospital.admitted.append((number, now))
+        hospital.admitted += (number, now)
         if courses.exam.item(number) >= 0:
             hospital.orders.append(self)
         self.late = 0.0
         self.ready = now + courses.acute.item(number)
         self.ends = ends = now + courses.minutes.item(number)
-        self.home_at = hospital.discharge_at(ends)
+        self.home_at = _within(ends, hospital.discharges)
         if self.ordinary >= 0:
             self.phase = INTENSIVE
             self._at(min(now + self.course.intensive, self.home_at), RELEASES, now)
@@ -604,7 +658,7 @@ class Stay(simpy.Event):
         self.prolong(min(theatre.take(due), theatre.sessions.end) - due, LATE_OPERATION, now)
 
     def _leave_day_centre(self, now: float) -> None:
-        self.hospital.admitted.append((self.number, self.admitted))
+        self.hospital.admitted += (self.number, self.admitted)
         self._leave(now, to_step_down=False)
 
     def _go_on(self, now: float) -> None:
@@ -762,8 +816,8 @@ class Stay(simpy.Event):
         self.hospital.freed(self.pool, self.bed, now)
 
     def _leave(self, now: float, to_step_down: bool) -> None:
-        """Write down the leg that ends, in the order of ENDED."""
-        self.hospital.legs.append((
+        """Write down the leg that ends, OF_LEG numbers."""
+        self.hospital.legs += (
             self.number, self.pool.number, self.entry, self.came_from, self.requested, self.admitted, now,
             self.first_admitted, to_step_down, self.phase == DAY_CASE,
-        ))  # fmt: skip
+        )  # fmt: skip

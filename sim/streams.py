@@ -223,15 +223,6 @@ def sigma(cv: ArrayLike) -> Floats:
     return np.asarray(np.sqrt(np.log1p(np.square(np.asarray(cv, dtype=float)))))
 
 
-def lognormal(cells: NDArray[np.int64], cv: ArrayLike) -> Floats:
-    """Numbers of a lognormal law with mean 1 and coefficient of variation `cv` (0: always 1) for cells of the table.
-
-    Both broadcast.
-    """
-    variance = np.log1p(np.square(cv))
-    return np.asarray(np.exp(np.sqrt(variance) * normal_table()[cells] - variance / 2))
-
-
 @lru_cache(maxsize=1)
 def exponential_table() -> Floats:
     """Quantiles of an exponential law with mean 1, shape (TABLE,)."""

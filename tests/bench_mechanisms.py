@@ -32,6 +32,7 @@ class Cost:
     seconds: float
     visits: int
     stays: int
+    """Stays that began: those asked for in the area, also where they are not over yet, and those over outside it."""
 
     @property
     def visit(self) -> float:
@@ -118,7 +119,9 @@ def measure(case: Case) -> Cost:
     seconds = time.process_time() - began
     daily = tables["visits_daily"]
     visits = daily.loc[daily["kind"] != "return", "visits"].sum()
-    return Cost(seconds, int(visits), int(tables["stays_monthly"]["episodes"].sum()))
+    stays = tables["stays_monthly"]
+    outside = stays.loc[stays["facility"] == "outside", "episodes"].sum()
+    return Cost(seconds, int(visits), int(tables["beds_monthly"]["requests"].sum() + outside))
 
 
 def _spread(pairs: list[Pair], of: Callable[[Pair], float]) -> str:

@@ -22,7 +22,7 @@ from sim.beds import BORROWED, EMERGENCY, HELD, OPEN, OTHER, PARTITION, PROTECT,
 from sim.model import Case, Model
 from sim.past import simulate
 from sim.records import Ledger
-from sim.stays import ENDED, Hospital, Stay
+from sim.stays import OF_LEG, TO_STEP_DOWN, Hospital, Stay
 from sim.timetable import DAY
 from test_one_by_one import cases, changed, cleaning, few
 from test_stays import House
@@ -282,7 +282,7 @@ def asks_twice(patch: pytest.MonkeyPatch) -> None:
 
 def keeps_the_bed_of_whoever_steps_down(patch: pytest.MonkeyPatch) -> None:
     def freed(hospital: Hospital, pool: BedPool, bed: int, now: float) -> None:
-        if not hospital.legs[-1][TO_STEP_DOWN]:
+        if not hospital.legs[-OF_LEG:][TO_STEP_DOWN]:
             honest(hospital, pool, bed, now)
 
     honest = Hospital.freed
@@ -300,7 +300,7 @@ def steps_down_untold(patch: pytest.MonkeyPatch) -> None:
 def goes_home_untold(patch: pytest.MonkeyPatch) -> None:
     def leave(stay: Stay, now: float, to_step_down: bool) -> None:
         honest(stay, now, to_step_down)
-        stay.hospital.legs.pop()
+        del stay.hospital.legs[-OF_LEG:]
 
     honest = Stay._leave
     patch.setattr(Stay, "_leave", leave)
@@ -329,8 +329,6 @@ def miscounts_the_night(patch: pytest.MonkeyPatch) -> None:
     honest = Model._census
     patch.setattr(Model, "_census", census)
 
-
-TO_STEP_DOWN = list(ENDED.names or ()).index("to_step_down")
 
 BROKEN: list[tuple[Patch, str, str]] = [
     (leaves_without_freeing, RELEASE, "occupied beds"),

@@ -12,9 +12,10 @@ from scipy.stats import binom
 import towns
 from sim import care, contacts
 from sim.care import LEVELS, Care, CareSpec, CareTables
+from sim.kernels import kernel
 from sim.network import Level
 from sim.schema import InputError
-from sim.streams import child, key
+from sim.streams import child, key, sigma
 
 MANY = 100_000
 KEYS = child(key(3, "episodes"), np.arange(MANY))
@@ -248,6 +249,13 @@ def test_triage_and_patience() -> None:
     assert each(care.patience, f).mean() == pytest.approx(60.0, rel=0.02)
 
 
+@kernel
+def drawn(tables: care.CareTables, rows: Any, stays: Any) -> None:
+    """Planned stays at the lead hospital."""
+    for i in range(len(rows)):
+        care.draw_stay(tables, rows[i], Level.tertiary.value, False, stays[i])
+
+
 @pytest.mark.parametrize(
     ("law", "spread"),
     [
@@ -270,20 +278,30 @@ def test_patience_has_the_law_that_is_stated(law: dict[str, Any], spread: float)
 def test_stays_have_the_law_that_is_stated(law: dict[str, Any], spread: float) -> None:
     rows, stays = contacts.empty(MANY), np.empty(MANY, dtype=care.STAY)
     rows["key"], rows["condition"], rows["world"] = KEYS, SEVERE, 0
-    level = np.full(MANY, int(Level.tertiary))
-    care.draw_stays(figures(**law), rows, level, np.zeros(MANY, dtype=bool), stays)
+    tables = figures(**law)
+    drawn(tables, rows, stays)
     minutes = stays["minutes"]
     assert minutes.mean() == pytest.approx(5.0 * 1440, rel=0.02)
     assert minutes.std() / minutes.mean() == pytest.approx(spread, rel=0.03)
 
 
-def test_hospitals_outside_have_stays_of_the_same_law() -> None:
-    cells, world, condition = np.arange(1 << 14), np.zeros(1 << 14, dtype=int), np.zeros(1 << 14, dtype=int)
-    conditions = {"severe": towns.condition("severe")}
-    for law, spread in (("lognormal", 0.8), ("exponential", 1.0)):
-        shape = Care.of([towns.care(conditions, stay_law=law)], ["severe"]).stay_shape(cells, world, condition)
-        assert shape.mean() == pytest.approx(1.0, rel=1e-3)
-        assert shape.std() == pytest.approx(spread, rel=5e-3)
+@kernel
+def shapes(tables: care.CareTables, rows: Any, found: Any) -> None:
+    for i in range(len(rows)):
+        found[i] = care.stay_shape(tables, rows[i])
+
+
+@pytest.mark.parametrize(("law", "spread"), [("lognormal", 0.8), ("exponential", 1.0)])
+def test_hospitals_outside_have_stays_of_the_same_law(law: str, spread: float) -> None:
+    tables, rows = figures(stay_law=law), contacts.empty(MANY)
+    rows["key"], rows["condition"], rows["world"] = KEYS, SEVERE, 0
+    stays, shape = np.empty(MANY, dtype=care.STAY), np.empty(MANY)
+    drawn(tables, rows, stays)
+    shapes(tables, rows, shape)
+    assert shape * 5.0 * 1440 == pytest.approx(stays["minutes"], rel=1e-12)  # their own length, over the mean
+    law_itself = tables.stay_law if law == "exponential" else np.exp(sigma(0.8) * (tables.stay_law - sigma(0.8) / 2))
+    assert law_itself.mean() == pytest.approx(1.0, rel=1e-3)
+    assert law_itself.std() == pytest.approx(spread, rel=5e-3)
 
 
 def test_left_out_patience_is_as_wide_as_that_for_a_bed() -> None:
@@ -360,8 +378,7 @@ def test_a_stay_knows_its_operation_and_its_weight_before_it_begins() -> None:
     tables = surgical(weight_by_need=[0.5, 1.0, 1.5], **weights)
     rows, stays = contacts.empty(3), np.zeros(3, dtype=care.STAY)
     rows["key"], rows["need"] = KEYS[:3], care.STAY_NEEDS
-    level = np.full(3, Level.tertiary, dtype=np.int64)
-    care.draw_stays(tables, rows, level, np.zeros(3, dtype=bool), stays)
+    drawn(tables, rows, stays)
     assert stays["operation"].tolist() == [
         care.operation(tables, k, 0, 0, n) for k, n in zip(KEYS, care.STAY_NEEDS, strict=False)
     ]
