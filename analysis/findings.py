@@ -42,6 +42,11 @@ class Cell:
     difference_high: float
     verdict: str
     """Empty for the baseline, and where there is nothing to compare."""
+    p: float
+    """That there is no difference; adjusted where the row is judged together with others."""
+    adjusted: bool
+    more: float
+    """Replications that would decide what is undecided."""
     least: float
     most: float
 
@@ -200,9 +205,12 @@ class Findings:
         if row is None:
             return None
         least, most = self._ranges.get((scenario, year, indicator, scope, variant), (float("nan"),) * 2)
-        numbers = {name: float(getattr(row, name)) for name in _NUMBERS}
+        numbers: dict[str, Any] = {name: float(getattr(row, name)) for name in _NUMBERS}
         said = "" if pd.isna(row.verdict) else str(row.verdict)
-        return Cell(scenario, meaning.unit_of(variant).en, **numbers, verdict=said, least=least, most=most)
+        adjusted = not pd.isna(row.p_holm)
+        p, missing = _p(row, said, "_holm" if adjusted else ""), float(row.more_replications)
+        numbers |= {"verdict": said, "p": p, "adjusted": adjusted, "more": missing}
+        return Cell(scenario, meaning.unit_of(variant).en, **numbers, least=least, most=most)
 
     @cached_property
     def _rows(self) -> dict[tuple[Any, ...], Any]:
@@ -240,6 +248,11 @@ class Findings:
                 return plan, stated[-1], line
         return None
 
+    def matters(self, indicator: str) -> float | None:
+        """The minimum important difference of an indicator, if the report's config states one."""
+        stated = self.results.config.report.important_differences.get(indicator)
+        return None if stated is None else float(stated.value)
+
     def text(self, goal: Goal, t: Phrases) -> str:
         """What a goal promises: at least 65 % by 2024-12-31."""
         return t("by", promise=self.promise(goal, t), day=goal.target.by.isoformat())
@@ -253,6 +266,11 @@ class Findings:
 
 _KEYS = ["scenario", "period", "indicator", "scope", "variant"]
 _NUMBERS = ("mean", "low", "high", "difference", "difference_low", "difference_high")
+
+
+def _p(row: Any, said: str, ending: str) -> float:
+    """The p of what a verdict claims."""
+    return float(getattr(row, ("p_within" if said == "no practical difference" else "p") + ending))
 
 
 def _guards_of(goal: Goal) -> tuple[str, ...]:

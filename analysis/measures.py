@@ -12,7 +12,7 @@ from analysis import pooling
 from analysis.compare import compare
 from analysis.indicators import CATALOGUE, HEADLINE, STANDARD, Entry, Indicator
 from analysis.ledger import DIGITS, RUN, Cells, Column, Frame, Ints, Ledger, Period, Span
-from analysis.reading import residents_of, span_of
+from analysis.reading import block_of, residents_of, span_of
 from analysis.wards import wards
 from sim.results import Results, write_frame
 
@@ -139,7 +139,7 @@ def write_tables(results: Results) -> None:
         "daily.parquet": tables["day"],
         "wards.csv": by_ward,
         "wards.parquet": by_ward,
-        "comparison.csv": compare(tables["year"], results.study.baseline, important),
+        "comparison.csv": compare(tables["year"], results.study.baseline, important, block_of(results)),
     }
     for name, table in files.items():
         write_frame(results.folder / name, table)

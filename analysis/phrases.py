@@ -54,6 +54,15 @@ PHRASES: dict[str, Text] = {
     "no_goals": Text("No scenario of this study states a target.", "本研究的情景未设定目标。"),
     # judgement
     "met_k": Text("met in {k} of {n} draws", "{n} 次抽样中 {k} 次达标"),
+    "chance": Text("95% interval {interval}", "95% 区间 {interval}"),
+    "bracket": Text(" ({text})", "（{text}）"),
+    "p": Text("p = {p}", "p = {p}"),
+    "p_tiny": Text("p < 0.001", "p < 0.001"),
+    "p_adjusted": Text("adjusted {p}", "校正后 {p}"),
+    "more": Text("{n} more replications would decide", "再做 {n} 次重复可有定论"),
+    "more_than": Text("more than {n} more replications would be needed", "需再做 {n} 次以上重复"),
+    "more_unknown": Text("one replication tells no spread", "仅一次重复，离散程度未知"),
+    "matters": Text("matters from {limit}", "差值达 {limit} 方有实际意义"),
     "not judged": Text("not judged", "未评判"),
     "year incomplete": Text("year incomplete", "年度数据不完整"),
     "not simulated": Text("year not simulated", "该年度未模拟"),
@@ -120,10 +129,15 @@ PHRASES: dict[str, Text] = {
     # explanations
     "explain_goals": Text(
         "Value: mean over {n} replications with its 95% t interval; each replication draws every assumption from its "
-        "range, the same in all scenarios. Difference: replication by replication against “{baseline}”. A target met "
-        "by merely moving patients shows in the guards below it.",
+        "range, the same in all scenarios. Difference: replication by replication against “{baseline}”, with its plain "
+        "95% interval. Verdicts hold for all headline indicators and scenarios of a year together (Holm; adjusted p): "
+        "the chance that any “better” or “worse” among them is wrong is at most 5%, and so it is for “no practical "
+        "difference”. More replications: if mean and spread stay as they are. A target met by merely moving "
+        "patients shows in the guards below it.",
         "数值为 {n} 次重复的均值及其 95% t 区间；每次重复从各假设的取值范围中抽样，各情景取相同的抽样值。"
-        "差值为逐次重复与“{baseline}”配对相减。"
+        "差值为逐次重复与“{baseline}”配对相减，所列区间为未校正的 95% 区间。"
+        "判断对同一年度全部主口径指标和情景同时成立（Holm 校正 p 值）：其中任一“改善”或“变差”有误的概率不超过 5%，"
+        "任一“无实际差别”有误的概率亦然。所需追加的重复次数按现有均值和离散程度推算。"
         "若目标仅靠转移患者实现，会体现在其下方的约束指标中。",
     ),
     "explain_curve": Text(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from analysis.ledger import Span
-from sim.citation import Assumption, assumptions, citations
+from sim.citation import BLOCK, Assumption, assumptions, citations
 from sim.compose import shelves
 from sim.results import Results
 from sim.scenario import Scenario, Sources, Target, read_sources
@@ -43,6 +43,11 @@ def span_of(results: Results) -> Span:
 def residents_of(results: Results) -> float:
     """Permanent residents of the area."""
     return float(sum(count.value for count in results.config.population.residents.values()))
+
+
+def block_of(results: Results) -> int:
+    """So many replications are added at a time, lest a Latin hypercube be left incomplete."""
+    return BLOCK if results.config.uncertainty == "assumptions" else 1
 
 
 def assumptions_of(results: Results) -> list[Assumption]:

@@ -23,6 +23,7 @@ from analysis.ledger import Frame
 from analysis.loads import Alarm, Overload, Standstill
 from analysis.phrases import LANGUAGES, PHRASES, Phrases
 from analysis.reading import Goal, dates_in_force
+from analysis.verdicts import MOST_MORE
 from sim.citation import Assumption, Source, citations
 from sim.policy import levers
 from sim.results import Results, write_file
@@ -121,7 +122,10 @@ def _verdict(findings: Findings, plan: Any, t: Phrases) -> Fields:
         f"{t.of(indicator.name)} {t.change(cell.difference, indicator.unit)}"
         for indicator, cell in findings.guarded(plan.name, findings.last_year, "worse")
     ]
-    undecided = [t.of(indicator.name) for indicator, _ in findings.guarded(plan.name, findings.last_year, "undecided")]
+    undecided = [
+        t.of(indicator.name) + t("bracket", text=_more(cell, t))
+        for indicator, cell in findings.guarded(plan.name, findings.last_year, "undecided")
+    ]
     return {
         "score": _score(findings, plan, t),
         "goals": [_in_short(findings, goal, plan, t) for goal in _computed(findings)],
@@ -149,6 +153,7 @@ def _in_short(findings: Findings, goal: Goal, plan: Any, t: Phrases) -> Fields:
     value, base = (t.amount(cell.mean if cell else None, indicator.unit) for cell in cells)
     said = {"name": t.of(indicator.name), "year": found.year, "met": _met(found, t), "value": value, "base": base}
     said |= {"promise": findings.promise(goal, t), "baseline": _title(findings, findings.baseline, t)}
+    said["met"] += t("bracket", text=_chance(found, t)) if found.met is not None else ""
     key = "no_value_short" if not found.of else "short_alone" if plan.name == findings.baseline else "short_goal"
     return {"text": t(key, **said), "state": _state(found)}
 
@@ -157,6 +162,27 @@ def _met(found: Judgement, t: Phrases) -> str:
     if found.met is None:
         return f"{t('not judged')}: {t(found.why_not)}"
     return t("met_k", k=found.met, n=found.of)
+
+
+def _chance(found: Judgement, t: Phrases) -> str:
+    """The interval of the chance that a draw meets the target; empty where it is not judged."""
+    return "" if found.met is None else t("chance", interval=t.interval(*found.chance, SHARE.en))
+
+
+def _more(cell: Cell, t: Phrases) -> str:
+    """How many more replications would decide what is undecided; empty where nothing tells."""
+    if cell.more != cell.more:
+        return t("more_unknown")
+    return t("more_than" if cell.more == float("inf") else "more", n=f"{min(cell.more, MOST_MORE):,.0f}")
+
+
+def _judged(cell: Cell, t: Phrases) -> str:
+    """What stands below a verdict: the p of what it claims, or how many more replications would decide."""
+    if not cell.verdict or cell.p != cell.p:
+        return ""
+    p = t("p_tiny") if cell.p < 0.001 else t("p", p=f"{cell.p:.3f}" if cell.p < 0.1 else f"{cell.p:.2f}")
+    told = [t("p_adjusted", p=p) if cell.adjusted else p]
+    return t.listed([*told, _more(cell, t)] if cell.verdict == "undecided" else told)
 
 
 def _state(found: Judgement) -> str:
@@ -211,6 +237,7 @@ def _goal(findings: Findings, goal: Goal, t: Phrases) -> Fields:
         "promise": findings.text(goal, t),
         "scope": t.named(goal.scope),
         "source": _source(goal.target.source, findings, t),
+        "matters": _matters(findings, CATALOGUE[goal.indicator], t),
         "years": [
             {
                 "label": f"{year} · {t(moment)}",
@@ -226,6 +253,7 @@ def _goal(findings: Findings, goal: Goal, t: Phrases) -> Fields:
 def _row(findings: Findings, goal: Goal, judgement: Judgement, t: Phrases) -> Fields:
     cell = findings.cell(judgement.scenario, judgement.year, goal.indicator, goal.scope)
     said = {"scenario": _title(findings, judgement.scenario, t), "met": _met(judgement, t), "state": _state(judgement)}
+    said["chance"] = _chance(judgement, t)
     return said | _numbers(cell, judgement.scenario == findings.baseline, t)
 
 
@@ -234,7 +262,7 @@ def _numbers(cell: Cell | None, is_baseline: bool, t: Phrases) -> Fields:
     if cell is None:
         return dict.fromkeys(
             ("value", "interval", "draws", "difference", "difference_interval", "verdict", "tone"), "–"
-        )
+        ) | {"judged": ""}
     return {
         "value": t.number(cell.mean, cell.unit),
         "interval": t.interval(cell.low, cell.high, cell.unit),
@@ -242,6 +270,7 @@ def _numbers(cell: Cell | None, is_baseline: bool, t: Phrases) -> Fields:
         "difference": t("baseline") if is_baseline else t.difference(cell.difference, cell.unit),
         "difference_interval": "" if is_baseline else _difference_interval(cell, t),
         "verdict": t(cell.verdict) if cell.verdict else "",
+        "judged": _judged(cell, t),
         "tone": cell.verdict.replace(" ", "-"),
     }
 
@@ -256,7 +285,14 @@ def _guard(findings: Findings, indicator: Indicator, cells: Sequence[Cell], t: P
         {"scenario": _title(findings, cell.scenario, t)} | _numbers(cell, cell.scenario == findings.baseline, t)
         for cell in cells
     ]
-    return {"name": t.of(indicator.name), "scope": t.named(indicator.scope), "unit": _unit(indicator, t), "rows": rows}
+    words = {"name": t.of(indicator.name), "scope": t.named(indicator.scope), "unit": _unit(indicator, t)}
+    return words | {"matters": _matters(findings, indicator, t), "rows": rows}
+
+
+def _matters(findings: Findings, indicator: Indicator, t: Phrases) -> str:
+    """From which difference on an indicator matters; empty where nobody says."""
+    stated = findings.matters(indicator.id)
+    return "" if stated is None else t("matters", limit=t.change(stated, indicator.unit).lstrip("+"))
 
 
 def _unit(indicator: Indicator, t: Phrases) -> str:
@@ -579,6 +615,9 @@ def summary(results: Results) -> str:
 def _lines(findings: Findings, goal: Goal, t: Phrases) -> list[str]:
     """One line for each year and scenario, in columns."""
     rows = [(j.year, j.scenario, _row(findings, goal, j, t)) for j in findings.judgements(goal)]
-    cells = [(y, s, r["value"], r["interval"], r["difference"], r["verdict"], r["met"]) for y, s, r in rows]
+    cells = [
+        (y, s, r["value"], r["interval"], r["difference"], r["verdict"], r["met"], r["chance"], r["judged"])
+        for y, s, r in rows
+    ]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     return ["  " + "  ".join(text.ljust(w) for text, w in zip(cell, widths, strict=True)).rstrip() for cell in cells]
