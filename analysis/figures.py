@@ -13,6 +13,7 @@ from importlib.util import find_spec
 from io import StringIO
 from pathlib import Path
 from typing import Any
+from unicodedata import east_asian_width
 
 import matplotlib as mpl
 import numpy as np
@@ -74,6 +75,10 @@ def _drawing(name: str) -> Iterator[None]:
         yield
 
 
+LEGEND_SIGNS, BESIDE = 110, 7
+"""Signs of a legend that fit beside each other (Chinese ones count twice), and those that a colour takes."""
+
+
 def _canvas(height: float) -> tuple[Figure, Axes]:
     # 72 dots to the inch are what SVG counts in: the layout is worked out as it will be drawn
     figure = Figure(figsize=(7.6, height), dpi=72, layout="constrained")
@@ -115,8 +120,16 @@ def share_by_month(
         _line_across(axes, goal.target.limit, t("target_line", promise=promise))
         _mark_dates(axes, rows, in_force, t("in_force"))
         axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
-        axes.legend(loc="upper left", bbox_to_anchor=(0, 1.14), ncols=4, fontsize=9, borderaxespad=0)
+        _legend(figure)
         return _svg(figure)
+
+
+def _legend(figure: Figure, where: str = "upper left") -> None:
+    """The names of what is drawn, outside the picture, in as many columns as have room for the longest."""
+    handles, names = figure.axes[0].get_legend_handles_labels()
+    widest = max((sum(1 + (east_asian_width(sign) in "WF") for sign in name) for name in names), default=0)
+    columns = max(1, min(4, LEGEND_SIGNS // (widest + BESIDE)))
+    figure.legend(handles, names, loc=f"outside {where}", ncols=columns, fontsize=9)
 
 
 def _band(axes: Axes, rows: Frame, title: str, colour: str) -> None:
@@ -161,7 +174,7 @@ def visits_by_level(comparison: Frame, year: str, titles: Mapping[str, str], t: 
         axes.grid(visible=False)
         axes.spines[["left", "bottom"]].set_visible(False)
         axes.set_xticks([])
-        axes.legend(loc="upper center", bbox_to_anchor=(0.5, 0), ncols=4, fontsize=8.5)
+        _legend(figure, "lower center")
         return _svg(figure)
 
 
@@ -196,7 +209,7 @@ def waits_by_class(waits: Frame, titles: Mapping[str, str], colour: Mapping[str,
         axes.invert_yaxis()
         axes.set_xlabel(t("axis_days"))
         axes.grid(visible=False, axis="y")
-        axes.legend(loc="upper left", bbox_to_anchor=(0, 1.16), ncols=4, fontsize=9, borderaxespad=0)
+        _legend(figure)
         return _svg(figure)
 
 

@@ -135,9 +135,9 @@ def _verdict(findings: Findings, plan: Any, t: Phrases) -> Fields:
 
 
 def _score(findings: Findings, plan: Any, t: Phrases) -> str:
-    """How many targets are met in every draw, in some, in none."""
+    """How many targets are met in every draw, in some, in none; where none is stated, the plan's name."""
     if not findings.goals:
-        return t("no_goals")
+        return t.titled(plan)
     finals = [found for goal in _computed(findings) if (found := findings.final(goal, plan.name)).met is not None]
     if not finals:
         return t("no_value_short", name=t.titled(plan), met=t("not judged"))

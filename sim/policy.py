@@ -124,7 +124,7 @@ class FirstContact(Closed):
             room="choice",
             through="the door a resident chooses for a first need that is not urgent",
             expected="the grassroots share of visits rises, outpatient visits of the lead hospital fall",
-            expected_zh="基层诊疗量占比上升,牵头医院门诊量下降",
+            expected_zh="基层诊疗量占比上升，牵头医院门诊量下降",
         ),
     ] = 0.0
     """Of the residents who would take a first need that is not urgent to a hospital, the share who follow the advice to
@@ -141,7 +141,7 @@ class FirstContact(Closed):
             room="doors",
             through="the door of a first need with one of these conditions, emergencies excepted",
             expected="the grassroots share of visits rises, and up-referrals with it",
-            expected_zh="基层诊疗量占比上升,上转人次随之上升",
+            expected_zh="基层诊疗量占比上升，上转人次随之上升",
         ),
     ] = Field(default_factory=list)
     """Conditions (of the facts about care) whose first needs begin at a grassroots institution, not at a hospital or
@@ -240,7 +240,7 @@ class SlotQuota(Closed):
             room="slots",
             through="slots of each session that only formally referred patients may book until they are released",
             expected="referred patients wait fewer days, others more; nothing happens where slots are not scarce",
-            expected_zh="经转诊患者预约等候天数减少,其他患者增加;号源充裕时无影响",
+            expected_zh="经转诊患者预约等候天数减少，其他患者增加；号源充裕时无影响",
         ),
     ] = Fraction(0)
     """Share of each session's slots held for formally referred patients; exact, so 1/3 of 30 slots is 10. Of ordinary
@@ -258,7 +258,7 @@ class SlotQuota(Closed):
             room="slots",
             through="the day before a session on which its unused held slots open to everybody",
             expected="later release leaves more slots unused and the wait of others longer",
-            expected_zh="释放越晚,空号越多,其他患者等候越久",
+            expected_zh="释放越晚，空号越多，其他患者等候越久",
         ),
     ] = 1
     """Whole days before the session at which unused held slots open to everybody; 0: on the day itself."""
@@ -281,7 +281,7 @@ class ExpertQuota(Closed):
             room="slots",
             through="slots of expert clinics that only formally referred patients may book until they are released",
             expected="more referred patients see an expert, fewer others; nothing happens where slots are not scarce",
-            expected_zh="经转诊患者看上专家号的增多,其他患者减少;专家号源充裕时无影响",
+            expected_zh="经转诊患者看上专家号的增多，其他患者减少；专家号源充裕时无影响",
         ),
     ] = Fraction(0)
     """Share of each session's slots in the lead hospital's expert clinics held for formally referred patients; what is
@@ -307,7 +307,7 @@ class ImagingQuota(Closed):
             "released",
             expected="referred patients wait fewer days for an exam, others more; nothing happens where slots are not "
             "scarce",
-            expected_zh="经转诊患者大型设备检查预约等候天数减少,其他患者增加;检查号源充裕时无影响",
+            expected_zh="经转诊患者大型设备检查预约等候天数减少，其他患者增加；检查号源充裕时无影响",
         ),
     ] = Fraction(0)
     """Share of each session's exam slots held for formally referred patients and for orders of the group's other
@@ -331,7 +331,7 @@ class BedQuota(Closed):
             room="beds",
             through="beds of each ward that other elective patients may not take while they are held",
             expected="referred patients wait less for a bed, others more; occupancy falls where beds are scarce",
-            expected_zh="经转诊患者候床缩短,其他患者延长;床位紧张时床位使用率下降",
+            expected_zh="经转诊患者候床缩短，其他患者延长；床位紧张时床位使用率下降",
         ),
     ] = Fraction(0)
     """Share of each ward's beds held for formally referred patients; exact."""
@@ -347,7 +347,7 @@ class BedQuota(Closed):
             room="beds",
             through="how long a held bed stands empty before anybody may take it",
             expected="later release lowers occupancy and lengthens the wait of others",
-            expected_zh="释放越晚,床位使用率越低,其他患者候床越久",
+            expected_zh="释放越晚，床位使用率越低，其他患者候床越久",
         ),
     ] = 24.0
     """Hours a held bed stands empty before it opens to everybody; of the kind `release` alone."""
@@ -363,7 +363,7 @@ class BedQuota(Closed):
             through="which beds a patient may take: open or held ones, or any as long as enough stay free",
             expected="where beds are scarce, others wait longer for a bed under partition or protection than under "
             "release, and occupancy falls",
-            expected_zh="床位紧张时,与限时释放相比,分区或保护管理下其他患者候床延长,床位使用率下降",
+            expected_zh="床位紧张时，与限时释放相比，分区或保护管理下其他患者候床延长，床位使用率下降",
         ),
     ] = "release"
     """What the quota does. `release`: empty held beds open after some hours. `partition`: never; the referred use held
@@ -386,7 +386,7 @@ class Priority(Closed):
             room="journey",
             through="the class of a patient in waiting rooms, bookings and bed lists",
             expected="referred contracted residents wait less, everybody else slightly more",
-            expected_zh="经转诊签约居民等候缩短,其他患者略有延长",
+            expected_zh="经转诊签约居民等候缩短，其他患者略有延长",
         ),
     ] = False
     """Whether contracted residents whom a grassroots institution referred come before others, in visits and beds."""
@@ -426,7 +426,7 @@ class UpReferral(Closed):
             room="referral",
             through="whether the receiving hospital takes the request",
             expected="completed up-referrals rise, declined ones fall",
-            expected_zh="完成的上转人次上升,被拒人次下降",
+            expected_zh="完成的上转人次上升，被拒人次下降",
         ),
     ] = 1.0
     """Share of formal requests that the receiving hospital accepts."""
@@ -443,7 +443,7 @@ class UpReferral(Closed):
             room="referral",
             through="the time between the doctor's request and the receiving hospital's answer",
             expected="a longer delay lengthens the way to care",
-            expected_zh="处理越慢,就医越迟",
+            expected_zh="处理越慢，就医越迟",
         ),
     ] = 0.0
     """Mean days between a formal request and the answer."""
@@ -462,7 +462,7 @@ class UpReferral(Closed):
             "partner outside",
             expected="formal referrals out of the area rise, patients who simply leave it fall; the wait for a bed "
             "outside falls where partners have one sooner",
-            expected_zh="正式转往域外人次上升,自行外出就医人次下降;合作医院更早有床时,域外候床缩短",
+            expected_zh="正式转往域外人次上升，自行外出就医人次下降；合作医院更早有床时，域外候床缩短",
         ),
     ] = 0.0
     """Of the visits to clinics of lead hospitals whose need no hospital of the group can meet, the share in which the
@@ -486,7 +486,7 @@ class Shared(Closed):
             room="referral",
             through="whether a need beyond a grassroots member is settled there, with a specialist on the screen",
             expected="up-referrals and visits to hospitals fall, the grassroots share rises",
-            expected_zh="上转人次和医院诊疗量下降,基层诊疗量占比上升",
+            expected_zh="上转人次和医院诊疗量下降，基层诊疗量占比上升",
         ),
     ] = 0.0
     """Of the visits to grassroots members of a group whose need, no bed, exceeds what the place can do, the share that
@@ -504,7 +504,7 @@ class Shared(Closed):
             room="referral",
             through="whether a need beyond a grassroots member is settled there by a specialist of the lead hospital",
             expected="up-referrals and visits to hospitals fall, the grassroots share rises",
-            expected_zh="上转人次和医院诊疗量下降,基层诊疗量占比上升",
+            expected_zh="上转人次和医院诊疗量下降，基层诊疗量占比上升",
         ),
     ] = 0.0
     """The same by specialists who are seconded, or sit in joint clinics that the network does not name; their time is
@@ -542,7 +542,7 @@ class Shared(Closed):
             "without for them",
             expected="visits for specialist care move from hospitals to the grassroots, whose share rises; waits at "
             "the lead hospital's clinics of that department lengthen where they are scarce",
-            expected_zh="专科诊疗由医院转向基层,基层诊疗量占比上升;牵头医院该科室号源紧张时候诊延长",
+            expected_zh="专科诊疗由医院转向基层，基层诊疗量占比上升；牵头医院该科室号源紧张时候诊延长",
         ),
     ] = Fraction(0)
     """Share of the slots of the network's joint clinics that is offered, session by session in whole slots (rounded,
@@ -563,7 +563,7 @@ class Shared(Closed):
             "it, and for its patients who step down",
             expected="admissions of grassroots institutions rise, occupancy of the lead hospital falls where its beds "
             "are scarce",
-            expected_zh="基层住院人次上升;牵头医院床位紧张时其病床使用率下降",
+            expected_zh="基层住院人次上升；牵头医院床位紧张时其病床使用率下降",
         ),
     ] = Fraction(0)
     """Share of the beds of each joint ward of the network that is run (rounded half up), for residents seen at a
@@ -588,7 +588,7 @@ class Chronic(Closed):
             room="referral",
             through="the usual place of a long-term patient whom a hospital of a group has found stable",
             expected="visits of long-term patients move from hospitals to the grassroots, whose share rises",
-            expected_zh="慢性病患者就诊由医院转向基层,基层诊疗量占比上升",
+            expected_zh="慢性病患者就诊由医院转向基层，基层诊疗量占比上升",
         ),
     ] = 0.0
     """Of long-term patients whose follow-up at a hospital of a medical group shows no need beyond a community centre,
@@ -623,7 +623,7 @@ class Chronic(Closed):
             room="doors",
             through="the door of a visit for a prescription alone, whoever wrote it",
             expected="visits to hospitals fall, the grassroots share rises",
-            expected_zh="医院诊疗量下降,基层诊疗量占比上升",
+            expected_zh="医院诊疗量下降，基层诊疗量占比上升",
         ),
     ] = 0.0
     """Share of visits for a prescription alone that go to a grassroots door although a hospital is the usual place."""
@@ -640,7 +640,7 @@ class Chronic(Closed):
             room="demand",
             through="who is called back after a missed follow-up, and the usual place",
             expected="missed follow-ups and exacerbations fall, follow-ups move from hospitals to the grassroots",
-            expected_zh="缺失的随访和急性加重减少,随访由医院转向基层",
+            expected_zh="缺失的随访和急性加重减少，随访由医院转向基层",
         ),
     ] = 0.0
     """Share of long-term patients enrolled at a centre: they are followed up at their grassroots door, and called back
@@ -700,7 +700,7 @@ class Exams(Closed):
             room="care",
             through="whether a grassroots member makes a same-visit exam that else only a hospital would make",
             expected="up-referrals and exams at hospitals fall, the grassroots share and the time spent there rise",
-            expected_zh="上转人次和医院检查量下降,基层诊疗量占比和基层就诊时间上升",
+            expected_zh="上转人次和医院检查量下降，基层诊疗量占比和基层就诊时间上升",
         ),
     ] = 0.0
     """Of the same-visit exams that a hospital would make and a grassroots member of a group would not, the share that
@@ -746,7 +746,7 @@ class Emergency(Closed):
             room="doors",
             through="the door of an emergency for which there are rescue centres",
             expected="emergency visits at the lead hospital rise, transfers between emergency departments fall",
-            expected_zh="牵头医院急诊量上升,急诊转院减少",
+            expected_zh="牵头医院急诊量上升，急诊转院减少",
         ),
     ] = 0.0
     """Share of emergencies of the kinds that rescue centres treat whom the ambulance takes to the lead hospital at
@@ -762,7 +762,7 @@ class Emergency(Closed):
             room="doors",
             through="for which emergencies the ambulance goes to the lead hospital at once",
             expected="with fewer centres emergency visits at the lead hospital fall",
-            expected_zh="救治中心越少,牵头医院急诊量越低",
+            expected_zh="救治中心越少，牵头医院急诊量越低",
         ),
     ] = Field(default_factory=lambda: list(RESCUE_CENTRES))
     """Which of the five rescue centres the lead hospital has (chest_pain, stroke, trauma, maternal, newborn); all of
@@ -786,7 +786,7 @@ class DownReferral(Closed):
             room="referral",
             through="whether an eligible inpatient is offered a bed further down at the end of the acute phase",
             expected="stay at the lead hospital falls, stay per episode rises slightly, beds below fill",
-            expected_zh="牵头医院平均住院日下降,全程住院日略升,下级床位使用率上升",
+            expected_zh="牵头医院平均住院日下降，全程住院日略升，下级床位使用率上升",
         ),
     ] = 0.0
     """Share of eligible inpatients to whom the doctor proposes to step down."""
@@ -1159,7 +1159,7 @@ class Capability(Closed):
             room="capability",
             through="whether a need one level beyond a centre of a group, no emergency, is met there after all",
             expected="up-referrals and visits to hospitals fall, the grassroots share rises",
-            expected_zh="上转人次和医院诊疗量下降,基层诊疗量占比上升",
+            expected_zh="上转人次和医院诊疗量下降，基层诊疗量占比上升",
         ),
     ] = Field(default_factory=dict)
     """Share of the centres and sub-centres of groups that have reached a standard (basic, recommended,
@@ -1180,7 +1180,7 @@ class Capability(Closed):
             "one level beyond it are met there after all",
             expected="visits for the department's conditions move to these centres, whose share of them rises; some of "
             "their needs beyond the place are met there",
-            expected_zh="特色科室病种的诊疗向设有该科室的基层机构集中,其占比上升;部分超出原能力的需求就地解决",
+            expected_zh="特色科室病种的诊疗向设有该科室的基层机构集中，其占比上升；部分超出原能力的需求就地解决",
         ),
     ] = 0.0
     """Share of the centres and sub-centres of groups that have a feature department, in whole institutions, as far as
@@ -1197,7 +1197,7 @@ class Capability(Closed):
             room="capability",
             through="the care that these centres give, their doctors and their beds",
             expected="visits and admissions of these centres rise, up-referrals and visits to hospitals fall",
-            expected_zh="分中心诊疗人次和住院人次上升,上转人次和医院诊疗量下降",
+            expected_zh="分中心诊疗人次和住院人次上升，上转人次和医院诊疗量下降",
         ),
     ] = Field(default_factory=list)
     """Centres and sub-centres that have become county-level medical sub-centres, of those of which the facts say what
@@ -1223,7 +1223,7 @@ class Transformation(Closed):
             "step down",
             expected="patients wait less for a bed below and more of them step down; others wait longer for the acute "
             "beds that are left where these are scarce",
-            expected_zh="等候下级床位缩短,下转人次上升;剩余急性期床位紧张时,其他患者候床延长",
+            expected_zh="等候下级床位缩短，下转人次上升；剩余急性期床位紧张时，其他患者候床延长",
         ),
     ] = Fraction(0)
     """Share of the beds of each ward that states what they may become, rounded half up; a ward that has none left
@@ -1248,7 +1248,7 @@ class Villages(Closed):
             through="the time that doctors of stations, and those of the centre of their township, have for the clinic",
             expected="waits at village stations rise and their share of visits falls slightly; waits at centres fall "
             "slightly",
-            expected_zh="村卫生室候诊延长、诊疗量占比略降;乡镇卫生院候诊略有缩短",
+            expected_zh="村卫生室候诊延长、诊疗量占比略降；乡镇卫生院候诊略有缩短",
         ),
     ] = None
     """Share of the basic public-health tasks of each township that its stations do, as far as their time goes; the
@@ -1268,7 +1268,7 @@ class Villages(Closed):
             "collected there, and doctors shared with the centres (staff.shared)",
             expected="up-referrals and visits to hospitals fall slightly, visits for prescriptions move from centres "
             "to village stations",
-            expected_zh="上转人次和医院诊疗量略降,取药由乡镇卫生院转向村卫生室",
+            expected_zh="上转人次和医院诊疗量略降，取药由乡镇卫生院转向村卫生室",
         ),
     ] = 0.0
     """Share of the village stations of a group's members that are run as one with a centre of it: drugs, records and
@@ -1292,7 +1292,7 @@ class Incentives(Closed):
             room="referral",
             through="the chance that a doctor proposes a step down to an eligible inpatient",
             expected="down-referrals rise, the stay at the lead hospital falls",
-            expected_zh="下转人次上升,牵头医院平均住院日下降",
+            expected_zh="下转人次上升，牵头医院平均住院日下降",
         ),
     ] = 0.0
     """Log odds added to the share of eligible inpatients to whom the doctor proposes to step down
@@ -1310,7 +1310,7 @@ class Incentives(Closed):
             room="referral",
             through="the chance that a doctor sends a patient up through the formal channel",
             expected="formal up-referrals rise, patients who go up by themselves fall",
-            expected_zh="正式上转人次上升,自行上转人次下降",
+            expected_zh="正式上转人次上升，自行上转人次下降",
         ),
     ] = 0.0
     """Log odds added to the share of needed referrals that take the formal channel (up_referral.formal_share); a share
@@ -1329,7 +1329,7 @@ class Incentives(Closed):
             through="the chance that a clinic of a group's hospital or centre gives a bed to a planned patient",
             expected="admissions rise and outpatient visits per discharge fall, though nobody is iller; wards are "
             "fuller, and planned patients wait longer for a bed or find none",
-            expected_zh="患者病情未变而入院人次上升,门诊人次与出院人次比下降;床位使用率上升,择期患者候床延长或住不上院",
+            expected_zh="患者病情未变而入院人次上升，门诊人次与出院人次比下降；床位使用率上升，择期患者候床延长或住不上院",
         ),
     ] = 0.0
     """Log odds added to the chance that a planned patient whom a clinic of a medical group can treat gets one of its
@@ -1354,7 +1354,7 @@ class Surge(Closed):
             through="how many residents and visitors fall ill with these conditions",
             expected="visits and waits rise; where a queue is overloaded a backlog grows until the epidemic is over, "
             "and then goes",
-            expected_zh="诊疗量和等候时间上升;超出服务能力时积压不断增加,疫情过后逐步消化",
+            expected_zh="诊疗量和等候时间上升；超出服务能力时积压不断增加，疫情过后逐步消化",
         ),
     ] = Field(default_factory=dict)
     """How many times as many first needs arise of each condition named, by the day on which they arise: 3 = three
@@ -1373,7 +1373,7 @@ class Surge(Closed):
             room="journey",
             through="whether a need of a condition that `needs` does not name leads to a door at all",
             expected="the lower it is, the fewer visits and the more unmet need and missed follow-ups",
-            expected_zh="比例越低,诊疗量越少,未满足需要和随访缺失越多",
+            expected_zh="比例越低，诊疗量越少，未满足需要和随访缺失越多",
         ),
     ] = 1.0
     """Of first needs and follow-ups with all other conditions, the share that people bring to care; the others stay
@@ -1391,7 +1391,7 @@ class Surge(Closed):
             room="doors",
             through="the door of a first need with a condition that `needs` names, emergencies excepted",
             expected="the grassroots share of visits for these conditions rises, waits at hospitals fall",
-            expected_zh="相关病症的基层诊疗量占比上升,医院候诊时间下降",
+            expected_zh="相关病症的基层诊疗量占比上升，医院候诊时间下降",
         ),
     ] = 0.0
     """Of the first needs with the conditions of the epidemic that would be taken to a hospital, the share directed to a
@@ -1409,7 +1409,7 @@ class Surge(Closed):
             room="stays",
             through="whether a planned patient who asks for a bed has to wait until the pause is over",
             expected="fewer beds are taken while it is in force; planned patients wait longer, and some do without",
-            expected_zh="实施期间占用床位减少;择期患者等床延长,部分患者未能住院",
+            expected_zh="实施期间占用床位减少；择期患者等床延长，部分患者未能住院",
         ),
     ] = 0.0
     """Of planned patients who ask for a bed, emergencies and the conditions of the epidemic excepted, the share put
@@ -1434,7 +1434,7 @@ class Staff(Closed):
             through="doctors on duty at walk-in clinics of centres, of whom some work each week where most was asked "
             "of each in the last one",
             expected="waits at centres fall where their loads are unequal",
-            expected_zh="各基层机构负荷不均时,候诊缩短",
+            expected_zh="各基层机构负荷不均时，候诊缩短",
         ),
     ] = Fraction(0)
     """Share of the doctors of each walk-in clinic, in whole doctors, who go each Monday to that of the same department
@@ -1459,7 +1459,7 @@ class Private(Closed):
             through="the formal channel, which leads up from them, and to them where they are hospitals of the group",
             expected="formal up-referrals from these institutions rise, patients who simply go from them fall; those "
             "that are hospitals take referrals and step-downs of the group",
-            expected_zh="这些机构的正式上转增加,患者自行上转减少;其中的医院承接集团内转诊和下转",
+            expected_zh="这些机构的正式上转增加，患者自行上转减少；其中的医院承接集团内转诊和下转",
         ),
     ] = Field(default_factory=list)
     """Private facilities that belong to the group which the facts allow them to join (`may_join`); one that is no

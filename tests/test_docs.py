@@ -7,6 +7,7 @@ import runpy
 import shlex
 import shutil
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -162,6 +163,24 @@ def test_the_number_of_levers_is_the_one_told() -> None:
     number = len(policy.levers())
     assert f"{number} levers" in ENGLISH.read_text("utf-8")
     assert f"{number} 个政策杠杆" in CHINESE.read_text("utf-8")
+
+
+def test_chinese_sentences_have_chinese_punctuation() -> None:
+    titled = ("title_zh", "question_zh", "name_zh")
+    files = [*(HOME / "configs").rglob("*.yaml"), *(HOME / "scenarios").glob("*.yaml")]
+    read = [yaml.safe_load(file.read_text("utf-8")) for file in files]
+    said = [text for data in read for key, text in told(data) if key in titled]
+    said += [text for lever in policy.levers() for text in (lever.title_zh, lever.expected_zh)]
+    assert len(said) > 100
+    assert [text for text in said if re.search(r"[一-鿿）][,;:?!]|[,;:?!][一-鿿]", text)] == []
+
+
+def told(data: Any) -> Iterator[tuple[str, str]]:
+    """Every text of a document, with its key."""
+    for key, part in data.items() if isinstance(data, dict) else enumerate(data) if isinstance(data, list) else ():
+        if isinstance(part, str):
+            yield str(key), part
+        yield from told(part)
 
 
 # --------------------------------------------------------------------------------------------------------------- links
