@@ -12,7 +12,7 @@ from functools import cache
 from importlib.util import find_spec
 from io import StringIO
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from unicodedata import east_asian_width
 
 import matplotlib as mpl
@@ -26,7 +26,7 @@ from matplotlib.ticker import FuncFormatter, PercentFormatter
 
 from analysis.compare import goal_rows
 from analysis.curve import Curve
-from analysis.indicators import SHARE, Text
+from analysis.indicators import CATALOGUE, SHARE, Text
 from analysis.ledger import LEVELS, Frame
 from analysis.phrases import Phrases
 from analysis.reading import Goal
@@ -124,12 +124,14 @@ def share_by_month(
         return _svg(figure)
 
 
-def _legend(figure: Figure, where: str = "upper left") -> None:
+def _legend(
+    figure: Figure, where: Literal["outside upper left", "outside lower center"] = "outside upper left"
+) -> None:
     """The names of what is drawn, outside the picture, in as many columns as have room for the longest."""
     handles, names = figure.axes[0].get_legend_handles_labels()
     widest = max((sum(1 + (east_asian_width(sign) in "WF") for sign in name) for name in names), default=0)
     columns = max(1, min(4, LEGEND_SIGNS // (widest + BESIDE)))
-    figure.legend(handles, names, loc=f"outside {where}", ncols=columns, fontsize=9)
+    figure.legend(handles, names, loc=where, ncols=columns, fontsize=9)
 
 
 def _band(axes: Axes, rows: Frame, title: str, colour: str) -> None:
@@ -174,7 +176,7 @@ def visits_by_level(comparison: Frame, year: str, titles: Mapping[str, str], t: 
         axes.grid(visible=False)
         axes.spines[["left", "bottom"]].set_visible(False)
         axes.set_xticks([])
-        _legend(figure, "lower center")
+        _legend(figure, "outside lower center")
         return _svg(figure)
 
 
@@ -242,3 +244,39 @@ def tries(found: Found, limit: float, promise: str, labels: tuple[str, str], uni
         if unit == SHARE:
             axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
         return _svg(figure)
+
+
+ACROSS = 3
+"""Pictures beside each other where there are many."""
+
+
+def both_starts(rows: Frame, titles: Mapping[str, str], measured: date, t: Phrases) -> str:
+    """Every indicator by month from both starts, the first with a band of what matters; and the first measured day.
+
+    `rows`: of `warmup.csv`; `titles`: of both starts, the columns.
+    """
+    names = list(dict.fromkeys(rows["indicator"]))
+    with _drawing(f"starts {t.language}"):
+        down = -(-len(names) // ACROSS)
+        figure = Figure(figsize=(7.6, 0.5 + 1.45 * down), dpi=72, layout="constrained")
+        FigureCanvasSVG(figure)
+        for place, name in enumerate(names):
+            axes = figure.add_subplot(down, ACROSS, place + 1)
+            _starts(axes, rows[rows["indicator"].eq(name)], titles)
+            axes.axvline(measured.toordinal() - EPOCH, color="#9aa5b1", linewidth=1)
+            axes.set_title(t.of(CATALOGUE[name].name), fontsize=7.5)
+        handles = figure.axes[0].get_legend_handles_labels()
+        figure.legend(*handles, loc="outside upper left", ncols=2, fontsize=9)
+        return _svg(figure)
+
+
+def _starts(axes: Axes, rows: Frame, titles: Mapping[str, str]) -> None:
+    months = pd.DatetimeIndex(pd.to_datetime(rows["month"])) + MIDDLE
+    (first, empty), (second, over) = titles.items()
+    around, matters = rows[first].to_numpy(), rows["important"].to_numpy()
+    axes.fill_between(months, around - matters, around + matters, color=BASELINE, alpha=0.25, linewidth=0)
+    axes.plot(months, around, color=BASELINE, linewidth=1.8, label=empty)
+    axes.plot(months, rows[second].to_numpy(), color=COLOURS[1], linewidth=1.2, label=over)
+    axes.tick_params(labelsize=6.5)
+    some = rows["month"].to_numpy()[:: max(len(rows) // 3, 1)]
+    axes.set_xticks([pd.Timestamp(month).toordinal() - EPOCH for month in some], some)

@@ -258,6 +258,33 @@ PHRASES: dict[str, Text] = {
     ),
     "seek_amount": Text("{amount} ({factor} times)", "{amount}（{factor} 倍）"),
     "seek_mean": Text("{mean} ({ends})", "{mean}（{ends}）"),
+    "warmup_agree": Text(
+        "An empty and an overfull start, on the same luck, agree on all {indicators} headline indicators from {month} "
+        "on, within what matters ({n} replications, months to {last}): a warm-up must last {months} months.",
+        "在相同的随机数下，空系统起步与超满起步自 {month} 起，全部 {indicators} 项主要指标之差均在最小有意义差值以内"
+        "（{n} 次重复，模拟至 {last}）：预热期需 {months} 个月。",
+    ),
+    "warmup_apart": Text(
+        "An empty and an overfull start, on the same luck, do not agree on all {indicators} headline indicators by "
+        "{last} ({n} replications).",
+        "在相同的随机数下，截至 {last}，空系统起步与超满起步的 {indicators} 项主要指标尚未全部趋于一致（{n} 次重复）。",
+    ),
+    "warmup_enough": Text(
+        "The study measures from {measured} on, after {warmup} months: long enough.",
+        "本研究自 {measured} 起统计，预热 {warmup} 个月：足够长。",
+    ),
+    "warmup_short": Text(
+        "The study measures from {measured} on, after {warmup} months: not long enough.",
+        "本研究自 {measured} 起统计，预热 {warmup} 个月：不够长。",
+    ),
+    "warmup_latest": Text(
+        "{name} ({scope}): last apart in {month}, overfull less empty {difference}; what matters is {important}.",
+        "{name}（{scope}）：最后一次相异在 {month}，超满减空为 {difference}；最小有意义差值为 {important}。",
+    ),
+    "warmup_none": Text("not known, for one of them has no value", "未知（其中一方没有数值）"),
+    "start_empty": Text("empty start", "空系统起步"),
+    "start_overfull": Text("overfull start", "超满起步"),
+    "first_measured": Text("first measured day", "统计起始日"),
     "growing": Text(
         "{scenario}: the backlog of {resource} at {place} grew from {before} to {after} in a year ({draws}).",
         "{scenario}：{place} 的{resource}积压一年内由 {before} 增至 {after}（{draws}）。",

@@ -36,6 +36,7 @@ EXAMPLES = """examples:
   tiercare run study=zhongwei replications=2 horizon.to=2024-03-31 output=/tmp/look
   tiercare run study=zhongwei vary.zhongwei_plan.first_contact.adherence=0.5
   tiercare seek study=zhongwei target=grassroots_visit_share lever=first_contact.adherence
+  tiercare warmup study=zhongwei
   tiercare loads study=zhongwei
   tiercare check scenarios/zhongwei_plan.yaml
   tiercare list scenarios --json
@@ -58,6 +59,19 @@ examples:
   tiercare seek study=zhongwei target=grassroots_visit_share lever=first_contact.adherence
   tiercare seek study=zhongwei target=grassroots_visit_share lever=doctors_per_centre,lead_slots replications=4
 """
+
+WARMUP = """The baseline is simulated twice on the same luck: from an empty start, as always, and from an overfull one,
+with full beds and doubled queues. The warm-up is long enough where both agree, from the first measured month on,
+within the minimum important difference of every headline indicator. All settings are those of run; without
+replications=, 2. Tasks, answer (warmup.csv, warmup.txt, warmup.zh.txt) and pictures: outputs/NAME_warmup.
+
+examples:
+  tiercare warmup study=zhongwei
+  tiercare warmup study=zhongwei replications=4 horizon.to=2024-06-30
+"""
+
+FEW = 2
+"""Replications of the check of the warm-up, where no other number is given."""
 
 ASKED = ("target", "at_least", "at_most", "lever", "scenario", "scope", "year", "low", "high", "tolerance")
 """Settings of seek that are none of a study."""
@@ -126,6 +140,10 @@ def _parser() -> argparse.ArgumentParser:
     add = verbs.add_parser("seek", help="what it would take to reach a target", epilog=SEEK, **plain)
     add.add_argument("settings", nargs="+", metavar="KEY=VALUE", help="study=NAME target=INDICATOR, then any setting")
     add.set_defaults(verb=_seek)
+
+    add = verbs.add_parser("warmup", help="how long the warm-up must be", epilog=WARMUP, **plain)
+    add.add_argument("settings", nargs="+", metavar="KEY=VALUE", help="study=NAME, then any setting")
+    add.set_defaults(verb=_warmup)
 
     add = verbs.add_parser("loads", help="what everything is offered before anything is simulated: the busiest first")
     add.add_argument("settings", nargs="+", metavar="KEY=VALUE", help="study=NAME, then any setting")
@@ -223,6 +241,20 @@ def _seek(choice: argparse.Namespace) -> int:
 
     _warn()
     print(goal.seek(config, progress=Bar(), **asked).text)
+    return DONE
+
+
+def _warmup(choice: argparse.Namespace) -> int:
+    from sim import compose
+
+    name, settings = _named_study(choice.settings)
+    few = [] if any(word.startswith("replications=") for word in settings) else [f"replications={FEW}"]
+    config = compose.load(name, overrides=[*settings, *few])
+
+    from sim import warmup
+
+    _warn()
+    print(warmup.check(config, Bar()).text)
     return DONE
 
 

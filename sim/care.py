@@ -921,3 +921,10 @@ def draw_stay(tables: CareTables, who: Any, level: int, emergency: bool, stay: A
     begins_there = streams.uniform_of(key, Purpose.INTENSIVE, 0) < condition["intensive"]
     stay["intensive"] = stay["minutes"] * condition["intensive_part"] if begins_there else 0.0
     stay["day_case"] = np.inf if begins_there else day_case_number(condition, key)
+
+
+@kernel
+def draw_stays(tables: CareTables, rows: Any, level: int, stays: Any) -> None:
+    """The same for many planned admissions to institutions of one level."""
+    for i in range(len(rows)):
+        draw_stay(tables, rows[i], level, False, stays[i])

@@ -284,6 +284,10 @@ class Settings(Closed):
     audit: bool
     """Look into the hospitals at every midnight and refuse to go on where something cannot be. Results are the same."""
 
+    start: Literal["empty", "overfull"] = "empty"
+    """empty: nobody is there on the first day; overfull: full beds and doubled queues, to see how long the warm-up must
+    be (`tiercare warmup`)."""
+
     output: str | None = None
     """Folder for the results; none: outputs/<name of the study>."""
 

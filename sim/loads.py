@@ -256,10 +256,8 @@ class Forecast:
 
         Of wards open at some time; no joint ward is run in the base year.
         """
-        net, care, w = self.network, self.care, self.world
-        at = care.stay_at[w, np.minimum(net.level, Level.tertiary)][:, None]
-        days, found = self._admitted(flow) * care.stay_minutes[w] / DAY * at, {}
-        for i, ward in enumerate(net.wards):
+        days, found = self.days_in_bed(flow), {}
+        for i, ward in enumerate(self.network.wards):
             offered = part = 0.0
             for day, ward_at, share in self._ward_periods if ward.kind != "joint" else ():
                 if ward.is_open(day):
@@ -269,6 +267,12 @@ class Forecast:
             if part > 0:
                 found[i] = float(offered), part
         return found
+
+    def days_in_bed(self, flow: Floats) -> Floats:
+        """Bed-days a year of those whom a flow of contacts has admitted, shape (facilities + 1, conditions)."""
+        care, w = self.care, self.world
+        at = care.stay_at[w, np.minimum(self.network.level, Level.tertiary)][:, None]
+        return np.asarray(self._admitted(flow) * care.stay_minutes[w] / DAY * at)
 
     @cached_property
     def _with_theatres(self) -> list[tuple[int, TheatreSpec]]:

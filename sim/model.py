@@ -60,6 +60,7 @@ from sim.referral import ReferralSpec, UpRules
 from sim.sessions import Rooms, staff
 from sim.slots import CLINIC_QUOTA, EXPERT_QUOTA, IMAGING_QUOTA, NO_QUOTA, Offer, SlotBook
 from sim.staffing import ROOM, PublicHealth, integrated, on_duty, pools, posted
+from sim.start import EMPTY, OVERFULL, Inpatients, entries, twice
 from sim.stays import (
     ASKED,
     COURSE,
@@ -135,6 +136,8 @@ class Case:
     """Last day, included."""
     audit: bool = field(default=False, compare=False)
     """Look into the hospitals at every midnight (`audit`); no result changes, so it makes no other case."""
+    start: str = EMPTY
+    """`empty`: nobody is there on the first day; `overfull`: full beds and doubled queues (`start`)."""
 
     def drawn(self, part: str, replications: Sequence[int]) -> list[Any]:
         """One part with each replication's draws of its assumptions."""
@@ -202,6 +205,8 @@ class Model:
         self._build_hospitals()
         self._build_accounts()
         self.forecasts = [self._forecast(w) for w in range(self.worlds)]
+        self.inpatients = self._inpatients() if case.start == OVERFULL else []
+        """Who lies in the wards of each replication on the first day."""
         self.audit: Audit | None = None
         self.days = 0
         """Days simulated so far."""
@@ -678,7 +683,7 @@ class Model:
 
     def _live_through(self, day: int) -> None:
         if day == 0:
-            self._put_in_force(0)
+            self._begin()
             self.journey.open_books()
             Opening(self)
             self._call_audit()
@@ -690,6 +695,27 @@ class Model:
             self._write_stays()
             self._bill(day + 1)
             self._write_beds(day)
+
+    def _begin(self) -> None:
+        """The rules of the first day, and those who lie in beds then."""
+        self._put_in_force(0)
+        for w, patients in enumerate(self.inpatients):
+            for pool in self.hospitals[w].pools:
+                self._fill_beds(self.hospitals[w], pool, patients)
+
+    def _fill_beds(self, hospital: Hospital, pool: BedPool, patients: Inpatients) -> None:
+        ways = entries(pool)
+        stays, ordinary = patients.lying(pool.number, len(ways))
+        if len(stays):
+            for number, entry, ward in zip(self.courses.note(stays), ways, ordinary, strict=True):
+                count_request(self.ledger.inpatients, self.courses[number].world, 0.0, pool.number)
+                Stay(hospital, number, pool.number, entry, entry, 0.0, ward).lie_down()
+
+    def _inpatients(self) -> list[Inpatients]:
+        luck = [(self.case.seed, replication) for replication in self.replications]
+        day = self.timetable.date(0)
+        known = zip(self.forecasts, luck, strict=True)
+        return [Inpatients(f, self.care_tables, self.destinations, day, own) for f, own in known]
 
     def _call_audit(self) -> None:
         if self.case.audit:
@@ -741,12 +767,14 @@ class Model:
     def _surge(self, world: int, chunk: int) -> NDArray[np.float64] | None:
         """How many times as many first needs arise, by day of a chunk and condition; None: as many as always."""
         dated = self.policies[world].surge.needs
-        if dated is None:
+        usual = twice(self.case.start, int(self.choice.days_ahead[world]), chunk * CHUNK, CHUNK)
+        if dated is None and (usual == 1.0).all():
             return None
-        factors = np.ones((CHUNK, len(self.conditions)))
+        factors = np.repeat(usual[:, None], len(self.conditions), axis=1)
         for n in range(CHUNK):
-            for name, factor in (dated.on(self.timetable.date(chunk * CHUNK + n)) or {}).items():
-                factors[n, self.conditions.index(name)] = factor
+            today = dated.on(self.timetable.date(chunk * CHUNK + n)) if dated else None
+            for name, factor in (today or {}).items():
+                factors[n, self.conditions.index(name)] *= factor
         return factors
 
     # ---------------------------------------------------------------- beds

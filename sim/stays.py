@@ -187,6 +187,12 @@ class Courses:
     def __getitem__(self, number: int) -> Course:
         return Course._make(self.rows[number].tolist())
 
+    def note(self, stays: NDArray[Any]) -> list[int]:
+        """Keep rows of STAY; where each is."""
+        where = self.open(len(stays))
+        self.rows[where] = stays
+        return where
+
     def note_one(self, course: Course) -> int:
         """Keep one course; where it is."""
         (where,) = self.open(1)
@@ -584,6 +590,12 @@ class Stay(simpy.Event):
         self.pool.wait(self)
         if (patience := self.course.patience) < inf:
             self._at(self.requested + patience, REQUESTS, now)
+
+    def lie_down(self) -> None:
+        """Be in a bed already when the run begins; the request that was announced passes without effect."""
+        bed = self.pool.bed_for(self.entry)
+        assert bed is not None, "who lies in a bed has found one"
+        self._admit(bed, self.hospital.env._now)
 
     def _comes_for_a_day(self, now: float) -> bool:
         """Instead of a bed a place at the day centre, if the stay suits one and there is a place within patience."""

@@ -119,6 +119,11 @@ class Purpose(IntEnum):
     SURGE = 110
     STAYS_AWAY = 111
     PUT_OFF = 112
+    # of a patient who lies in a bed when an overfull run begins
+    LIES_WITH = 113
+    LIES_WHO = 114
+    LEFT_OF_STAY = 115
+    LONGER = 116
     ADVICE = 106
     # of an episode as well
     COLLECTED = 107

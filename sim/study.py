@@ -126,7 +126,7 @@ def loads(config: Config) -> pd.DataFrame:
 PARTS = ("network", "population", "timetable", "demand", "choice", "care", "referral", "money")
 """Facts of a config that the engine needs."""
 
-SWITCHES = ("seed", "uncertainty", "record", "audit")
+SWITCHES = ("seed", "uncertainty", "record", "audit", "start")
 """What else it needs of a config, the horizon apart."""
 
 

@@ -249,7 +249,7 @@ class Town(Model):
 
     def run(self, progress: Any = None) -> None:
         """Run to the horizon."""
-        self._put_in_force(0)
+        self._begin()
         self.renew_choice()
         self.books = {p: self._book(p) for p, point in enumerate(self.network.points) if point.bookable}
         self.env.process(self.clock())

@@ -249,13 +249,6 @@ def test_triage_and_patience() -> None:
     assert each(care.patience, f).mean() == pytest.approx(60.0, rel=0.02)
 
 
-@kernel
-def drawn(tables: care.CareTables, rows: Any, stays: Any) -> None:
-    """Planned stays at the lead hospital."""
-    for i in range(len(rows)):
-        care.draw_stay(tables, rows[i], Level.tertiary.value, False, stays[i])
-
-
 @pytest.mark.parametrize(
     ("law", "spread"),
     [
@@ -279,7 +272,7 @@ def test_stays_have_the_law_that_is_stated(law: dict[str, Any], spread: float) -
     rows, stays = contacts.empty(MANY), np.empty(MANY, dtype=care.STAY)
     rows["key"], rows["condition"], rows["world"] = KEYS, SEVERE, 0
     tables = figures(**law)
-    drawn(tables, rows, stays)
+    care.draw_stays(tables, rows, int(Level.tertiary), stays)
     minutes = stays["minutes"]
     assert minutes.mean() == pytest.approx(5.0 * 1440, rel=0.02)
     assert minutes.std() / minutes.mean() == pytest.approx(spread, rel=0.03)
@@ -296,7 +289,7 @@ def test_hospitals_outside_have_stays_of_the_same_law(law: str, spread: float) -
     tables, rows = figures(stay_law=law), contacts.empty(MANY)
     rows["key"], rows["condition"], rows["world"] = KEYS, SEVERE, 0
     stays, shape = np.empty(MANY, dtype=care.STAY), np.empty(MANY)
-    drawn(tables, rows, stays)
+    care.draw_stays(tables, rows, int(Level.tertiary), stays)
     shapes(tables, rows, shape)
     assert shape * 5.0 * 1440 == pytest.approx(stays["minutes"], rel=1e-12)  # their own length, over the mean
     law_itself = tables.stay_law if law == "exponential" else np.exp(sigma(0.8) * (tables.stay_law - sigma(0.8) / 2))
@@ -378,7 +371,7 @@ def test_a_stay_knows_its_operation_and_its_weight_before_it_begins() -> None:
     tables = surgical(weight_by_need=[0.5, 1.0, 1.5], **weights)
     rows, stays = contacts.empty(3), np.zeros(3, dtype=care.STAY)
     rows["key"], rows["need"] = KEYS[:3], care.STAY_NEEDS
-    drawn(tables, rows, stays)
+    care.draw_stays(tables, rows, int(Level.tertiary), stays)
     assert stays["operation"].tolist() == [
         care.operation(tables, k, 0, 0, n) for k, n in zip(KEYS, care.STAY_NEEDS, strict=False)
     ]

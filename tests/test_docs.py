@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 import sim
-from sim import goal, policy
+from sim import goal, policy, warmup
 from sim.__main__ import DONE, WRONG_INPUT, _named_study, asked_of, main
 from sim.network import Level
 
@@ -60,6 +60,9 @@ def test_every_command_is_understood(line: str, desk: Path, capsys: pytest.Captu
     if verb == "run":
         study = next(word for word in words if word.startswith("study=")).removeprefix("study=")
         sim.load(study, overrides=[word for word in words if not word.startswith("study=")])
+    elif verb == "warmup":
+        name, settings = _named_study(words)
+        assert list(warmup.both(sim.load(name, overrides=settings))) == ["empty", "overfull"]
     elif verb == "seek":
         name, settings = _named_study(words)
         asked, others = asked_of(settings)
@@ -84,7 +87,7 @@ def test_both_languages_show_the_same() -> None:
 
 
 def test_report_and_run_show_their_help(capsys: pytest.CaptureFixture[str]) -> None:
-    for verb in ("run", "report", "seek"):
+    for verb in ("run", "report", "seek", "warmup"):
         with pytest.raises(SystemExit) as end:
             main([verb, "--help"])
         assert end.value.code == DONE
