@@ -15,8 +15,18 @@ import pandas as pd
 from analysis.compare import Judgement, Moment, judge, judged_years
 from analysis.curve import ADHERENCE, Curve, curve
 from analysis.indicators import CATALOGUE, HEADLINE, STANDARD, Indicator, Text
-from analysis.ledger import HOSPITALS, Frame, Span
-from analysis.loads import Alarm, Overload, Standstill, alarms, misfits, overloads, standstills
+from analysis.ledger import HOSPITALS, Frame, Span, places
+from analysis.loads import (
+    WAITS,
+    Alarm,
+    Overload,
+    Standstill,
+    alarms,
+    misfits,
+    overloaded_wards,
+    overloads,
+    standstills,
+)
 from analysis.phrases import Phrases
 from analysis.pooling import FILE
 from analysis.reading import Goal, assumptions_of, dates_in_force, goals_of, sources_of, span_of
@@ -147,6 +157,23 @@ class Findings:
         """What is not sustainable."""
         growth = self.results.config.report.backlog_growth.value
         return overloads(self.results.tables, growth, self.span, self.replications)
+
+    def overloads_behind(self, indicator: str, scope: str, scenario: str) -> list[Overload]:
+        """What is not sustainable where the waits arise of which an indicator is a mean."""
+        here, resources = self._places.get(scope, set()), WAITS.get(indicator, ())
+        mine = (found for found in self.overloads if found.scenario == scenario and found.resource in resources)
+        return [found for found in mine if scope not in self._places or found.facility in here]
+
+    @cached_property
+    def _places(self) -> dict[str, set[str]]:
+        """Facilities of each scope; one that is of people (`grid`) has none of its own."""
+        scoped = places(self.results.facilities).groupby("scope")["facility"]
+        return {str(scope): set(facilities) for scope, facilities in scoped}
+
+    @cached_property
+    def overloaded_wards(self) -> dict[tuple[str, str], float]:
+        """Loads of wards that are not sustainable, by scenario and `facility/ward`."""
+        return overloaded_wards(self.results.tables, self.replications)
 
     @cached_property
     def misfits(self) -> list[Overload]:

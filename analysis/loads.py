@@ -20,6 +20,14 @@ LEAST_BACKLOG = 10
 
 PLACE = ["scenario", "facility", "resource"]
 
+WAITS = {
+    "wait_days": ("clinic", "appointment"),
+    "wait_minutes": ("clinic", "emergency"),
+    "bed_wait_days": ("ward", "bed"),
+    "operation_wait_days": ("theatre",),
+}
+"""Indicators that are means of waits, and the resources in front of which the waits arise."""
+
 
 @dataclass(frozen=True)
 class Overload:
@@ -99,6 +107,21 @@ def overloads(tables: Mapping[str, Frame], growth: float, span: Span, replicatio
     loads = tables.get("loads")
     offered = () if loads is None else _too_much_offered("load", loads[~is_half(loads)], replications)
     return [*offered, *_growing(tables["backlog"], growth, span, replications)]
+
+
+def overloaded_wards(tables: Mapping[str, Frame], replications: int) -> dict[tuple[str, str], float]:
+    """Mean load of the wards that are offered more than they can do in most replications, by scenario and name
+    (`facility/ward`)."""
+    loads = tables.get("loads")
+    if loads is None:
+        return {}
+    wards = loads[loads["resource"].astype(str).eq("ward")]
+    each = wards.groupby(["scenario", "point", "replication"], observed=True, sort=False)["load"].max().reset_index()
+    both = each.assign(over=each["load"] > 1).groupby(["scenario", "point"], observed=True, sort=False)
+    told = both[["load", "over"]].agg({"load": "mean", "over": "sum"})
+    over = told[2 * told["over"] > replications].reset_index()
+    names = zip(over["scenario"].astype(str), over["point"].astype(str), strict=True)
+    return dict(zip(names, over["load"].tolist(), strict=True))
 
 
 def misfits(tables: Mapping[str, Frame], replications: int) -> list[Overload]:

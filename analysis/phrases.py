@@ -194,6 +194,12 @@ PHRASES: dict[str, Text] = {
     "not_sustainable": Text(
         "Not sustainable: read every mean below with care.", "不可持续：请谨慎解读下文的所有均值。"
     ),
+    "not_sustainable_at": Text("not sustainable at {names}", "不可持续：{names}"),
+    "not_sustainable_figure": Text("Not sustainable:", "不可持续："),
+    "not_sustainable_load": Text("not sustainable: offered {load} of its beds", "不可持续：需求为床位能力的 {load}"),
+    "not_sustainable_beds": Text(
+        "not sustainable: the hospital's list for beds grows", "不可持续：本院等床积压持续增长"
+    ),
     "overload": Text(
         "{scenario}: {resource} of {place} is offered {load} of what it can do ({draws} above 100%).",
         "{scenario}：{place}{resource}的需求为其能力的 {load}（{draws}超过 100%）。",

@@ -94,6 +94,7 @@ def _content(findings: Findings, t: Phrases) -> Fields:
         "provenance": _provenance(findings.results),
         "figure_levels": t("figure_levels", year=findings.last_year),
         "figure_waits": t("figure_waits", year=findings.last_year),
+        "waits_verdict": _waits_verdict(findings, t),
         "explain": {
             "goals": t("explain_goals", n=findings.replications, baseline=_title(findings, findings.baseline, t)),
             "wards": t("explain_wards", year=findings.last_year, n=findings.replications),
@@ -223,6 +224,19 @@ def _overload(found: Overload, findings: Findings, t: Phrases) -> str:
     return t("growing", resource=resource, before=f"{found.before:,.0f}", after=f"{found.after:,.0f}", **said)
 
 
+def _waits_verdict(findings: Findings, t: Phrases) -> list[str]:
+    """What stands before the waits at lead hospitals: those that mean nothing, because they grow with the run."""
+    behind = (findings.overloads_behind("wait_days", "lead", scenario.name) for scenario in findings.scenarios)
+    return [_overload(found, findings, t) for some in behind for found in some]
+
+
+def _unsustainable(findings: Findings, indicator: Indicator, scenario: str, t: Phrases) -> str:
+    """The verdict on the resources behind a mean of waits, with their places; empty where they are sustainable."""
+    behind = findings.overloads_behind(indicator.id, indicator.scope, scenario)
+    names = dict.fromkeys(_place(found.facility, findings, t) for found in behind)
+    return t("not_sustainable_at", names=t.listed(list(names))) if names else ""
+
+
 # --------------------------------------------------------------------------------------------------------------- goals
 
 
@@ -282,7 +296,9 @@ def _difference_interval(cell: Cell, t: Phrases) -> str:
 
 def _guard(findings: Findings, indicator: Indicator, cells: Sequence[Cell], t: Phrases) -> Fields:
     rows = [
-        {"scenario": _title(findings, cell.scenario, t)} | _numbers(cell, cell.scenario == findings.baseline, t)
+        {"scenario": _title(findings, cell.scenario, t)}
+        | {"unsustainable": _unsustainable(findings, indicator, cell.scenario, t)}
+        | _numbers(cell, cell.scenario == findings.baseline, t)
         for cell in cells
     ]
     words = {"name": t.of(indicator.name), "scope": t.named(indicator.scope), "unit": _unit(indicator, t)}
@@ -365,8 +381,20 @@ def _wards(findings: Findings, scenario: Any, t: Phrases) -> Fields:
     rows = findings.wards(scenario.name)
     facilities = findings.results.facilities
     names = dict(zip(facilities["id"], facilities["name" if t.language == "en" else "name_zh"], strict=True))
-    told = [_ward(row, names[str(row.facility)], t) for row in rows.head(WARDS_TOLD).itertuples()]
+    told = [
+        _ward(row, names[str(row.facility)], t) | {"unsustainable": _ward_verdict(findings, scenario.name, row, t)}
+        for row in rows.head(WARDS_TOLD).itertuples()
+    ]
     return {"scenario": t.titled(scenario), "rows": told, "first": t("first_wards", n=len(told), of=len(rows))}
+
+
+def _ward_verdict(findings: Findings, scenario: str, row: Any, t: Phrases) -> str:
+    """Why the means of a ward say more about the length of the run than about the ward; empty where they do not."""
+    load = findings.overloaded_wards.get((scenario, f"{row.facility}/{row.ward}"))
+    if load is not None:
+        return t("not_sustainable_load", load=f"{100 * load:.0f}%")
+    growing = [(o.scenario, o.facility) for o in findings.overloads if (o.kind, o.resource) == ("backlog", "bed")]
+    return t("not_sustainable_beds") if (scenario, str(row.facility)) in growing else ""
 
 
 def _ward(row: Any, place: str, t: Phrases) -> Fields:

@@ -129,6 +129,34 @@ def test_a_study_that_is_sustainable_says_so_quietly_and_a_quota_that_does_not_f
     assert "下沉比例大于转诊需求" in chinese
 
 
+def test_means_of_waits_that_cannot_last_are_marked_where_they_are_printed(tmp_path: Path) -> None:
+    """A lead's clinic and a ward of the district hospital under the plan; the lead's list for beds in both."""
+    study = small_study(tmp_path)
+    second = study.tables["loads"].query("facility == 'second'").assign(resource="ward")
+    second["load"] = second["load"].mask(second["scenario"].eq("plan"), 1.125)
+    study.tables["loads"] = pd.concat([study.tables["loads"], second], ignore_index=True)
+    backlog = study.tables["backlog"]
+    last = backlog["month"].map(str).str.startswith("2025-12")
+    study.tables["backlog"] = backlog.assign(waiting=backlog["waiting"].where(~last, 500))
+    write_tables(study)  # type: ignore[arg-type]
+    write(study)  # type: ignore[arg-type]
+    page = (tmp_path / "report.html").read_text("utf-8")
+    tables, groups = (
+        [Outline(part).text for part in re.findall(f"<{kind}>.*?</{kind}>", page, re.DOTALL)]
+        for kind in ("table", "tbody")
+    )
+    waits = {text.count("not sustainable at City hospital") for text in groups if "Days to an appointment" in text[:30]}
+    assert waits == {1}, "under the plan alone"
+    for_beds = {text.count("not sustainable at City hospital") for text in groups if "Days to a bed" in text[:30]}
+    assert for_beds == {2}, "in both"
+    beds = [text for text in tables if "District hospital" in text and "Turnover" in text]
+    assert [text.count("not sustainable: offered 112% of its beds") for text in beds] == [0, 1]
+    assert [text.count("not sustainable: the hospital's list for beds grows") for text in beds] == [1, 1]
+    figure = page[page.index("figcaption") :]
+    assert "Not sustainable: " in Outline(figure[: figure.index("Beds, ward by ward")]).text
+    assert "不可持续：需求为床位能力的 112%" in (tmp_path / "report.zh.html").read_text("utf-8")
+
+
 def test_an_incomplete_year_is_told_and_not_judged(tmp_path: Path) -> None:
     reported(tmp_path / "a", last=date(2025, 11, 30), replications=2)
     text = Outline((tmp_path / "a" / "report.html").read_text("utf-8")).text
