@@ -29,9 +29,10 @@ from analysis.loads import (
 )
 from analysis.phrases import Phrases
 from analysis.pooling import FILE
-from analysis.reading import Goal, assumptions_of, dates_in_force, goals_of, sources_of, span_of
+from analysis.reading import Goal, assumptions_of, by_draw, dates_in_force, drawn, goals_of, sources_of, span_of
+from analysis.spread import FILE as SPREAD
 from sim.citation import Assumption, assumptions
-from sim.results import Results
+from sim.results import PRECISION, Results
 from sim.scenario import Sources
 
 HEADLINE_SHARE = "grassroots_visit_share"
@@ -90,12 +91,17 @@ class Findings:
     @cached_property
     def replications(self) -> int:
         """Replications of each scenario."""
-        return int(self.indicators["replication"].nunique())
+        return int(self.results.indicators["replication"].nunique())
 
     @cached_property
     def indicators(self) -> Frame:
-        """indicators.parquet."""
-        return self.results.indicators
+        """indicators.parquet, by draw: means over the lucks where several replications share a draw."""
+        return by_draw(self.results.indicators, self.results.config.nested)
+
+    @cached_property
+    def draws(self) -> Frame:
+        """draws.parquet, by draw."""
+        return drawn(self.results.draws, self.results.config.nested)
 
     @cached_property
     def comparison(self) -> Frame:
@@ -112,6 +118,18 @@ class Findings:
     def pooling(self) -> Frame:
         """pooling.csv, where the config asks for it."""
         return pd.read_csv(self.results.folder / FILE, keep_default_na=False, na_values=[""])
+
+    @cached_property
+    def precision(self) -> Frame:
+        """precision.csv; empty where no precision was asked for."""
+        file = self.results.folder / PRECISION
+        return pd.read_csv(file).astype({"year": str, "since": "Int64"}) if file.is_file() else Frame()
+
+    @cached_property
+    def spread(self) -> Frame:
+        """spread.csv; empty where the replications say nothing of luck or assumptions."""
+        file = self.results.folder / SPREAD
+        return pd.read_csv(file, keep_default_na=False, na_values=[""]) if file.is_file() else Frame()
 
     @cached_property
     def goals(self) -> list[Goal]:
@@ -269,7 +287,7 @@ class Findings:
     def adherence(self) -> tuple[Any, Assumption, Curve] | None:
         """The plan whose replications drew an adherence, its range, and the line through them in the last year."""
         for plan in self.plans:
-            line = curve(self.results.draws, self.indicators, plan.name, self.last_year, HEADLINE_SHARE)
+            line = curve(self.draws, self.indicators, plan.name, self.last_year, HEADLINE_SHARE)
             stated = [a for a in assumptions(plan.policy, "policy") if a.path == ADHERENCE]
             if line is not None and stated:
                 return plan, stated[-1], line

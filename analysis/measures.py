@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis import pooling
+from analysis import pooling, spread
 from analysis.compare import compare
 from analysis.indicators import CATALOGUE, HEADLINE, STANDARD, Entry, Indicator
 from analysis.ledger import DIGITS, RUN, Cells, Column, Frame, Ints, Ledger, Period, Span
-from analysis.reading import block_of, residents_of, span_of
+from analysis.reading import block_of, by_draw, residents_of, span_of
 from analysis.wards import wards
 from sim.results import Results, write_frame
 
@@ -125,13 +125,14 @@ def _valued(rows: Frame) -> Frame:
 def write_tables(results: Results) -> None:
     """Write the tables of indicators and wards and the comparison into the study's folder.
 
-    And pooling.csv, where the config asks for it.
+    And pooling.csv, where the config asks for it, and spread.csv, as far as the replications allow it.
     """
     periods: tuple[Period, ...] = ("year", "month", "day")
     known = results.tables, results.facilities
     tables = _measured(Ledger(*known, periods, residents_of(results), span_of(results)))
     by_ward = wards(Ledger(*known, ("year",), span=span_of(results)))
     important = {name: figure.value for name, figure in results.config.report.important_differences.items()}
+    paired = by_draw(tables["year"], results.config.nested)
     files = {
         "indicators.csv": tables["year"],
         "indicators.parquet": tables["year"],
@@ -139,10 +140,13 @@ def write_tables(results: Results) -> None:
         "daily.parquet": tables["day"],
         "wards.csv": by_ward,
         "wards.parquet": by_ward,
-        "comparison.csv": compare(tables["year"], results.study.baseline, important, block_of(results)),
+        "comparison.csv": compare(paired, results.study.baseline, important, block_of(results)),
     }
     for name, table in files.items():
         write_frame(results.folder / name, table)
     (results.folder / pooling.FILE).unlink(missing_ok=True)
     if (shares := pooling.pooling(results)) is not None:
         write_frame(results.folder / pooling.FILE, shares)
+    (results.folder / spread.FILE).unlink(missing_ok=True)
+    if len(parts := spread.spread(results, tables["year"])):
+        write_frame(results.folder / spread.FILE, parts)

@@ -80,6 +80,61 @@ PHRASES: dict[str, Text] = {
     "above": Text(">", ">"),
     "below": Text("<", "<"),
     "by": Text("{promise} by {day}", "{day} 前达到 {promise}"),
+    # precision
+    "precision": Text("Was that precise enough?", "精度是否足够？"),
+    "precise_value": Text("value", "数值"),
+    "precise_difference": Text("difference from the baseline", "与基线之差"),
+    "of_the_mean": Text("{share} of the mean", "均值的 {share}"),
+    "precise": Text(
+        "{name} ({scope}, {year}), {scenario}, {of}: ± {found} with {n} replications; ± {asked} was asked, reached for "
+        "good from replication {since} on.",
+        "{name}（{scope}，{year} 年），{scenario}，{of}：{n} 次重复后为 ± {found}；要求 ± {asked}，"
+        "自第 {since} 次重复起稳定达到。",
+    ),
+    "imprecise": Text(
+        "{name} ({scope}, {year}), {scenario}, {of}: ± {found} with {n} replications; ± {asked} was asked and is not "
+        "reached.",
+        "{name}（{scope}，{year} 年），{scenario}，{of}：{n} 次重复后为 ± {found}；要求 ± {asked}，未达到。",
+    ),
+    "undefined": Text(
+        "{name} ({scope}, {year}), {scenario}, {of}: ± {asked} was asked and is not reached; after {n} replications "
+        "the interval still holds 0, so that a share of the mean says nothing: ask for half_width.",
+        "{name}（{scope}，{year} 年），{scenario}，{of}：要求 ± {asked}，未达到；{n} 次重复后区间仍包含 0，"
+        "相对精度没有意义，请改用 half_width。",
+    ),
+    # luck and assumptions
+    "spread": Text("What makes the replications differ?", "各次重复为何不同？"),
+    "explain_spread": Text(
+        "Spread of what each draw of the assumptions gives, {year}, {n} draws.",
+        "{year} 年，各次抽样结果的离散程度，共 {n} 次抽样。",
+    ),
+    "explain_luck": Text(
+        " Luck: its share in the variance of one replication, with its 95% interval; {k} replications share each draw "
+        "(analysis of variance).",
+        "偶然：单次重复方差中随机波动所占比例及其 95% 区间；每次抽样做 {k} 次重复（方差分析）。",
+    ),
+    "no_luck": Text(
+        " Luck and assumptions are not told apart here: that takes several replications on each draw (nested=2).",
+        "此处未区分随机波动与假设的影响：需对每次抽样做多次重复（nested=2）。",
+    ),
+    "explain_single": Text(
+        " Assumptions: the share of the variance of the draws that goes with one alone, where it exceeds what the best "
+        "of all reaches when draws and results are shuffled; of rows on which none acts, 1% name one all the same. The "
+        "rest goes with many small ones, and with combinations.",
+        "假设：单个假设所解释的抽样方差比例，仅列出超过“随机打乱后最强假设所达水平”者；在没有任何假设起作用时，"
+        "仍有 1% 的行会误列。其余来自众多影响较小的假设及其组合。",
+    ),
+    "no_single": Text(
+        " Which single assumption matters is not told from {n} draws; {least} are needed.",
+        "{n} 次抽样不足以判断哪个假设最重要，至少需要 {least} 次。",
+    ),
+    "deviation": Text("Standard deviation", "标准差"),
+    "luck": Text("Luck", "随机波动"),
+    "single": Text("Assumptions that stand out", "突出的假设"),
+    "below_floor": Text("none: noise alone reaches {floor}", "无：仅随机噪声即可达 {floor}"),
+    "rises_with": Text("rises with it", "随之上升"),
+    "falls_with": Text("falls with it", "随之下降"),
+    "both_ways": Text("not one way only", "非单调"),
     # tables
     "scenario": Text("Scenario", "情景"),
     "value": Text("Value", "数值"),

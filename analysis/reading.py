@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from analysis.ledger import Span
+from analysis.ledger import Frame, Span
 from sim.citation import BLOCK, Assumption, assumptions, citations
 from sim.compose import shelves
 from sim.results import Results
@@ -46,8 +46,28 @@ def residents_of(results: Results) -> float:
 
 
 def block_of(results: Results) -> int:
-    """So many replications are added at a time, lest a Latin hypercube be left incomplete."""
+    """So many draws are added at a time, lest a Latin hypercube be left incomplete."""
     return BLOCK if results.config.uncertainty == "assumptions" else 1
+
+
+def by_draw(rows: Frame, lucks: int) -> Frame:
+    """Values by scenario and replication, as means over the lucks of each draw where several replications share one.
+
+    They have their draw in common, so it is the draws that are independent: `replication` is the number of the draw.
+    """
+    if lucks == 1:
+        return rows
+    numbered = rows.assign(replication=rows["replication"] // lucks)
+    keys = [name for name in numbered.columns if name not in ("value", "numerator", "denominator")]
+    return numbered.groupby(keys, sort=False, observed=True)["value"].mean().reset_index()
+
+
+def drawn(draws: Frame, lucks: int) -> Frame:
+    """What was drawn, each draw once: `replication` is its number."""
+    if lucks == 1:
+        return draws
+    first = draws[draws["replication"] % lucks == 0]
+    return first.assign(replication=first["replication"] // lucks)
 
 
 def assumptions_of(results: Results) -> list[Assumption]:

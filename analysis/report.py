@@ -11,6 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup
 
@@ -23,6 +24,7 @@ from analysis.ledger import Frame
 from analysis.loads import Alarm, Overload, Standstill
 from analysis.phrases import LANGUAGES, PHRASES, Phrases
 from analysis.reading import Goal, dates_in_force
+from analysis.spread import FALSE_ALARM, FEWEST, LUCK
 from analysis.verdicts import MOST_MORE
 from sim.citation import Assumption, Source, citations
 from sim.policy import levers
@@ -34,6 +36,9 @@ PAGES = {"en": "report.html", "zh": "report.zh.html"}
 
 WARDS_TOLD = 12
 """Wards that the report shows of each scenario."""
+
+ONE_WAY = 0.3
+"""Rank correlation from which on an indicator is said to rise, or to fall, with an assumption."""
 
 Fields = dict[str, Any]
 """What the template shows of one thing, as text."""
@@ -83,6 +88,8 @@ def _content(findings: Findings, t: Phrases) -> Fields:
         "quotas": [_overload(found, findings, t) for found in findings.misfits],
         "goals": [_goal(findings, goal, t) for goal in _computed(findings)],
         "missing": [_missing(goal, t) for goal in findings.goals if goal not in _computed(findings)],
+        "precision": list(_precise(findings, t)),
+        "spread": _spread(findings, t),
         "curve": _curve(findings, t),
         "wards": [_wards(findings, scenario, t) for scenario in findings.scenarios],
         "money": _money(findings, t),
@@ -319,6 +326,67 @@ def _missing(goal: Goal, t: Phrases) -> str:
     known = CATALOGUE.get(goal.indicator)
     why = t.of(known.why_not) if known and known.why_not else t("not computed")
     return t("not_yet", name=t.of(known.name) if known else goal.indicator, why=why)
+
+
+def _precise(findings: Findings, t: Phrases) -> Iterator[str]:
+    """How precise each thing is that had to be."""
+    row: Any
+    for row in findings.precision.itertuples():
+        unit = CATALOGUE[str(row.indicator)].unit
+        relative = row.kind == "relative"
+        asked, found = (
+            t.number(one, SHARE.en) if relative else t.change(one, unit).lstrip("+") for one in (row.asked, row.found)
+        )
+        said = {
+            "name": t.of(CATALOGUE[str(row.indicator)].name), "scope": t.named(str(row.scope)), "year": row.year,
+            "scenario": _title(findings, str(row.scenario), t), "of": t(f"precise_{row.of}"), "n": row.replications,
+            "asked": t("of_the_mean", share=asked) if relative else asked, "since": row.since,
+            "found": t("of_the_mean", share=found) if relative else found,
+        }  # fmt: skip
+        key = "precise" if row.since is not pd.NA else "imprecise" if row.found == row.found else "undefined"
+        yield t(key, **said)
+
+
+# ------------------------------------------------------------------------------------- luck and assumptions, apart
+
+
+def _spread(findings: Findings, t: Phrases) -> Fields:
+    """What the spread of each target's indicator comes from; of all that matter, where no target is computed."""
+    rows = findings.spread
+    if rows.empty:
+        return {"rows": [], "explain": ""}
+    asked = [goal.indicator for goal in _computed(findings)] or list(rows["indicator"])
+    each = rows[rows["indicator"].isin(asked)].groupby(["indicator", "scenario", "of"], sort=False)
+    told = [_parts(own, findings, t) for _, own in each]
+    lucks, draws = int(rows["lucks"].max()), int(rows["draws"].max())
+    luck = t("explain_luck", k=lucks) if lucks > 1 else t("no_luck")
+    single = t("explain_single") if rows["floor"].notna().any() else t("no_single", n=draws, least=FEWEST)
+    return {"rows": told, "explain": t("explain_spread", n=draws, year=rows["period"].iloc[0]) + luck + single}
+
+
+def _parts(rows: Frame, findings: Findings, t: Phrases) -> Fields:
+    """One indicator of one scenario: how far it is spread, what of that is luck, which assumptions stand out."""
+    first, meaning = rows.iloc[0], CATALOGUE[str(rows["indicator"].iloc[0])]
+    luck, single = rows[rows["part"].eq(LUCK)], rows[rows["part"].ne(LUCK)]
+    out = single[single["p"].le(FALSE_ALARM)]
+    floor = "" if single.empty else t("below_floor", floor=t.number(single["floor"].iloc[0], SHARE.en))
+    return {
+        "name": t.of(meaning.name),
+        "scenario": _title(findings, str(first["scenario"]), t),
+        "of": t(f"precise_{first['of']}"),
+        "deviation": t.change(first["deviation"], meaning.unit).lstrip("+"),
+        "luck": "–" if luck.empty else t.number(luck["share"].iloc[0], SHARE.en),
+        "luck_interval": "" if luck.empty else t.interval(luck["low"].iloc[0], luck["high"].iloc[0], SHARE.en),
+        "single": [_part(row, t) for row in out.itertuples()],
+        "none": floor if out.empty else "",
+    }
+
+
+def _part(row: Any, t: Phrases) -> Fields:
+    """An assumption that stands out, and the way it pulls."""
+    way = "rises_with" if row.rank_correlation > 0 else "falls_with"
+    way = way if abs(row.rank_correlation) >= ONE_WAY else "both_ways"
+    return {"path": row.part, "said": f"{t.number(row.share, SHARE.en)} · {t(way)}"}
 
 
 # ---------------------------------------------------------------------------------------------------- curve, pictures
@@ -636,6 +704,7 @@ def summary(results: Results) -> str:
             f"{CATALOGUE[goal.indicator].name.en}, target {findings.text(goal, t)}",
             *_lines(findings, goal, t),
         ]
+    lines += ["", *_precise(findings, t)]
     lines += ["", *(_missing(goal, t) for goal in findings.goals if goal not in _computed(findings))]
     return "\n".join(lines).strip("\n")
 

@@ -16,7 +16,7 @@ from analysis.ledger import Frame, Span
 from analysis.measures import measure
 from analysis.phrases import LANGUAGES, Phrases
 from analysis.reading import Goal as Stated
-from analysis.reading import dates_in_force, residents_of, span_of
+from analysis.reading import by_draw, dates_in_force, residents_of, span_of
 from sim.goal import Answer, Goal
 from sim.results import Results, write_file, write_frame
 from sim.scenario import Scenario
@@ -32,6 +32,7 @@ def values(results: Results, scenario: Scenario, goal: Goal) -> tuple[dict[str, 
     """What each replication of each scenario makes of an indicator, and the year in which it is judged."""
     known = {"residents": residents_of(results), "span": span_of(results)}
     rows: Frame = measure(results.tables, results.facilities, only=[goal.indicator], **known)  # type: ignore[arg-type]
+    rows = by_draw(rows, results.config.nested)
     year = goal.year or _year(rows, scenario, goal, span_of(results))
     scoped = rows[rows["scope"].eq(goal.scope)]
     if scoped.empty:

@@ -20,12 +20,13 @@ from pydantic import Field, ValidationError, model_validator
 
 from sim.care import CareSpec
 from sim.choice import ChoiceSpec
-from sim.citation import Figure, Figures, Source
+from sim.citation import BLOCK, Figure, Figures, Source
 from sim.demand import DemandSpec
 from sim.money import MoneySpec, overpriced
 from sim.names import strange_wards, strangers
-from sim.network import NetworkSpec
+from sim.network import Level, NetworkSpec
 from sim.population import PopulationSpec
+from sim.precision import PrecisionSpec
 from sim.readers import reader
 from sim.referral import ReferralSpec
 from sim.scenario import COMMAND_LINE, SOURCES, Scenario, find_scenario, read_scenario, read_sources
@@ -278,6 +279,13 @@ class Settings(Closed):
     uncertainty: Literal["assumptions", "luck"]
     """assumptions: each replication also draws what nobody knows from its range; luck: it does not."""
 
+    nested: int = Field(1, ge=1, le=100)
+    """Replications that share one draw of the assumptions, each with luck of its own; from 2 on the report tells luck
+    and assumptions apart."""
+
+    precision: PrecisionSpec | None = None
+    """Go on after `replications` until the indicators named are as precise as asked; left out = do not."""
+
     record: Literal["days", "visits"]
     """days: counts by day and month; visits: also every visit, stay and referral."""
 
@@ -290,6 +298,50 @@ class Settings(Closed):
 
     output: str | None = None
     """Folder for the results; none: outputs/<name of the study>."""
+
+    @property
+    def block(self) -> int:
+        """Replications that make a whole Latin hypercube; 1 where nothing is drawn."""
+        return BLOCK * self.nested if self.uncertainty == "assumptions" else 1
+
+    @model_validator(mode="after")
+    def _nests(self) -> Settings:
+        if self.nested > 1 and self.uncertainty == "luck":
+            raise refuse((("nested",), "Nothing is drawn with uncertainty=luck, so no replications can share a draw."))
+        if self.nested > 1 and self.report.pooling:
+            raise refuse(
+                (("nested",), "A census of beds (report.pooling) takes every replication for itself: nested=1.")
+            )
+        if self.replications % self.nested:
+            text = f"{self.replications} is no multiple of nested={self.nested}; each draw needs as many replications."
+            raise refuse((("replications",), text))
+        return self
+
+    @model_validator(mode="after")
+    def _precision_is_possible(self) -> Settings:
+        if self.precision and (problems := [*self._unreachable(self.precision)]):
+            raise refuse(*problems)
+        return self
+
+    def _unreachable(self, asked: PrecisionSpec) -> Iterator[tuple[KeyPath, str]]:
+        """What is asked of precision that this study cannot give."""
+        for name, number in (("at_most", asked.at_most), ("step", asked.step)):
+            if number is not None and number % self.block:
+                text = f"{number} is no multiple of {self.block}, the replications of a whole Latin hypercube."
+                yield ("precision", name), text
+        if asked.at_most < self.replications:
+            yield ("precision", "at_most"), f"{asked.at_most} is less than replications, {self.replications}."
+        for name, wanted in asked.indicators.items():
+            at = ("precision", "indicators", name)
+            compared = [s for s in self.study.scenarios if wanted.of == "value" or s != self.study.baseline]
+            if not compared:
+                yield (*at, "of"), "Nothing is compared with the baseline, so there is no difference."
+            if wanted.scenario and wanted.scenario not in compared:
+                hint = did_you_mean(wanted.scenario, compared)
+                yield (*at, "scenario"), f"{wanted.scenario} is none of the scenarios that can be meant here.{hint}"
+            first, last = self.horizon.from_.year, self.horizon.to.year
+            if wanted.year and not first <= wanted.year <= last:
+                yield (*at, "year"), f"{wanted.year} is not measured; {first} to {last} are."
 
     @model_validator(mode="after")
     def _census_is_possible(self) -> Settings:
@@ -424,8 +476,28 @@ def _strange(settings: Settings, where: Locator) -> Iterator[Problem]:
     for name, text in strange_wards(s.network, s.report.pooling.wards if s.report.pooling else ()):
         path = ("report", "pooling", "wards", name)
         yield Problem(*where(path), " > ".join(path), text)
+    for path, text in _unmeasured(s):
+        yield Problem(*where(path), " > ".join(path), text)
     for path, text in overpriced(s.money, s.choice.price.value):
         yield Problem(*where(path), " > ".join(path), text)
+
+
+def _unmeasured(settings: Settings) -> Iterator[tuple[KeyPath, str]]:
+    """Indicators and scopes that shall be precise, and that nobody measures."""
+    asked, known = settings.precision, {}
+    with suppress(RuntimeError):
+        known = {entry.name: entry for entry in reader("indicators")() if entry.computed}
+    for name, wanted in asked.indicators.items() if asked and known else ():
+        at = ("precision", "indicators", name)
+        if name not in known:
+            yield at, f"No indicator is called so, or it is not computed.{did_you_mean(name, known)}"
+        elif wanted.scope:
+            network = settings.network
+            scopes = {scope for entry in known.values() for scope in entry.scopes.split(", ")}
+            scopes |= {*network.areas, *network.groups, *(x for f in network.facilities for x in f.ids())}
+            scopes |= {known[name].headline_scope, *(level.name for level in Level)}
+            if wanted.scope not in scopes:
+                yield (*at, "scope"), f"Nothing is told of {wanted.scope}.{did_you_mean(wanted.scope, scopes)}"
 
 
 def _facts(data: Mapping[str, Any]) -> dict[str, list[str]]:

@@ -181,6 +181,9 @@ def understood(
 ) -> tuple[Scenario, Goal, list[Thing], float | None]:
     """What is asked; with everything that is wrong with it."""
     problems = Collected(_unknown(said))
+    if config.precision:
+        text = "A search has as many replications at every value; leave it out (precision=null)."
+        problems.append(Problem(COMMAND_LINE, None, "precision", text))
     numbers: dict[str, float] = {}
     for key in ("at_least", "at_most", "low", "high", "tolerance"):
         if said.get(key) is not None:

@@ -134,6 +134,8 @@ class Case:
     from_: date
     to: date
     """Last day, included."""
+    nested: int = 1
+    """Replications that share a draw, each with luck of its own: replication r draws as number r // nested."""
     audit: bool = field(default=False, compare=False)
     """Look into the hospitals at every midnight (`audit`); no result changes, so it makes no other case."""
     start: str = EMPTY
@@ -144,7 +146,11 @@ class Case:
         stated = getattr(self, part)
         if self.uncertainty == "luck":
             return [stated for _ in replications]
-        return draws(stated, self.seed, replications, part)
+        return draws(stated, self.seed, self.draws_of(replications), part)
+
+    def draws_of(self, replications: Sequence[int]) -> list[int]:
+        """The number of the draw that each replication takes."""
+        return [replication // self.nested for replication in replications]
 
 
 class Opening(simpy.Event):

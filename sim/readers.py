@@ -11,7 +11,7 @@ GROUP = "tiercare.readers"
 
 
 def reader(name: str) -> Callable[..., Any]:
-    """What is registered under a name: measures, indicators, report, summary, values, answer, warmup."""
+    """What is registered under a name: measures, indicators, report, summary, values, answer, warmup, estimates."""
     for entry in metadata.entry_points(group=GROUP, name=name):
         found: Callable[..., Any] = entry.load()
         return found

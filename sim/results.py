@@ -39,6 +39,9 @@ FORMAT = 4
 ROWS = ("visits", "stays", "referrals")
 """Tables with a row for each event (`record=visits`): too large to be held all at once unasked."""
 
+PRECISION = "precision.csv"
+"""How precise was asked and reached, where it was asked."""
+
 ENGINE = ("numpy", "scipy", "simpy", "holidays")
 """Packages whose version may change a simulated number."""
 

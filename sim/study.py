@@ -22,13 +22,14 @@ from typing import Any
 
 import pandas as pd
 
-from sim import execution, kernels, past
+from sim import execution, kernels, past, precision
 from sim.citation import citations, drawn_values
 from sim.compose import Config
 from sim.execution import Engine, Progress, Task
 from sim.model import Case, Model
+from sim.precision import PrecisionSpec
 from sim.readers import reader
-from sim.results import Results, Tasks, provenance, write_file, write_frame, write_yaml
+from sim.results import PRECISION, Results, Tasks, provenance, write_file, write_frame, write_yaml
 from sim.schema import Failure, InputError, Problem, shown
 
 MARK = "tiercare.txt"
@@ -58,8 +59,48 @@ def run(config: Config, progress: Progress | None = None, engine: Engine = ENGIN
     """Run a study and write its folder; tasks that are finished there already are not done again."""
     folder = open_folder(Path(config.output or Path("outputs") / config.study.name))
     with alone_in(folder):
-        finish(folder, config, cases(config), engine, progress)
+        if config.precision:
+            _until_precise(folder, config, config.precision, engine, progress)
+        else:
+            finish(folder, config, cases(config), engine, progress)
         return report(folder)
+
+
+def _until_precise(
+    folder: Path, config: Config, asked: PrecisionSpec, engine: Engine, progress: Progress | None
+) -> None:
+    """Finish more and more replications, in whole blocks, until they are precise enough or as many as are allowed."""
+    step = asked.step or (config.block if config.block > 1 else max(1, asked.look_ahead))
+    number: int | None = -(-config.replications // config.block) * config.block
+    while number:
+        larger = config.model_copy(update={"replications": number})
+        results = finish(folder, larger, cases(config), engine, progress)
+        found = [precision.judged(one, asked.look_ahead) for one in reader("estimates")(results, asked)]
+        (progress or Progress()).say(precision.said(found, number))
+        enough = all(one.since for one in found)
+        number = None if enough else precision.following(number, step, asked.at_most)
+    _write_precision(folder, found)
+
+
+def _write_precision(folder: Path, found: Sequence[precision.Reached]) -> None:
+    """What was asked and reached, as a table and with the provenance."""
+    rows = [
+        {
+            "indicator": one.estimate.indicator, "scope": one.estimate.scope, "year": one.estimate.year,
+            "scenario": one.estimate.scenario, "of": one.estimate.wanted.of,
+            "kind": "relative" if one.is_relative else "half_width", "asked": one.asked, "found": one.found,
+            "mean": one.mean, "half_width": one.half_width, "since": one.since,
+            "replications": len(one.estimate.values),
+        }
+        for one in found
+    ]  # fmt: skip
+    write_frame(folder / PRECISION, pd.DataFrame(rows).astype({"since": "Int64"}))
+    origin = Results.open(folder).provenance | {"precision": {}}
+    for row in rows:
+        told = f"{row['kind']} {row['asked']:g} asked, {row['found']:.4g} after {row['replications']}"
+        ended = f"reached from {row['since']} on" if row["since"] else "not reached"
+        origin["precision"][f"{row['indicator']} {row['scenario']} {row['of']}"] = f"{told}: {ended}"
+    write_file(folder / "provenance.json", dumps(origin, indent=1, ensure_ascii=False) + "\n")
 
 
 def finish(
@@ -77,7 +118,8 @@ def finish(
 def _finish(
     folder: Path, config: Config, study: Mapping[str, Case], engine: Engine, progress: Progress | None
 ) -> list[Task]:
-    (folder / FAILED).unlink(missing_ok=True)
+    for old in (FAILED, PRECISION):
+        (folder / old).unlink(missing_ok=True)
 
     def prepare() -> None:
         if engine is ENGINE and kernels.is_compiled() and not kernels.is_prepared():
@@ -126,7 +168,7 @@ def loads(config: Config) -> pd.DataFrame:
 PARTS = ("network", "population", "timetable", "demand", "choice", "care", "referral", "money")
 """Facts of a config that the engine needs."""
 
-SWITCHES = ("seed", "uncertainty", "record", "audit", "start")
+SWITCHES = ("seed", "uncertainty", "nested", "record", "audit", "start")
 """What else it needs of a config, the horizon apart."""
 
 
@@ -195,7 +237,7 @@ def draws(study: Mapping[str, Case], replications: int) -> pd.DataFrame:
         (name, replication, path, since, values[replication])
         for name, case in study.items()
         if case.uncertainty == "assumptions"
-        for found in [list(_drawn(case, range(replications)))]
+        for found in [list(_drawn(case, case.draws_of(range(replications))))]
         for replication in range(replications)
         for path, since, values in found
     ]
@@ -203,11 +245,11 @@ def draws(study: Mapping[str, Case], replications: int) -> pd.DataFrame:
     return frame.astype({"replication": "int32", "value": "float64"})
 
 
-def _drawn(case: Case, replications: Sequence[int]) -> Iterator[tuple[str, str | None, list[float]]]:
-    """Every assumption with its date, and what each replication drew for it."""
+def _drawn(case: Case, numbers: Sequence[int]) -> Iterator[tuple[str, str | None, list[float]]]:
+    """Every assumption with its date, and its draws by number."""
     for part in (*PARTS, "policy"):
         for path, since, cited in citations(getattr(case, part), part):
-            values = drawn_values(cited, path, case.seed, replications)
+            values = drawn_values(cited, path, case.seed, numbers)
             if values is not None:
                 yield path, since.isoformat() if since else None, [_number(cited.value, value) for value in values]
 

@@ -456,6 +456,7 @@ def config(replications: int, last: date) -> SimpleNamespace:
         seed=1,
         replications=replications,
         uncertainty="assumptions",
+        nested=1,
         **facts,
     )
 

@@ -33,7 +33,17 @@ def test_words_of_the_report_change_no_case(config: Config) -> None:
 
 
 def test_every_fact_of_the_config_reaches_the_engine(config: Config) -> None:
-    settled_elsewhere = {"study", "execution", "report", "replications", "output", "scenarios", "horizon", "audit"}
+    settled_elsewhere = {
+        "study",
+        "execution",
+        "report",
+        "replications",
+        "output",
+        "scenarios",
+        "horizon",
+        "audit",
+        "precision",
+    }
     reaching = set(plain(next(iter(study.cases(config).values()))))
     assert set(type(config).model_fields) - settled_elsewhere <= reaching
 
