@@ -346,6 +346,47 @@ PHRASES: dict[str, Text] = {
     "start_empty": Text("empty start", "空系统起步"),
     "start_overfull": Text("overfull start", "超满起步"),
     "first_measured": Text("first measured day", "统计起始日"),
+    # sweeps
+    "sweep": Text("Sweep", "多方案扫描"),
+    "sweep_counted": Text(
+        "{n} points of the study “{study}”, {draws} draws each, all on the same luck. Varied: {keys}.",
+        "研究“{study}”的 {n} 个方案点，每点抽样 {draws} 次，随机数全部相同。变动的设置：{keys}。",
+    ),
+    "sweep_choice": Text(
+        "No point is chosen here: which one is best depends on what matters, and on who pays for it.",
+        "本报告不替您选出最佳方案：取舍取决于看重什么，以及由谁承担代价。",
+    ),
+    "sweep_failed": Text("{n} points could not be finished", "{n} 个方案点未能完成"),
+    "sweep_responses": Text("What each setting does", "各项设置的作用"),
+    "sweep_response": Text("{lever} in “{scenario}”", "{lever}（“{scenario}”情景）"),
+    "sweep_band": Text(
+        "Left: mean over the draws and its 95% interval; grey: “{baseline}”; dashed: the target. Right: the difference "
+        "from “{baseline}”, draw by draw, so that what all scenarios share does not blur it.",
+        "左：各次抽样的均值及其 95% 区间，灰线为“{baseline}”，虚线为目标。右：逐次抽样与“{baseline}”配对之差，"
+        "各情景共有的不确定性不会掩盖差别。",
+    ),
+    "sweep_change": Text("Paired difference from the baseline", "与基线的配对差值"),
+    "sweep_lines": Text(" One line for each value of {other}.", "每条线对应“{other}”的一个取值。"),
+    "sweep_averaged": Text(
+        " Averaged, draw by draw, over all values of {others}.", "已在每次抽样内对“{others}”的各取值求平均。"
+    ),
+    "sweep_map": Text("Both together in “{scenario}”", "两项设置同时变动（“{scenario}”情景）"),
+    "sweep_mapped": Text(
+        "Colour: mean; below it, in how many draws the target is met; line: where the mean reaches it.",
+        "颜色和数字为均值，其下为达标的抽样次数；线条为均值达到目标之处。",
+    ),
+    "sweep_points": Text("All points", "全部方案点"),
+    "sweep_table": Text(
+        "Each cell: mean, its 95% interval, the paired difference from “{baseline}” with its interval, and in how many "
+        "draws the target is met. A name leads to the folder of the point, a study of its own.",
+        "每格依次为：均值、95% 区间、与“{baseline}”的配对差值及其区间、达标的抽样次数。"
+        "点击名称可打开该方案点的文件夹，其本身就是一项完整的研究。",
+    ),
+    "sweep_point": Text("Point", "方案点"),
+    "sweep_own": Text("as in the study", "同原研究"),
+    "sweep_repeat": Text("To repeat it:", "重新运行该点："),
+    "sweep_k": Text("{k}/{n}", "{k}/{n}"),
+    "sweep_in": Text("{name}, {year}", "{name}，{year} 年"),
     "growing": Text(
         "{scenario}: the backlog of {resource} at {place} grew from {before} to {after} in a year ({draws}).",
         "{scenario}：{place} 的{resource}积压一年内由 {before} 增至 {after}（{draws}）。",

@@ -14,22 +14,27 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from sim.compose import Config, load
+    from sim.experiment import sweep
     from sim.goal import seek
     from sim.results import Results
     from sim.scenario import Scenario
     from sim.schema import InputError
     from sim.study import run
+    from sim.swept import Swept, open
 
-__all__ = ["Config", "InputError", "Results", "Scenario", "load", "run", "seek"]
+__all__ = ["Config", "InputError", "Results", "Scenario", "Swept", "load", "open", "run", "seek", "sweep"]
 
 _ROOMS = {
     "Config": "compose",
     "InputError": "schema",
     "Results": "results",
     "Scenario": "scenario",
+    "Swept": "swept",
     "load": "compose",
+    "open": "swept",
     "run": "study",
     "seek": "goal",
+    "sweep": "experiment",
 }
 
 

@@ -24,10 +24,8 @@ from sim.readers import reader
 if TYPE_CHECKING:
     import pandas as pd
 
-    from sim.execution import Progress
     from sim.results import Results
-else:
-    Progress = object  # nothing is taken over from it
+    from sim.swept import Swept
 
 DONE, FAILED, WRONG_INPUT, INTERRUPTED = 0, 1, 2, 130
 
@@ -37,6 +35,7 @@ EXAMPLES = """examples:
   tiercare run study=zhongwei vary.zhongwei_plan.first_contact.adherence=0.5
   tiercare seek study=zhongwei target=grassroots_visit_share lever=first_contact.adherence
   tiercare warmup study=zhongwei
+  tiercare sweep study=zhongwei vary.zhongwei_plan.first_contact.adherence=0.2,0.4,0.6 --dry-run
   tiercare loads study=zhongwei
   tiercare check scenarios/zhongwei_plan.yaml
   tiercare list scenarios --json
@@ -72,6 +71,21 @@ examples:
 
 FEW = 2
 """Replications of the check of the warm-up, where no other number is given."""
+
+SWEEP = """keys and values:
+  KEY=a,b,c              each of these values; also range(0,1,0.1) (without its end) and glob(*) for groups of files
+  KEY=VALUE              the same for all points
+Any setting of run may be varied, but not the seed, the replications, the output or the workers. Several keys make a
+grid: every combination. With --zip values at the same place go together. A file (configs/sweep, or FILE.yaml) says all
+this in lines of the same form, under settings:, grid:, zip: and points:.
+Finished tasks are found again. Points, tables and pictures: outputs/NAME_sweep; each point is a study in points/.
+
+examples:
+  tiercare sweep study=example vary.example_plan.slot_quota.held_for_referral=0,1/4,1/2
+  tiercare sweep study=zhongwei vary.zhongwei_plan.slot_quota.held_for_referral=0,0.1,0.2,1/3,0.5 \\
+      vary.zhongwei_plan.bed_quota.held_for_referral=0,0.25 replications=4 --dry-run
+  tiercare sweep example_quotas
+"""
 
 ASKED = ("target", "at_least", "at_most", "lever", "scenario", "scope", "year", "low", "high", "tolerance")
 """Settings of seek that are none of a study."""
@@ -144,6 +158,15 @@ def _parser() -> argparse.ArgumentParser:
     add = verbs.add_parser("warmup", help="how long the warm-up must be", epilog=WARMUP, **plain)
     add.add_argument("settings", nargs="+", metavar="KEY=VALUE", help="study=NAME, then any setting")
     add.set_defaults(verb=_warmup)
+    add = verbs.add_parser("sweep", help="simulate a study under many settings", epilog=SWEEP, **plain)
+    add.add_argument(
+        "settings", nargs="+", metavar="KEY=VALUES", help="study=NAME, then any setting, or a file of them"
+    )
+    add.add_argument("--zip", action="store_true", help="first values go together, then second ones; left out: a grid")
+    add.add_argument("--point", action="append", default=[], metavar="'KEY=VALUE ...'", help="one more point")
+    add.add_argument("--dry-run", action="store_true", help="say how much there is to do, and stop")
+    add.add_argument("--yes-really", action="store_true", help="however many points, long or large it is")
+    add.set_defaults(verb=_sweep)
 
     add = verbs.add_parser("loads", help="what everything is offered before anything is simulated: the busiest first")
     add.add_argument("settings", nargs="+", metavar="KEY=VALUE", help="study=NAME, then any setting")
@@ -152,7 +175,9 @@ def _parser() -> argparse.ArgumentParser:
     add.set_defaults(verb=_loads)
 
     add = verbs.add_parser("check", help="look for mistakes without simulating anything")
-    add.add_argument("files", nargs="*", type=Path, metavar="FILE", help="scenarios or studies; left out: all")
+    add.add_argument(
+        "files", nargs="*", type=Path, metavar="FILE", help="scenarios, studies or experiment files; left out: all"
+    )
     add.set_defaults(verb=_check)
 
     add = verbs.add_parser("list", help="what there is to choose from")
@@ -160,8 +185,8 @@ def _parser() -> argparse.ArgumentParser:
     add.add_argument("--json", action="store_true", help="for programs")
     add.set_defaults(verb=_list)
 
-    add = verbs.add_parser("report", help="write the tables and the report of a finished study anew")
-    add.add_argument("folder", type=Path, metavar="DIR", help="the study's folder, such as outputs/zhongwei")
+    add = verbs.add_parser("report", help="write the tables and the report of a finished study or sweep anew")
+    add.add_argument("folder", type=Path, metavar="DIR", help="its folder, such as outputs/zhongwei")
     add.set_defaults(verb=_report)
     return parser
 
@@ -176,6 +201,7 @@ def _run(choice: argparse.Namespace) -> int:
     config = compose.load(name, overrides=overrides)
 
     from sim import study  # the simulation itself: after the input is known to be right
+    from sim.progress import Bar
 
     _warn()
     print(_overloads(study.loads(config)), file=sys.stderr)
@@ -238,6 +264,7 @@ def _seek(choice: argparse.Namespace) -> int:
     config = compose.load(name, overrides=others)
 
     from sim import goal
+    from sim.progress import Bar
 
     _warn()
     print(goal.seek(config, progress=Bar(), **asked).text)
@@ -252,10 +279,43 @@ def _warmup(choice: argparse.Namespace) -> int:
     config = compose.load(name, overrides=[*settings, *few])
 
     from sim import warmup
+    from sim.progress import Bar
 
     _warn()
     print(warmup.check(config, Bar()).text)
     return DONE
+
+
+def _sweep(choice: argparse.Namespace) -> int:
+    from sim import points
+
+    most = points.MOST_AT_ALL if choice.yes_really else points.MOST
+    asked = points.from_words(choice.settings, zipped=choice.zip, listed=choice.point, most=most)
+
+    from sim import experiment
+    from sim.progress import Bar
+
+    work = experiment.plan(asked, really=choice.yes_really)
+    if choice.dry_run:
+        print(work.ahead)
+        return DONE
+    print(work.ahead, file=sys.stderr)
+    work.refuse(really=choice.yes_really)
+    _warn()
+    try:
+        _tell_sweep(work.done(Bar()))
+    except experiment.SomeFailed as failed:
+        _tell_sweep(failed.swept)
+        raise
+    return DONE
+
+
+def _tell_sweep(swept: Swept) -> None:
+    from sim.schema import shown
+
+    print(reader("sweep_summary")(swept))
+    for name in ("points.csv", "report.html", "report.zh.html"):
+        print(shown(swept.folder / name))
 
 
 def _named_study(settings: Sequence[str]) -> tuple[str, list[str]]:
@@ -278,10 +338,14 @@ def asked_of(settings: Sequence[str]) -> tuple[dict[str, Any], list[str]]:
 
 
 def _check(choice: argparse.Namespace) -> int:
-    from sim import compose
+    from sim import compose, points
     from sim.schema import InputError
 
-    problems = compose.check(choice.files)
+    experiments = [file for file in choice.files if file.absolute().parent.name == points.GROUP]
+    others = [file for file in choice.files if file not in experiments]
+    problems = compose.check(others) if others or not choice.files else []
+    for file in experiments or (() if choice.files else compose.shelves().options(points.GROUP).values()):
+        problems += points.check(file)
     if problems:
         raise InputError(problems)
     print("No problems found.")
@@ -289,9 +353,13 @@ def _check(choice: argparse.Namespace) -> int:
 
 
 def _report(choice: argparse.Namespace) -> int:
-    from sim import study
+    from sim import study, swept
 
-    _tell(study.report(choice.folder))
+    if isinstance(found := swept.open(choice.folder), swept.Swept):
+        reader("sweep")(found)
+        _tell_sweep(found)
+    else:
+        _tell(study.report(choice.folder))
     return DONE
 
 
@@ -352,32 +420,6 @@ LISTS: dict[str, Callable[[], list[dict[str, Any]]]] = {
     "levers": _levers,
     "indicators": _indicators,
 }
-
-
-# ------------------------------------------------------------------------------------------------------------ progress
-
-
-class Bar(Progress):
-    """Simulated days on a terminal; elsewhere a line for each pack."""
-
-    def begin(self, days: int) -> None:
-        """Draw an empty bar."""
-        from tqdm import tqdm
-
-        self.bar = tqdm(total=days, unit=" days", smoothing=0.05, disable=not (days and sys.stderr.isatty()))
-
-    def advance(self, days: int) -> None:
-        """Fill it."""
-        self.bar.update(days)
-
-    def say(self, text: str) -> None:
-        """A line above the bar."""
-        if not sys.stderr.isatty():
-            print(text, file=sys.stderr, flush=True)
-
-    def end(self) -> None:
-        """Leave the bar as it is."""
-        self.bar.close()
 
 
 if __name__ == "__main__":

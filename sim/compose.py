@@ -8,10 +8,11 @@ and it is imported only where something is composed: a report and a list do with
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -29,7 +30,7 @@ from sim.population import PopulationSpec
 from sim.precision import PrecisionSpec
 from sim.readers import reader
 from sim.referral import ReferralSpec
-from sim.scenario import COMMAND_LINE, SOURCES, Scenario, find_scenario, read_scenario, read_sources
+from sim.scenario import COMMAND_LINE, SOURCES, Reading, Scenario, find_scenario, read_scenario, read_sources
 from sim.schema import (
     Closed,
     Collected,
@@ -424,22 +425,72 @@ def load(
     `vary.<scenario>.<lever>=value` sets a lever on the dates which that scenario introduces. `InputError` tells
     everything that is wrong, with file and line.
     """
-    found = shelves(config_dir)
-    orders = _understood([f"study={study}", *overrides, *_as_overrides(changes)], found)
-    data, origins = _composed(orders, found)
-    problems = Collected()
-    with problems.step():
-        settings = validate(Settings, data, origins)
-        problems += [*_strange(settings, origins)]
-    problems += [*_misnamed(data, origins), *_uncited(data, found, origins)]
-    with problems.step():
-        scenarios = _scenarios(data, orders.vary, found, origins)
-    problems.tell()
-    return Config(**dict(settings), scenarios=scenarios)
+    return Loading(config_dir).config([f"study={study}", *overrides, *as_overrides(changes)])
+
+
+class Loading:
+    """Loads configs, one or many: what several have in common is composed, read and validated once."""
+
+    def __init__(self, config_dir: str | Path | None = None) -> None:
+        """Nothing is loaded yet."""
+        self.found = shelves(config_dir)
+        self._facts: dict[tuple[str, ...], _Facts | InputError] = {}
+
+    def config(self, overrides: Sequence[str]) -> Config:
+        """The study that the overrides name, with all others of them; or everything that is wrong."""
+        orders = _understood(overrides, self.found)
+        facts = self._composed(orders)
+        problems = Collected(facts.problems)
+        with problems.step():
+            scenarios = facts.scenarios(orders.vary, self.found)
+        problems.tell()
+        assert facts.settings is not None
+        return Config(**dict(facts.settings), scenarios=scenarios)
+
+    def _composed(self, orders: Orders) -> _Facts:
+        """What the overrides for Hydra come to, mistakes included."""
+        key = tuple(orders.hydra)
+        if key not in self._facts:
+            try:
+                self._facts[key] = _Facts(*_composed(orders, self.found), self.found)
+            except InputError as error:
+                self._facts[key] = error
+        if isinstance(known := self._facts[key], InputError):
+            raise known
+        return known
+
+
+class _Facts:
+    """Config files composed under some overrides, validated, and the scenarios read against them so far."""
+
+    def __init__(self, data: dict[str, Any], where: Origins, found: Shelves) -> None:
+        self.data, self.where, self.problems = data, where, Collected()
+        self.settings: Settings | None = None
+        with self.problems.step():
+            self.settings = validate(Settings, data, where)
+            self.problems += [*_strange(self.settings, where)]
+        self.problems += [*_misnamed(data, where), *_uncited(data, found, where)]
+        self.reading = Reading(found.scenarios, _indicators(), _facts(data))
+        self.read: dict[tuple[str, str], Scenario] = {}
+
+    def scenarios(self, vary: Mapping[str, Mapping[str, Any]], found: Shelves) -> list[Scenario]:
+        """The scenarios that the study compares, varied; with all problems of all of them."""
+        return _scenarios(self.data, vary, found, self.where, self._varied)
+
+    def _varied(self, name: str, file: Path, vary: Mapping[str, Any]) -> Scenario:
+        """A scenario, read once however many configs vary it alike."""
+        key = (name, repr(sorted(vary.items())))
+        if key not in self.read:
+            self.read[key] = self.reading.scenario(file, vary)
+        return self.read[key]
 
 
 def _scenarios(
-    data: Mapping[str, Any], vary: Mapping[str, Mapping[str, Any]], found: Shelves, where: Locator
+    data: Mapping[str, Any],
+    vary: Mapping[str, Mapping[str, Any]],
+    found: Shelves,
+    where: Locator,
+    varied: Callable[[str, Path, Mapping[str, Any]], Scenario],
 ) -> list[Scenario]:
     """The scenarios that a study compares; with all problems of all of them."""
     study = data.get("study")
@@ -450,8 +501,7 @@ def _scenarios(
         path = ("study", "scenarios", str(place))
         with problems.step():
             file = find_scenario(name, found.scenarios, where, path)
-            read = read_scenario(file, found.scenarios, vary.get(name), _indicators(), _facts(data))
-            scenarios.append(read)
+            scenarios.append(varied(name, file, vary.get(name, {})))
     problems += [
         Problem(COMMAND_LINE, None, f"vary.{name}", f"The study compares no such scenario.{did_you_mean(name, names)}")
         for name in vary
@@ -573,7 +623,17 @@ def _understood(texts: Sequence[str], found: Shelves) -> Orders:
     return orders
 
 
+@lru_cache(maxsize=10_000)
 def _parsed(text: str) -> Override:
+    """An override with one value."""
+    override = _read(text, _quoted(text))
+    if override.is_sweep_override():
+        raise _wrong(text.partition("=")[0].strip(), "One run takes one value; several were given.")
+    return override
+
+
+def _read(text: str, quoted: str) -> Override:
+    """An override in Hydra's grammar, as the user wrote it and with quotes where Hydra needs them."""
     key = text.partition("=")[0].strip()
     if re.match(r"[+~]*hydra\b", key) or HYDRA_WORDS.search(text):
         raise _wrong(key, "Hydra itself is not set here; only the keys of the config are.")
@@ -583,11 +643,9 @@ def _parsed(text: str) -> Override:
     from hydra.errors import HydraException
 
     try:
-        override: Override = OverridesParser.create().parse_override(_quoted(text))
+        override: Override = OverridesParser.create().parse_override(quoted)
     except HydraException as error:
         raise _wrong(text, f"This is not key=value: {_first_line(error)}.") from None
-    if override.is_sweep_override():
-        raise _wrong(key, "One run takes one value; several were given.")
     if override.package is not None:
         raise _wrong(key, "@ has no meaning here; write key=value.")
     return override
@@ -627,30 +685,115 @@ def _quoted(text: str) -> str:
     key, equals, value = text.partition("=")
     if value.isascii() or value[0] in "'\"[{":
         return text
-    return f"{key}{equals}{_in_hydra(value)}"
+    return f"{key}{equals}{in_hydra(value)}"
 
 
-def _as_overrides(changes: Mapping[str, Any], above: str = "") -> Iterator[str]:
+def as_overrides(changes: Mapping[str, Any], above: str = "") -> Iterator[str]:
     """Keywords as overrides, mappings key by key."""
     for key, value in changes.items():
         if isinstance(value, Mapping):
-            yield from _as_overrides(value, f"{above}{key}.")
+            yield from as_overrides(value, f"{above}{key}.")
         else:
-            yield f"{above}{key}={_in_hydra(value)}"
+            yield f"{above}{key}={in_hydra(value)}"
 
 
-def _in_hydra(value: Any) -> str:
+def in_hydra(value: Any) -> str:
     """A Python value in Hydra's grammar."""
     if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{key}: {_in_hydra(part)}" for key, part in value.items()) + "}"
+        return "{" + ", ".join(f"{key}: {in_hydra(part)}" for key, part in value.items()) + "}"
     if isinstance(value, (list, tuple)):
-        return "[" + ", ".join(map(_in_hydra, value)) + "]"
+        return "[" + ", ".join(map(in_hydra, value)) + "]"
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
     if isinstance(value, (int, float)):
         return repr(value)
     escaped = re.sub(r"(\\+)(?='|$)", r"\1\1", str(value)).replace("'", "\\'")
     return f"'{escaped}'"
+
+
+# --------------------------------------------------------------------------------------------------------- many values
+
+
+def values(text: str, most: int, config_dir: str | Path | None = None) -> list[Any] | None:
+    """The values that an override gives one key, as plain data; None where it gives but one.
+
+    Hydra's grammar: `a,b,c`, `choice(a,b)`, `range(0,1,0.1)`, `sort(...)`, and `glob(...)` for config groups. Of more
+    than `most` values only one more than these is told.
+    """
+    override = _read(text, _quoted_each(text))
+    if not override.is_sweep_override():
+        return None
+    from hydra.core.override_parser.types import Glob, IntervalSweep
+    from hydra.errors import HydraException
+
+    key, given = override.key_or_group, override.value()
+    if isinstance(given, Glob):
+        return _matching(key, given, shelves(config_dir).options(key))
+    if isinstance(given, IntervalSweep):
+        raise _wrong(key, "An interval names no values; write range(first,end,step).")
+    if getattr(given, "shuffle", False):
+        raise _wrong(key, "Values in random order are not repeatable; leave shuffle out.")
+    try:
+        return list(islice(map(override._convert_value, override.sweep_iterator()), most + 1))
+    except (HydraException, ValueError, ArithmeticError) as error:
+        raise _wrong(key, f"These values cannot be listed: {_first_line(error)}.") from None
+
+
+def _matching(key: str, given: Any, options: Mapping[str, Path]) -> list[str]:
+    """The files of a config group that match a pattern."""
+    if not options:
+        raise _wrong(key, "glob() is for groups of config files, such as network.")
+    found: list[str] = given.filter(list(options))
+    if not found:
+        raise _wrong(key, f"No {key} matches. There are: {', '.join(options)}.")
+    return found
+
+
+def value(text: str) -> Any:
+    """The one value of an override, as plain data."""
+    return _parsed(text).value()
+
+
+def written(key: str, value: Any) -> str:
+    """An override that gives a key a value, with quotes only where they are needed."""
+    bare = f"{key}={value}"
+    with suppress(InputError):
+        if isinstance(value, str) and value.isascii() and _parsed(bare).value() == value:
+            return bare
+    return f"{key}={in_hydra(value)}"
+
+
+def _quoted_each(text: str) -> str:
+    """Several values that Hydra can read: it takes Chinese only in quotes, and each value in quotes of its own."""
+    key, equals, given = text.partition("=")
+    if given.isascii():
+        return text
+    call = re.fullmatch(r"\s*(choice|sort)\s*\((.*)\)\s*", given, re.DOTALL)
+    parts = ",".join(map(_quoted_value, _apart(call.group(2) if call else given)))
+    return f"{key}{equals}{call.group(1)}({parts})" if call else f"{key}{equals}{parts}"
+
+
+def _quoted_value(written: str) -> str:
+    word = written.strip()
+    return word if word.isascii() or word[0] in "'\"[{" else in_hydra(word)
+
+
+def _apart(written: str) -> Iterator[str]:
+    """The parts between the commas that stand outside quotes and brackets."""
+    part, depth, quote = "", 0, ""
+    for sign in written:
+        if quote:
+            quote = "" if sign == quote else quote
+        elif sign in "'\"":
+            quote = sign
+        else:
+            depth += (sign in "[{(") - (sign in "]})")
+        if sign == "," and not depth and not quote:
+            yield part
+            part = ""
+        else:
+            part += sign
+    yield part
 
 
 def _first_line(error: Exception) -> str:
@@ -778,7 +921,7 @@ def _read_quickly(file: Path) -> dict[str, Any]:
 
 def _search_path(found: Shelves) -> list[str]:
     more = [f"file://{folder.absolute()}" for folder in found.configs[1:]]
-    return [f"hydra.searchpath={_in_hydra(more)}"] if more else []
+    return [f"hydra.searchpath={in_hydra(more)}"] if more else []
 
 
 def _resolved(data: dict[str, Any], where: Locator) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,12 @@ from sim.schema import Failure
 
 LIVES = 3
 """Times that a task may take its worker down with it before it counts as failed."""
+
+LARGEST = 32
+"""Scenarios that a worker takes at once: their common past is a small part of the work then, and a pack not long."""
+
+TOLD = 4
+"""Scenarios of a pack that are told by name."""
 
 GLANCE = 0.3
 """Seconds between two looks at the workers' progress."""
@@ -110,7 +117,9 @@ class Pack:
     def __str__(self) -> str:
         first, *_, last = *self.replications, self.replications[-1]
         which = f"replication {first}" if first == last else f"replications {first}-{last}"
-        return f"{', '.join(self.cases)}, {which}"
+        names = list(self.cases)
+        told = names if len(names) <= TOLD else [*names[:1], "...", *names[-1:], f"{len(names)} in all"]
+        return f"{', '.join(told)}, {which}"
 
 
 class Failed(Failure):
@@ -144,8 +153,7 @@ def run(
     """
     progress = progress or Progress()
     store.open()
-    tasks = [Task(name, r, key) for name, case in cases.items() for r, key in enumerate(task_keys(case, replications))]
-    packs = list(_packs(cases, engine.together(cases), _unfinished(tasks, store, progress), spec.pack))
+    tasks, packs = outlook(cases, replications, spec, store, engine, progress)
     if packs:
         prepare()
     progress.begin(sum(engine.days(pack.cases, pack.replications) for pack in packs))
@@ -156,6 +164,16 @@ def run(
     if failures:
         raise Failed(failures, len(tasks))
     return tasks
+
+
+def outlook(
+    cases: Cases, replications: int, spec: ExecutionSpec, store: Tasks, engine: Engine, progress: Progress
+) -> tuple[list[Task], list[Pack]]:
+    """Every replication of every scenario, and the packs of those that are not finished."""
+    tasks = [Task(name, r, key) for name, case in cases.items() for r, key in enumerate(task_keys(case, replications))]
+    workers = spec.workers or os.cpu_count() or 1
+    packs = _packs(cases, engine.together(cases), _unfinished(tasks, store, progress), spec.pack, workers)
+    return tasks, list(packs)
 
 
 def _unfinished(tasks: Iterable[Task], store: Tasks, progress: Progress) -> list[Task]:
@@ -175,8 +193,19 @@ def _is_finished(task: Task, store: Tasks, progress: Progress) -> bool:
         return False
 
 
-def _packs(cases: Cases, groups: list[list[str]], tasks: list[Task], size: int) -> Iterator[Pack]:
+def _packs(cases: Cases, groups: list[list[str]], tasks: list[Task], size: int, workers: int) -> Iterator[Pack]:
     """Packs of at most so many replications; all of one pack have the same scenarios still to do."""
+    batches = list(_batches(groups, tasks, size))
+    for names, each in batches:
+        for some in _shares(names, -(-workers // len(batches))):
+            together = tuple(task for own in each for task in own if task.scenario in some)
+            yield Pack({name: cases[name] for name in some}, together)
+
+
+def _batches(
+    groups: list[list[str]], tasks: list[Task], size: int
+) -> Iterator[tuple[tuple[str, ...], list[list[Task]]]]:
+    """Scenarios of a group, and at most so many replications (the tasks of each) in which all of them are to do."""
     for group in groups:
         to_do: dict[int, list[Task]] = {}
         for task in tasks:
@@ -187,8 +216,17 @@ def _packs(cases: Cases, groups: list[list[str]], tasks: list[Task], size: int) 
             alike.setdefault(tuple(task.scenario for task in own), []).append(own)
         for names, each in alike.items():
             for start in range(0, len(each), size):
-                together = tuple(task for own in each[start : start + size] for task in own)
-                yield Pack({name: cases[name] for name in names}, together)
+                yield names, each[start : start + size]
+
+
+def _shares(names: tuple[str, ...], hands: int) -> list[tuple[str, ...]]:
+    """Scenarios that share a past in even parts, so that no pack is too large and there is one for every free hand.
+
+    Each part simulates the past by itself, so none is smaller than two scenarios.
+    """
+    number = max(-(-len(names) // LARGEST), min(hands, len(names) // 2), 1)
+    ends = [part * len(names) // number for part in range(number + 1)]
+    return [names[start:end] for start, end in pairwise(ends)]
 
 
 def simulate_pack(pack: Pack, store: Tasks, simulate: Simulate, tick: Tick) -> None:

@@ -21,6 +21,7 @@ from sim.execution import Engine, Progress
 from sim.model import Case
 from sim.network import Level, NetworkSpec
 from sim.policy import LeverInfo, Policy, levers
+from sim.progress import Wish, heard
 from sim.readers import reader
 from sim.results import facility_table
 from sim.scenario import COMMAND_LINE, Scenario
@@ -100,7 +101,7 @@ def seek(
     *,
     target: str,
     lever: str | Sequence[str] = USUAL,
-    progress: Progress | None = None,
+    progress: Wish = None,
     engine: Engine = study.ENGINE,
     **said: Any,
 ) -> Sought:
@@ -113,7 +114,7 @@ def seek(
     scenario, goal, things, step = understood(config, target, names, said)
     folder = study.open_folder(Path(config.output or Path("outputs") / f"{config.study.name}_seek"))
     with study.alone_in(folder):
-        tries = _Tries(config, scenario, folder, engine, progress)
+        tries = _Tries(config, scenario, folder, engine, heard(progress))
         answers = [tries.answer(thing, goal, step) for thing in things]
         text = reader("answer")(tries.all(), answers)
     return Sought(folder, answers, str(text))

@@ -1,8 +1,8 @@
 """Scenarios of one study share their past: it is simulated once, and each goes on from there.
 
 Luck and drawn assumptions are the same in all scenarios, so two of them are the same, to the last bit, until the first
-day on which something that differs is read. Scenarios part as the branches of a tree do; a stretch is what some of them
-live through together.
+day on which something that differs is read. Scenarios part as the branches of a tree do, several from one place where
+they part on one day; a stretch is what some of them live through together.
 """
 
 from __future__ import annotations
@@ -114,13 +114,22 @@ def _part(names: tuple[str, ...], first: int, whole: int, parting: Callable[[str
     """The stretch that begins on a day. Whoever is like the first one longer than others is like the others no longer
     than the first one is: so it is enough to compare with the first one."""
     one, *others = names
-    until = {name: parting(one, name) for name in others}
-    end = min([*until.values(), whole])
+    end = min([*(parting(one, name) for name in others), whole])
     if end == whole:
         return Stretch(names, first, whole)
-    leaving = tuple(name for name in others if until[name] == end)
-    staying = tuple(name for name in names if name not in leaving)
-    return Stretch(names, first, end, (_part(leaving, end, whole, parting), _part(staying, end, whole, parting)))
+    parties = _parties(names, end, parting)
+    return Stretch(names, first, end, tuple(_part(party, end, whole, parting) for party in parties))
+
+
+def _parties(names: tuple[str, ...], day: int, parting: Callable[[str, str], int]) -> list[tuple[str, ...]]:
+    """Those who go on together on a day, side by side however many they are: the one that was first comes last."""
+    parties, left = [], list(names)
+    while left:
+        one, *others = left
+        apart = [name for name in others if parting(one, name) == day]
+        parties.append((one, *(name for name in others if name not in apart)))
+        left = apart
+    return parties[::-1]
 
 
 def _live(model: Model, cases: Mapping[str, Case], stretch: Stretch, progress: Callable[[int], None]) -> Iterator[Done]:

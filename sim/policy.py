@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from datetime import date
 from fractions import Fraction
+from functools import cache
 from types import NoneType
 from typing import Annotated, Any, ClassVar, Literal, cast, get_args, get_type_hints
 
@@ -1570,6 +1571,7 @@ class LeverInfo(Lever):
     """The value that changes nothing, used before the first date."""
 
 
+@cache
 def levers() -> list[LeverInfo]:
     """Every lever there is, in the order of the rules."""
     return [
@@ -1683,8 +1685,9 @@ class Policy(_DatedRules):  # type: ignore[misc]
     def _unlike(self, other: Policy) -> Iterator[tuple[str, str, Dated[Any] | None, Dated[Any] | None]]:
         """Levers of which two policies do not say the same."""
         for group in GROUPS:
-            for name in GROUPS[group].model_fields:
-                mine, theirs = (getattr(getattr(policy, group), name) for policy in (self, other))
+            ours, others = getattr(self, group), getattr(other, group)
+            for name in GROUPS[group].model_fields if ours != others else ():
+                mine, theirs = getattr(ours, name), getattr(others, name)
                 if mine != theirs:
                     yield group, name, mine, theirs
 

@@ -11,7 +11,8 @@ GROUP = "tiercare.readers"
 
 
 def reader(name: str) -> Callable[..., Any]:
-    """What is registered under a name: measures, indicators, report, summary, values, answer, warmup, estimates."""
+    """What is registered under a name: measures, indicators, report, summary, values, answer, warmup, estimates, point,
+    sweep, sweep_summary."""
     for entry in metadata.entry_points(group=GROUP, name=name):
         found: Callable[..., Any] = entry.load()
         return found

@@ -85,8 +85,30 @@ def code_digest() -> str:
 def task_keys(case: Any, replications: int) -> list[str]:
     """The name of each replication of a case: the hash of all that its numbers follow from."""
     engine = {package: _version(package) for package in ENGINE}
-    about = digest({"case": plain(case), "code": code_digest(), "engine": engine, "format": FORMAT})
+    about = digest({"case": fingerprint(case), "code": code_digest(), "engine": engine, "format": FORMAT})
     return [digest([about, replication]) for replication in range(replications)]
+
+
+def fingerprint(case: Any) -> str:
+    """The hash of a case; of a part that many cases share (a network of thousands of numbers) it is taken once."""
+    return digest({field.name: _of_part(getattr(case, field.name)) for field in fields(case) if field.compare})
+
+
+def _of_part(part: Any) -> str:
+    if not isinstance(part, BaseModel):
+        return digest(plain(part))
+    known = _PARTS.pop(id(part), None)
+    _PARTS[id(part)] = known if known and known[0] is part else (part, digest(plain(part)))
+    if len(_PARTS) > KEPT:
+        del _PARTS[next(iter(_PARTS))]
+    return _PARTS[id(part)][1]
+
+
+KEPT = 100
+"""Parts of cases of which the hash is remembered."""
+
+_PARTS: dict[int, tuple[BaseModel, str]] = {}
+"""By identity: parts are frozen, and kept here so that no other can take the number of one that is gone."""
 
 
 # --------------------------------------------------------------------------------------------------------------- files
@@ -163,20 +185,22 @@ class Tasks:
         """Whether a task is here, whole; `Damaged` if it was once."""
         if not (self.folder / key).is_dir():
             return False
-        for name in self.names(key):
-            self._bytes(key, name)
+        checksums = self.checksums(key)
+        for name in checksums:
+            self._bytes(key, name, checksums)
         return not self.audited or bool(self._manifest(key).get("audited"))
 
     def names(self, key: str) -> list[str]:
         """Names of the tables of a task."""
-        return list(self._checksums(key))
+        return list(self.checksums(key))
 
-    def read(self, key: str, name: str) -> pa.Table:
-        """One table of a task, checked; texts as dictionaries."""
-        data = pa.BufferReader(self._bytes(key, name))
-        texts = [field.name for field in pq.read_schema(data) if _is_text(field.type)]
-        # one file, whole: without pq.read_table's search for data sets
-        return pq.ParquetFile(data, read_dictionary=texts).read()
+    def read(self, key: str, name: str, checksums: Mapping[str, str] | None = None) -> pa.Table:
+        """One table of a task, checked; texts as dictionaries. `checksums`: where they are known already."""
+        data = pa.BufferReader(self._bytes(key, name, checksums or self.checksums(key)))
+        about = pq.read_metadata(data)
+        texts = [field.name for field in about.schema.to_arrow_schema() if _is_text(field.type)]
+        # one file, whole: without pq.read_table's search for data sets, and without threads for a few rows
+        return pq.ParquetFile(data, metadata=about, read_dictionary=texts).read(use_threads=False)
 
     def open(self) -> None:
         """Make the folder, and remove from it what killed workers left behind."""
@@ -184,7 +208,8 @@ class Tasks:
         for draft in self.folder.glob(".*"):
             draft.unlink() if draft.is_file() else _forget(draft)
 
-    def _checksums(self, key: str) -> dict[str, str]:
+    def checksums(self, key: str) -> dict[str, str]:
+        """The checksum of each table of a task."""
         return {str(name): str(checksum) for name, checksum in self._manifest(key)["tables"].items()}
 
     def _manifest(self, key: str) -> dict[str, Any]:
@@ -196,12 +221,12 @@ class Tasks:
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             raise Damaged(f"task {key}: its manifest is missing or damaged") from None
 
-    def _bytes(self, key: str, name: str) -> bytes:
+    def _bytes(self, key: str, name: str, checksums: Mapping[str, str]) -> bytes:
         try:
             data = (self.folder / key / f"{name}.parquet").read_bytes()
         except OSError:
             raise Damaged(f"task {key}: {name}.parquet is missing") from None
-        if _hash(data) != self._checksums(key)[name]:
+        if _hash(data) != checksums[name]:
             raise Damaged(f"task {key}: {name}.parquet is damaged")
         return data
 
@@ -304,14 +329,24 @@ class Results:
 
     @cached_property
     def _names(self) -> list[str]:
-        store = Tasks(self.folder / "tasks")
-        return sorted({name for *_, key in self._tasks_in_order() for name in store.names(key)})
+        return sorted({name for checksums in self._checksums.values() for name in checksums})
+
+    @cached_property
+    def _store(self) -> Tasks:
+        """The tasks in this folder; those of the whole sweep where this is one of its points."""
+        own = self.folder / "tasks"
+        return Tasks(own if own.is_dir() else self.folder.absolute().parents[1] / "tasks")
+
+    @cached_property
+    def _checksums(self) -> dict[str, dict[str, str]]:
+        """Task -> table -> checksum, looked up once."""
+        return {key: self._store.checksums(key) for key in dict.fromkeys(self.tasks["task"])}
 
     def _tasks_in_order(self) -> Iterator[tuple[str, int, str]]:
         yield from self.tasks[["scenario", "replication", "task"]].itertuples(index=False, name=None)
 
     def _part(self, name: str, scenario: str, replication: int, key: str) -> pa.Table:
-        table = Tasks(self.folder / "tasks").read(key, name)
+        table = self._store.read(key, name, self._checksums[key])
         scenarios = pa.repeat(pa.scalar(scenario), len(table)).dictionary_encode()
         replications = pa.repeat(pa.scalar(replication, pa.int32()), len(table))
         return table.add_column(0, "replication", replications).add_column(0, "scenario", scenarios)
@@ -358,8 +393,8 @@ def provenance(config: Config, cases: Mapping[str, Any], command: str, seconds: 
         "study": config.study.name,
         "seed": config.seed,
         "replications": config.replications,
-        "model": digest({name: plain(case) for name, case in cases.items()}),
-        "scenarios": {name: digest(plain(case)) for name, case in cases.items()},
+        "model": digest({name: fingerprint(case) for name, case in cases.items()}),
+        "scenarios": {name: fingerprint(case) for name, case in cases.items()},
         "code": code_digest(),
         "git": _git(),
         "python": platform.python_version(),
@@ -374,6 +409,7 @@ def _version(package: str) -> str | None:
     return None
 
 
+@cache
 def _git() -> dict[str, Any] | None:
     """Commit of the checkout that this code is part of, and whether it was changed since; None outside a checkout."""
     home = Path(__file__).resolve().parents[1]

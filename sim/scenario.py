@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
@@ -233,12 +233,7 @@ def read_scenario(
     `facts` are (the names of all conditions, of all areas), levers may name no others.
     """
     folders = [folders] if isinstance(folders, Path) else list(folders)
-    file = Path(name)
-    if file.suffix in (".yaml", ".yml"):
-        folders = [file.parent, *folders]
-    else:
-        file = find_scenario(str(name), folders)
-    return _amended(file, _Reading(folders, indicators, facts or {}), vary or {}, [])
+    return Reading(folders, indicators, facts or {}).scenario(name, vary or {})
 
 
 def scenario_files(folders: Sequence[Path]) -> dict[str, Path]:
@@ -272,22 +267,40 @@ def read_sources(folders: Sequence[Path]) -> Sources:
 
 
 @dataclass(frozen=True)
-class _Reading:
-    """What a scenario is read against."""
+class Reading:
+    """What scenarios are read against, as in `read_scenario`; each document is read once."""
 
     folders: Sequence[Path]
     indicators: Collection[str] | None
     facts: Mapping[str, Collection[str]]
+    _documents: dict[Path, tuple[dict[str, Any], Marks]] = field(default_factory=dict)
+    _within: dict[Path, Reading] = field(default_factory=dict)
+
+    def scenario(self, name: str | Path, vary: Mapping[str, Any]) -> Scenario:
+        """A scenario by name or file, amended over its parents and varied."""
+        file = Path(name)
+        if file.suffix not in (".yaml", ".yml"):
+            return _amended(find_scenario(str(name), self.folders), self, vary, [])
+        beside = self._within.setdefault(
+            file.parent, Reading([file.parent, *self.folders], self.indicators, self.facts, self._documents)
+        )
+        return _amended(file, beside, vary, [])
+
+    def document(self, file: Path) -> tuple[dict[str, Any], Marks]:
+        """A file as plain data, and where its keys stand."""
+        if file not in self._documents:
+            self._documents[file] = read_yaml(file)
+        return self._documents[file]
 
     @cached_property
     def sources(self) -> Sources:
         return read_sources(self.folders)
 
 
-def _amended(file: Path, reading: _Reading, vary: Mapping[str, Any], children: list[str]) -> Scenario:
+def _amended(file: Path, reading: Reading, vary: Mapping[str, Any], children: list[str]) -> Scenario:
     """The scenario of a file over its parent, the parent over its own, and so on."""
     problems = Collected()
-    data, marks = read_yaml(file)
+    data, marks = reading.document(file)
     with problems.step():
         scenario = _read(file, data, marks, reading, vary)
     with problems.step():
@@ -301,7 +314,7 @@ def _amended(file: Path, reading: _Reading, vary: Mapping[str, Any], children: l
     )
 
 
-def _parent(data: dict[str, Any], marks: Marks, reading: _Reading, children: list[str]) -> Scenario | None:
+def _parent(data: dict[str, Any], marks: Marks, reading: Reading, children: list[str]) -> Scenario | None:
     name = data.get("extends")
     if not isinstance(name, str):
         return None
@@ -312,7 +325,7 @@ def _parent(data: dict[str, Any], marks: Marks, reading: _Reading, children: lis
     return _amended(find_scenario(name, reading.folders, marks, ("extends",)), reading, {}, children)
 
 
-def _read(file: Path, data: dict[str, Any], marks: Marks, reading: _Reading, vary: Mapping[str, Any]) -> Scenario:
+def _read(file: Path, data: dict[str, Any], marks: Marks, reading: Reading, vary: Mapping[str, Any]) -> Scenario:
     """The scenario of one file alone, varied; with everything that is wrong with it."""
     problems = Collected(_misnamed(file, data, marks))
     varied: dict[str, Any] = data
@@ -333,7 +346,7 @@ def _misnamed(file: Path, data: dict[str, Any], marks: Marks) -> Iterator[Proble
         yield Problem(*marks(("name",)), "name", text)
 
 
-def _loose_ends(scenario: Scenario, reading: _Reading, where: Locator) -> Iterator[Problem]:
+def _loose_ends(scenario: Scenario, reading: Reading, where: Locator) -> Iterator[Problem]:
     """Citations that lead nowhere, targets for indicators and levers for facts that do not exist."""
     for path, source in _sources(scenario):
         for below, text in reading.sources.unknown(source):

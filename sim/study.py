@@ -7,16 +7,18 @@ anew: what was compared, with which draws, from where, and the tables and the re
 from __future__ import annotations
 
 import fcntl
+import json
 import os
+import platform
 import shlex
 import socket
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import timedelta
-from json import dumps
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +30,7 @@ from sim.compose import Config
 from sim.execution import Engine, Progress, Task
 from sim.model import Case, Model
 from sim.precision import PrecisionSpec
+from sim.progress import Wish, heard
 from sim.readers import reader
 from sim.results import PRECISION, Results, Tasks, provenance, write_file, write_frame, write_yaml
 from sim.schema import Failure, InputError, Problem, shown
@@ -55,14 +58,17 @@ class InUse(Failure):
     """Another study is running in the folder."""
 
 
-def run(config: Config, progress: Progress | None = None, engine: Engine = ENGINE) -> Results:
-    """Run a study and write its folder; tasks that are finished there already are not done again."""
+def run(config: Config, progress: Wish = None, engine: Engine = ENGINE) -> Results:
+    """Run a study and write its folder; tasks that are finished there already are not done again.
+
+    In a terminal or a notebook a bar shows how it goes on; not with `progress=False`.
+    """
     folder = open_folder(Path(config.output or Path("outputs") / config.study.name))
     with alone_in(folder):
         if config.precision:
-            _until_precise(folder, config, config.precision, engine, progress)
+            _until_precise(folder, config, config.precision, engine, heard(progress))
         else:
-            finish(folder, config, cases(config), engine, progress)
+            finish(folder, config, cases(config), engine, heard(progress))
         return report(folder)
 
 
@@ -100,19 +106,73 @@ def _write_precision(folder: Path, found: Sequence[precision.Reached]) -> None:
         told = f"{row['kind']} {row['asked']:g} asked, {row['found']:.4g} after {row['replications']}"
         ended = f"reached from {row['since']} on" if row["since"] else "not reached"
         origin["precision"][f"{row['indicator']} {row['scenario']} {row['of']}"] = f"{told}: {ended}"
-    write_file(folder / "provenance.json", dumps(origin, indent=1, ensure_ascii=False) + "\n")
+    write_file(folder / "provenance.json", json.dumps(origin, indent=1, ensure_ascii=False) + "\n")
 
 
 def finish(
     folder: Path, config: Config, study: Mapping[str, Case], engine: Engine = ENGINE, progress: Progress | None = None
 ) -> Results:
     """Finish the tasks of a study in its folder and write what was compared, before anything is measured."""
-    began = time.monotonic()
-    tasks = _finish(folder, config, study, engine, progress)
+    began, pace = time.monotonic(), Pace(progress or Progress())
+    tasks = _finish(folder, config, study, engine, pace)
     _write_what_was_compared(folder, config, study, tasks)
     origin = provenance(config, study, shlex.join(sys.argv), time.monotonic() - began)
-    write_file(folder / "provenance.json", dumps(origin, indent=1, ensure_ascii=False) + "\n")
+    hands = min(workers(config), -(-config.replications // config.execution.pack))
+    write_provenance(folder, origin, pace.told(config, hands))
     return Results.open(folder)
+
+
+def write_provenance(folder: Path, origin: dict[str, Any], speed: dict[str, Any] | None) -> None:
+    """Write provenance.json; where nothing was simulated, with the speed that was told before."""
+    file = folder / "provenance.json"
+    with suppress(OSError, ValueError, KeyError, TypeError):
+        speed = speed or json.loads(file.read_bytes())["run"]["simulated"]
+    origin["run"] |= {"simulated": speed} if speed else {}
+    write_file(file, json.dumps(origin, indent=1, ensure_ascii=False) + "\n")
+
+
+class Pace(Progress):
+    """Hands everything on, and counts days and seconds: what the next run may take can be told from it."""
+
+    def __init__(self, heard: Progress) -> None:
+        """Nothing is simulated yet."""
+        self.heard, self.days, self.began, self.seconds = heard, 0, 0.0, 0.0
+
+    def begin(self, days: int) -> None:
+        """Begin to count."""
+        self.began = time.monotonic()
+        self.heard.begin(days)
+
+    def advance(self, days: int) -> None:
+        """Count."""
+        self.days += days
+        self.heard.advance(days)
+
+    def say(self, text: str) -> None:
+        """Hand it on."""
+        self.heard.say(text)
+
+    def end(self) -> None:
+        """Stop counting."""
+        self.seconds = time.monotonic() - self.began
+        self.heard.end()
+
+    def told(self, config: Config, hands: int) -> dict[str, Any] | None:
+        """What was simulated, how fast and by how many workers at once; None where nothing was."""
+        if not self.days:
+            return None
+        there = {"residents": residents(config), "workers": hands, "platform": platform.platform()}
+        return {"days": self.days, "seconds": round(self.seconds, 1)} | there
+
+
+def workers(config: Config) -> int:
+    """Processes that may simulate at once."""
+    return config.execution.workers or os.cpu_count() or 1
+
+
+def residents(config: Config) -> int:
+    """People who are simulated one to one."""
+    return sum(count.value for count in config.population.residents.values())
 
 
 def _finish(
@@ -120,18 +180,24 @@ def _finish(
 ) -> list[Task]:
     for old in (FAILED, PRECISION):
         (folder / old).unlink(missing_ok=True)
-
-    def prepare() -> None:
-        if engine is ENGINE and kernels.is_compiled() and not kernels.is_prepared():
-            first = next(iter(study.values()))
-            execution.rehearse(replace(first, to=min(first.to, first.warmup_from + REHEARSAL)), engine.simulate)
-
     try:
         store = Tasks(folder / "tasks", config.audit)
-        return execution.run(study, config.replications, config.execution, store, engine, progress, prepare)
+        known = partial(prepare, study, engine)
+        return execution.run(study, config.replications, config.execution, store, engine, progress, known)
     except execution.Failed as failed:
         write_file(folder / FAILED, failed.details())
         raise
+
+
+def prepare(study: Mapping[str, Case], engine: Engine) -> None:
+    """Have kernels compiled, by a process of its own."""
+    if engine is ENGINE and kernels.is_compiled() and not kernels.is_prepared():
+        execution.rehearse(briefly(next(iter(study.values())), REHEARSAL), engine.simulate)
+
+
+def briefly(case: Case, span: timedelta) -> Case:
+    """The first days of a case."""
+    return replace(case, to=min(case.to, case.warmup_from + span))
 
 
 def report(folder: Path) -> Results:
@@ -214,12 +280,21 @@ def alone_in(folder: Path) -> Iterator[None]:
 
 def _write_what_was_compared(folder: Path, config: Config, study: Mapping[str, Case], tasks: Sequence[Task]) -> None:
     """The study and its scenarios as resolved, the tasks they are made of, the draws of the assumptions."""
-    settings = config.model_dump(mode="json", by_alias=True, exclude_none=True, exclude={"scenarios", "output"})
-    write_yaml(folder / "study.yaml", settings)
-    _write_scenarios(folder / "scenarios", {scenario.name: scenario.resolved() for scenario in config.scenarios})
+    write_yaml(folder / "study.yaml", settings(config))
     rows = [(task.scenario, task.replication, task.key) for task in tasks]
-    write_frame(folder / "tasks.csv", pd.DataFrame(rows, columns=["scenario", "replication", "task"]))
-    write_frame(folder / "draws.parquet", draws(study, config.replications))
+    write_scenarios(folder, config, rows, draws(study, config.replications))
+
+
+def settings(config: Config) -> dict[str, Any]:
+    """The study as resolved, as plain data, without its scenarios."""
+    return config.model_dump(mode="json", by_alias=True, exclude_none=True, exclude={"scenarios", "output"})
+
+
+def write_scenarios(folder: Path, config: Config, tasks: Sequence[tuple[str, int, str]], drawn: pd.DataFrame) -> None:
+    """The scenarios as resolved, the tasks (scenario, replication, key) they are made of, and the draws."""
+    _write_scenarios(folder / "scenarios", {scenario.name: scenario.resolved() for scenario in config.scenarios})
+    write_frame(folder / "tasks.csv", pd.DataFrame(tasks, columns=["scenario", "replication", "task"]))
+    write_frame(folder / "draws.parquet", drawn)
 
 
 def _write_scenarios(folder: Path, scenarios: Mapping[str, Any]) -> None:

@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 import sim
-from sim import goal, policy, warmup
+from sim import goal, points, policy, warmup
 from sim.__main__ import DONE, WRONG_INPUT, _named_study, asked_of, main
 from sim.network import Level
 
@@ -70,6 +70,10 @@ def test_every_command_is_understood(line: str, desk: Path, capsys: pytest.Captu
         assert len(goal.understood(sim.load(name, overrides=others), asked.pop("target"), things, asked)[2]) == len(
             things
         )
+    elif verb == "sweep":
+        options = {"--zip", "--dry-run", "--yes-really"}
+        asked = points.from_words([word for word in words if word not in options], zipped="--zip" in words)
+        assert len(points.load(asked)) > 1
     elif verb == "report":  # of a study that the reader has run
         assert main(["report", *words]) == WRONG_INPUT
         assert "no finished study" in capsys.readouterr().err
@@ -87,7 +91,7 @@ def test_both_languages_show_the_same() -> None:
 
 
 def test_report_and_run_show_their_help(capsys: pytest.CaptureFixture[str]) -> None:
-    for verb in ("run", "report", "seek", "warmup"):
+    for verb in ("run", "report", "seek", "warmup", "sweep"):
         with pytest.raises(SystemExit) as end:
             main([verb, "--help"])
         assert end.value.code == DONE

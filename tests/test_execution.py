@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 
 from sim.compose import ExecutionSpec
-from sim.execution import LIVES, Engine, Failed, Progress, Simulate, Task, rehearse, run
+from sim.execution import LIVES, Engine, Failed, Progress, Simulate, Task, outlook, rehearse, run
 from sim.results import Tasks, task_keys
 
 Done = Iterator[tuple[str, int, dict[str, pd.DataFrame]]]
@@ -282,3 +282,28 @@ def test_a_rehearsal_runs_in_a_process_of_its_own_and_troubles_nobody(tmp_path: 
     trace = tmp_path / "trace"
     rehearse(Case(1, str(trace)), rehearsed)
     assert int(trace.read_text("utf-8")) != os.getpid()
+
+
+# --------------------------------------------------------------------------------------------------------------- packs
+
+
+@pytest.mark.parametrize(("scenarios", "workers", "sizes"), [
+    (2, 2, [2]), (3, 4, [3]), (5, 2, [2, 3]), (12, 2, [6, 6]), (12, 4, [3, 3, 3, 3]), (70, 1, [23, 23, 24]),
+])  # fmt: skip
+def test_scenarios_that_share_a_past_are_split_so_that_every_worker_has_some(
+    scenarios: int, workers: int, sizes: list[int], tmp_path: Path
+) -> None:
+    cases = {f"s{n}": Case(n) for n in range(scenarios)}
+    engine = Engine(simulate, lambda cases: [list(cases)])
+    spec = ExecutionSpec(workers=workers, pack=4)
+    tasks, packs = outlook(cases, 2, spec, Tasks(tmp_path / "tasks"), engine, Progress())
+    assert [len(pack.cases) for pack in packs] == sizes
+    assert [task for pack in packs for task in pack.tasks if task.replication == 0] == tasks[::2]
+    assert sorted(str(task) for pack in packs for task in pack.tasks) == sorted(map(str, tasks))
+
+
+def test_enough_replications_keep_all_scenarios_together(tmp_path: Path) -> None:
+    cases = {f"s{n}": Case(n) for n in range(12)}
+    engine = Engine(simulate, lambda cases: [list(cases)])
+    _, packs = outlook(cases, 8, ExecutionSpec(workers=2, pack=4), Tasks(tmp_path / "tasks"), engine, Progress())
+    assert [(len(pack.cases), pack.replications) for pack in packs] == [(12, [0, 1, 2, 3]), (12, [4, 5, 6, 7])]

@@ -132,12 +132,19 @@ def test_quotas_of_slots_alone_part_scenarios_before_they_are_in_force() -> None
     }
     assert [(s.names, s.first, s.end) for s in stretches(tree(study, [0]))] == [
         (("before", "third", "half"), 0, 9),
-        (("third", "half"), 9, 9),
         (("half",), 9, DAYS),
         (("third",), 9, DAYS),
         (("before",), 9, DAYS),
     ]
     assert_no_difference(study, [0])
+
+
+def test_many_scenarios_stand_side_by_side_and_not_in_a_chain() -> None:
+    study = {f"s{n}": pulled(town(), 25, slot_quota__held_for_referral=f"{n}/80") for n in range(40)}
+    past = tree(study, [0])
+    assert [stretch.then for stretch in past.then] == [()] * 40
+    assert sorted(names for stretch in past.then for names in stretch.names) == sorted(study)
+    assert days(study, [0]) == past.end + 40 * (DAYS - past.end)
 
 
 def test_a_quota_within_the_booking_horizon_of_the_first_day_leaves_no_common_past() -> None:
