@@ -15,6 +15,7 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -39,6 +40,7 @@ EXAMPLES = """examples:
   tiercare loads study=zhongwei
   tiercare check scenarios/zhongwei_plan.yaml
   tiercare list scenarios --json
+  tiercare resume outputs/zhongwei
   tiercare report outputs/zhongwei
 """
 
@@ -129,11 +131,23 @@ def main(words: Sequence[str] | None = None) -> int:
 
 
 def _speak_plainly() -> None:
-    """Print on any terminal, and let a scheduler's end (SIGTERM) be an interruption like Ctrl-C."""
+    """Print on any terminal, and let a scheduler's end (SIGTERM) or a lost terminal be an interruption like Ctrl-C."""
     for stream in (sys.stdout, sys.stderr):
         if reconfigure := getattr(stream, "reconfigure", None):
             reconfigure(errors="backslashreplace")
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for end in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(end) is not signal.SIG_IGN:  # nohup
+            signal.signal(end, _interrupt)
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, _interrupt)
+
+
+def _interrupt(number: int, frame: object) -> None:
+    """The first time, stop in good order; the second time at once: workers see that and end as well."""
+    for end in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
+        if signal.getsignal(end) is _interrupt:
+            signal.signal(end, lambda number, frame: os._exit(INTERRUPTED))
+    raise KeyboardInterrupt
 
 
 def _collect_seldom() -> None:
@@ -149,7 +163,11 @@ def _parser() -> argparse.ArgumentParser:
 
     add = verbs.add_parser("run", help="simulate a study and write its tables and report", epilog=EXAMPLES, **plain)
     add.add_argument("settings", nargs="+", metavar="KEY=VALUE", help="study=NAME, then any setting (Hydra's grammar)")
-    add.set_defaults(verb=_run)
+    add.set_defaults(verb=_run, check=None)
+
+    add = verbs.add_parser("resume", help="go on with the command that was begun in a folder, if nothing has changed")
+    add.add_argument("folder", type=Path, metavar="DIR", help="the folder, such as outputs/zhongwei")
+    add.set_defaults(verb=_resume)
 
     add = verbs.add_parser("seek", help="what it would take to reach a target", epilog=SEEK, **plain)
     add.add_argument("settings", nargs="+", metavar="KEY=VALUE", help="study=NAME target=INDICATOR, then any setting")
@@ -204,10 +222,26 @@ def _run(choice: argparse.Namespace) -> int:
     from sim.progress import Bar
 
     _warn()
+    if choice.check is not None:
+        choice.check(study.resolved(config))
     print(_overloads(study.loads(config)), file=sys.stderr)
-    results = study.run(config, Bar())
+    results = study.run(config, Bar(), words=["run", *choice.settings])
     _tell(results)
     return DONE
+
+
+def _resume(choice: argparse.Namespace) -> int:
+    """Give the command of a folder again, where it was given, if it still asks for the same."""
+    from sim import begun
+
+    folder = choice.folder.absolute()
+    found = begun.read(folder)
+    words = begun.command(found, folder)
+    if Path(found.where).is_dir():
+        os.chdir(found.where)
+    again = _parser().parse_args(words)
+    again.check = partial(begun.refuse_changes, found, folder)
+    return int(again.verb(again))
 
 
 def _loads(choice: argparse.Namespace) -> int:
@@ -359,7 +393,7 @@ def _report(choice: argparse.Namespace) -> int:
         reader("sweep")(found)
         _tell_sweep(found)
     else:
-        _tell(study.report(choice.folder))
+        _tell(study.report_anew(choice.folder))
     return DONE
 
 

@@ -98,8 +98,11 @@ class StudySpec(Closed):
         return self
 
 
-class ExecutionSpec(Closed):
-    """How the work is shared out. Results never depend on it."""
+class LocalSpec(Closed):
+    """Workers of this machine. Results never depend on it."""
+
+    kind: Literal["local"] = "local"
+    """local: this machine."""
 
     workers: int = Field(ge=0, le=256)
     """Processes that simulate at once; 1: this process alone; 0: one for each processor."""
@@ -107,6 +110,13 @@ class ExecutionSpec(Closed):
     pack: int = Field(ge=1, le=100)
     """Replications that a worker simulates together, in all scenarios that share a past: more are faster, fewer need
     less memory."""
+
+    patience: float = Field(default=30, gt=0)
+    """Minutes without a simulated day after which a worker is ended, and its tasks are tried again one by one."""
+
+
+ExecutionSpec = LocalSpec
+"""How the work is shared out, by `kind`."""
 
 
 class Horizon(Closed):

@@ -1,4 +1,4 @@
-"""Where a study runs: this process or local workers; finished tasks are found again, failed ones told one by one.
+"""How a study is worked off: packs handed out to a crew; finished tasks found again, failed ones told one by one.
 
 Workers take packs: replications that are simulated together, in all the scenarios that share a past. Each writes its
 own tasks and sends nothing back, so a worker that dies takes nothing with it. Results never depend on workers or packs.
@@ -7,19 +7,20 @@ own tasks and sends nothing back, so a worker that dies takes nothing with it. R
 from __future__ import annotations
 
 import os
-import signal
+import time
 import traceback
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
-from dataclasses import dataclass
-from itertools import pairwise
-from pathlib import Path
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, wait
+from contextlib import suppress
+from dataclasses import dataclass, field
+from itertools import count, pairwise
 from typing import Any
 
 import pandas as pd
 
 from sim.compose import ExecutionSpec
+from sim.crews import Beat, Crew, Local, Pulse, Pulses, hire
 from sim.results import Damaged, Tasks, task_keys
 from sim.schema import Failure
 
@@ -34,9 +35,6 @@ TOLD = 4
 
 GLANCE = 0.3
 """Seconds between two looks at the workers' progress."""
-
-ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1"}
-"""A worker is one of many: libraries inside it start no threads of their own."""
 
 Tick = Callable[[int], None]
 """Takes the simulated days, over all replications, since it was last called."""
@@ -132,9 +130,12 @@ class Failed(Failure):
         head = f"{len(lines)} of {tasks} tasks failed; the others are finished and kept:"
         super().__init__("\n".join([head, *lines]))
 
-    def details(self) -> str:
-        """Every failure with the place in the code where it happened."""
-        told = ("".join([f"{task}\n", *traceback.format_exception(why)]) for task, why in self.failures.items())
+    def details(self, repeats: Callable[[Task], str] = lambda task: "") -> str:
+        """Every failure with the place in the code where it happened, and the command that `repeats` it."""
+        told = (
+            "\n".join(filter(None, [str(task), repeats(task), "".join(traceback.format_exception(why))]))
+            for task, why in self.failures.items()
+        )
         return "\n".join(told)
 
 
@@ -158,7 +159,7 @@ def run(
         prepare()
     progress.begin(sum(engine.days(pack.cases, pack.replications) for pack in packs))
     try:
-        failures = _Shift(packs, spec.workers or os.cpu_count() or 1, store, engine.simulate, progress).work()
+        failures = _Shift(packs, spec, store, engine.simulate, progress).work()
     finally:
         progress.end()
     if failures:
@@ -241,13 +242,11 @@ def rehearse(case: Any, simulate: Simulate) -> None:
 
     Should it fail, so will the study, which then tells why.
     """
-    from loky import ProcessPoolExecutor
-
-    pool = ProcessPoolExecutor(1, env=ONE_THREAD, initializer=_leave_interrupts_to_the_parent)
+    crew = Local(1)
     try:
-        wait([pool.submit(_rehearse, case, simulate)])
+        wait([crew.submit(_rehearse, case, simulate)])
     finally:
-        _dismiss(pool, at_once=True)
+        crew.dismiss(at_once=True)
 
 
 def _rehearse(case: Any, simulate: Simulate) -> None:
@@ -255,112 +254,102 @@ def _rehearse(case: Any, simulate: Simulate) -> None:
         pass
 
 
+@dataclass
+class _InHand:
+    """A pack that a worker has, and when it was last seen to come further."""
+
+    pack: Pack
+    number: int
+    seen: Pulse = field(default_factory=Pulse)
+    since: float = field(default_factory=time.monotonic)
+
+    def look(self, pulse: Pulse) -> int:
+        """Days done since the last look."""
+        if not pulse.process or pulse.days == self.seen.days:
+            return 0
+        before, self.seen, self.since = self.seen.days, pulse, time.monotonic()
+        return pulse.days - before
+
+
 class _Shift:
     """The work of one run: packs that wait, packs in hand, and who has them in hand."""
 
-    def __init__(self, packs: list[Pack], workers: int, store: Tasks, simulate: Simulate, progress: Progress) -> None:
-        self.waiting, self.running = deque(packs), dict[Future[None], Pack]()
+    def __init__(self, packs: list[Pack], spec: ExecutionSpec, store: Tasks, simulate: Simulate, say: Progress) -> None:
+        self.waiting, self.running = deque(packs), dict[Future[None], _InHand]()
         self.failures: dict[Task, BaseException] = {}
-        self.store, self.simulate, self.progress = store, simulate, progress
-        self.workers = min(workers, len(packs))
-        self.ticks = _Ticks(store.folder / ".days", os.getpid())
+        self.spec, self.store, self.simulate, self.progress = spec, store, simulate, say
+        self.pulses, self.numbers = Pulses(store.folder), count()
 
     def work(self) -> dict[Task, BaseException]:
         """Work everything off; the tasks that failed, and why. When interrupted, workers stop at once."""
-        pool = self._hire()
+        if not self.waiting:
+            return {}
+        crew = hire(self.spec, len(self.waiting), self.store.folder, self.progress.say)
         try:
             while self.waiting or self.running:
-                self._hand_out(pool)
-                if self._take_in():
-                    _dismiss(pool, at_once=True)
-                    pool = self._hire()
-            _dismiss(pool, at_once=False)
+                self._hand_out(crew)
+                if self._take_in(crew):
+                    crew = crew.renewed()
+            crew.dismiss(at_once=False)
         except BaseException:
-            _dismiss(pool, at_once=True)
+            crew.dismiss(at_once=True)
             raise
         finally:
-            self.ticks.path.unlink(missing_ok=True)
-            self.store.open()  # nobody writes any more: what killed workers left half written goes
+            with suppress(OSError):  # nobody writes any more: what killed workers left half written goes, if it can
+                self.store.open()
         return self.failures
 
-    def _hire(self) -> Executor:
-        if self.workers <= 1:
-            return _Here()
-        from loky import ProcessPoolExecutor  # not needed where this process does the work
-
-        pool: Executor = ProcessPoolExecutor(self.workers, env=ONE_THREAD, initializer=_leave_interrupts_to_the_parent)
-        return pool
-
-    def _hand_out(self, pool: Executor) -> None:
+    def _hand_out(self, crew: Crew) -> None:
         """Fill free hands. After a worker died, packs that may have killed it go one at a time."""
-        alone = any(pack.deaths for pack in [*self.waiting, *self.running.values()])
-        while self.waiting and len(self.running) < (1 if alone else max(1, self.workers)):
-            pack = self.waiting.popleft()
-            tick = self.progress.advance if isinstance(pool, _Here) else self.ticks.add
-            self.running[pool.submit(simulate_pack, pack, self.store, self.simulate, tick)] = pack
+        suspects = any(pack.deaths for pack in [*self.waiting, *(hand.pack for hand in self.running.values())])
+        while self.waiting and len(self.running) < (1 if suspects and not crew.exact else crew.hands):
+            hand = _InHand(self.waiting.popleft(), next(self.numbers))
+            tick = self.progress.advance if crew.here else Beat(self.pulses.of(hand.number))
+            self.running[crew.submit(simulate_pack, hand.pack, self.store, self.simulate, tick)] = hand
 
-    def _take_in(self) -> bool:
-        """Wait a moment and settle what is done; whether the workers died and others must be hired."""
+    def _take_in(self, crew: Crew) -> bool:
+        """Wait a moment and settle what is done; whether workers died and others must be hired."""
         done, _ = wait(self.running, GLANCE, FIRST_COMPLETED)
-        self.progress.advance(self.ticks.new())
+        for hand in self.running.values():
+            self.progress.advance(hand.look(self.pulses.read(hand.number)))
+            if time.monotonic() - hand.since > 60 * self.spec.patience:
+                self._give_up(crew, hand)
         errors = [self._settle(self.running.pop(future), future.exception()) for future in done]
         return any(isinstance(error, BrokenExecutor) for error in errors)
 
-    def _settle(self, pack: Pack, error: BaseException | None) -> BaseException | None:
+    def _give_up(self, crew: Crew, hand: _InHand) -> None:
+        """A worker that comes no further is ended, which then is a death like any other."""
+        crew.end(hand.seen)
+        hand.since = time.monotonic()
+        self.progress.say(f"{hand.pack}: no day further in {self.spec.patience:g} minutes; its worker is ended.")
+
+    def _settle(self, hand: _InHand, error: BaseException | None) -> BaseException | None:
         """A pack that failed is tried again one task at a time, so that one cannot spoil the others."""
+        self.pulses.forget(hand.number)
+        pack = hand.pack
         if error is None:
             self.progress.say(f"{pack}: done.")
             return None
-        died = isinstance(error, BrokenExecutor)
+        if isinstance(error, Failure) and error.general:
+            raise error
+        died = isinstance(error, (BrokenExecutor, MemoryError))
         deaths = pack.deaths + died
         if len(pack.tasks) == 1 and (not died or deaths == LIVES):
-            self.progress.say(f"{pack}: failed ({type(error).__name__}: {error}).")
+            self.progress.say(f"{pack}: failed ({_told(error)}).")
             self.failures[pack.tasks[0]] = error
         else:
+            again = f"{_told(error)}{_memory(hand.seen) if died else ''}; what is left is tried again, task by task"
+            self.progress.say(f"{pack}: {again}.")
             left = [task for task in pack.tasks if not _is_finished(task, self.store, self.progress)]
             self.waiting.extendleft(pack.only(task, deaths) for task in reversed(left))
         return error
 
 
-class _Here(Executor):
-    """This process as the only worker."""
-
-    def submit(self, work: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        """Do it now."""
-        future: Future[Any] = Future()
-        try:
-            future.set_result(work(*args, **kwargs))
-        except Exception as error:
-            future.set_exception(error)
-        return future
+def _told(error: BaseException) -> str:
+    """An error in a line."""
+    words = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return ": ".join([type(error).__name__, *words[:1]])
 
 
-@dataclass
-class _Ticks:
-    """Days that workers have done: a file that grows by one byte a day, so that no worker can block another."""
-
-    path: Path
-    parent: int
-    seen: int = 0
-
-    def add(self, days: int) -> None:
-        """Called in a worker. A worker whose parent was killed ends here: nobody waits for it."""
-        if os.getppid() != self.parent:
-            os._exit(1)
-        with self.path.open("ab") as file:
-            file.write(b"." * days)
-
-    def new(self) -> int:
-        """Days added since the last look."""
-        size = self.path.stat().st_size if self.path.exists() else 0
-        self.seen, before = size, self.seen
-        return size - before
-
-
-def _leave_interrupts_to_the_parent() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-
-def _dismiss(pool: Any, *, at_once: bool) -> None:
-    if not isinstance(pool, _Here):
-        pool.shutdown(wait=True, kill_workers=at_once)
+def _memory(pulse: Pulse) -> str:
+    return f"; it had {pulse.memory / 1024:,.0f} MB of memory at most" if pulse.memory else ""

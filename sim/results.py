@@ -10,7 +10,9 @@ from __future__ import annotations
 import json
 import os
 import platform
+import re
 import shutil
+import socket
 import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -51,6 +53,12 @@ PACKAGES = ("tiercare", *ENGINE, "pandas", "pyarrow", "pydantic", "hydra-core", 
 
 class Damaged(Failure):
     """A finished task that is no longer what was written."""
+
+
+class Unwritable(Failure):
+    """A folder that cannot be written to any more: full, read-only, gone. Nothing else can be finished there."""
+
+    general = True
 
 
 # ---------------------------------------------------------------------------------------------------------------- keys
@@ -114,17 +122,48 @@ _PARTS: dict[int, tuple[BaseModel, str]] = {}
 # --------------------------------------------------------------------------------------------------------------- files
 
 
+DRAFT = re.compile(r"\..+\.\d+@[^/]*")
+"""Names of what is being written: the writer's process and host stand in them, so that no two ever share one."""
+
+
+def draft_of(path: Path) -> Path:
+    """Where something is written before it is moved to its place; in the same folder, so that it can be moved."""
+    return path.with_name(f".{path.name}.{os.getpid()}@{socket.gethostname()}")
+
+
 def write_file(path: Path, data: bytes | str) -> None:
-    """Write a whole file or none: beside its place, to the disk, then moved."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    """Write a whole file or none: beside its place, to the disk, then moved, and the move to the disk as well."""
+    draft = draft_of(path)
     try:
-        with draft.open("wb") as file:
-            file.write(data.encode() if isinstance(data, str) else data)
-            file.flush()
-            os.fsync(file.fileno())
+        _write_through(draft, data.encode() if isinstance(data, str) else data)
         draft.replace(path)
+        settle(path.parent)
     finally:
-        draft.unlink(missing_ok=True)
+        with suppress(OSError):  # why it could not be written matters more than what is left of it
+            draft.unlink(missing_ok=True)
+
+
+def settle(folder: Path) -> None:
+    """See to it that the names in a folder are on the disk: a file is there after a power cut only if its name is."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def sweep_drafts(folder: Path) -> None:
+    """Remove what killed processes left half written; for whoever is alone in the folder."""
+    for draft in [path for path in folder.glob(".*") if DRAFT.fullmatch(path.name)]:
+        draft.unlink() if draft.is_file() else _forget(draft)
+
+
+def _write_through(path: Path, data: bytes) -> None:
+    """Write a file that nobody looks at yet; to the disk."""
+    with path.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def write_frame(path: Path, frame: pd.DataFrame) -> None:
@@ -168,18 +207,40 @@ class Tasks:
     """Whether the tasks written now are audited, and only those are found."""
 
     def save(self, key: str, tables: Mapping[str, pd.DataFrame]) -> None:
-        """Keep the tables of a task: all of them or none."""
-        draft = self.folder / f".{key}.{os.getpid()}"
+        """Keep the tables of a task: all of them or none. `Unwritable` where there is no way to."""
+        files = {f"{name}.parquet": to_parquet(frame) for name, frame in sorted(tables.items())}
+        checksums = {name.removesuffix(".parquet"): _hash(data) for name, data in files.items()}
+        manifest = {"format": FORMAT, "task": key, "audited": self.audited, "tables": checksums}
+        try:
+            self._place(key, {**files, "manifest.json": json.dumps(manifest, indent=1).encode()})
+        except OSError as error:
+            raise Unwritable(f"{shown(self.folder)}: {error.strerror or error} (task {key}).") from None
+
+    def _place(self, key: str, files: Mapping[str, bytes]) -> None:
+        """Write files beside their place, then move them there together."""
+        draft = draft_of(self.folder / key)
         _forget(draft)
         draft.mkdir(parents=True)
-        files = {name: to_parquet(frame) for name, frame in sorted(tables.items())}
-        for name, data in files.items():
-            write_file(draft / f"{name}.parquet", data)
-        checksums = {name: _hash(data) for name, data in files.items()}
-        manifest = {"format": FORMAT, "task": key, "audited": self.audited, "tables": checksums}
-        write_file(draft / "manifest.json", json.dumps(manifest, indent=1))
-        _forget(self.folder / key)
-        draft.rename(self.folder / key)
+        try:
+            for name, data in files.items():
+                _write_through(draft / name, data)
+            settle(draft)
+            self._move(draft, key)
+            settle(self.folder)
+        finally:
+            _forget(draft)
+
+    def _move(self, draft: Path, key: str) -> None:
+        """Put a task in its place, unless the same stands there, whole: nothing that is finished is ever removed."""
+        if not self._is_same(draft, key):
+            _forget(self.folder / key)
+            draft.rename(self.folder / key)
+
+    def _is_same(self, draft: Path, key: str) -> bool:
+        with suppress(OSError, Damaged):
+            told, there = ((place / "manifest.json").read_bytes() for place in (draft, self.folder / key))
+            return told == there and self.is_finished(key)
+        return False
 
     def is_finished(self, key: str) -> bool:
         """Whether a task is here, whole; `Damaged` if it was once."""
@@ -205,8 +266,8 @@ class Tasks:
     def open(self) -> None:
         """Make the folder, and remove from it what killed workers left behind."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        for draft in self.folder.glob(".*"):
-            draft.unlink() if draft.is_file() else _forget(draft)
+        for left in self.folder.glob(".*"):
+            left.unlink(missing_ok=True) if left.is_file() else _forget(left)
 
     def checksums(self, key: str) -> dict[str, str]:
         """The checksum of each table of a task."""
@@ -401,6 +462,11 @@ def provenance(config: Config, cases: Mapping[str, Any], command: str, seconds: 
         "versions": {package: _version(package) for package in PACKAGES},
         "run": {"command": command, "seconds": round(seconds, 1), "platform": platform.platform()},
     }
+
+
+def code_version() -> dict[str, Any]:
+    """What makes the numbers beside the values: hash of the code, versions of packages, and the commit for people."""
+    return {"code": code_digest(), "packages": {package: _version(package) for package in ENGINE}, "git": _git()}
 
 
 def _version(package: str) -> str | None:

@@ -97,6 +97,9 @@ class Problem:
 class Failure(Exception):
     """Something failed that is no mistake of the input; its text is all that a user needs."""
 
+    general: ClassVar[bool] = False
+    """Whether all other work of a run would fail like this, so that it is not worth trying."""
+
 
 class InputError(Exception):
     """The input is wrong; carries all problems, and reads as one paragraph for each file."""

@@ -38,6 +38,7 @@ from sim.records import (
     Legs,
     count_request,
 )
+from sim.schema import Failure
 from sim.streams import Purpose, uniform_of
 from sim.theatres import Places, home_from_day_centre, is_day_case, operation_due
 from sim.timetable import DAY
@@ -50,16 +51,21 @@ ASKS, WAITS, INTENSIVE, HELD_UP, ACUTE, BLOCKED, RECOVERS, DAY_CASE = range(8)
 OUTWARD = (RECOVERS, BLOCKED)
 """Those of whom nothing more is to come than the way home."""
 AT_ANY_HOUR = (0.0, DAY)
+CROWD = 2_000_000
+"""Events in one minute's instant above which they are taken for a circle: cities of millions have far fewer."""
 IN_HOUSE_RANK, REFERRED_RANK = EMERGENCY, 2
 """Places on waiting lists: whoever leaves intensive care is among the emergencies, whoever steps down the referred."""
+
+
+class Runaway(Failure):
+    """The clock stands still or would have to go back: events follow each other and no time passes."""
 
 
 class Clock(simpy.Environment):
     """SimPy's clock and queue for events that come up again and again: each acts when its date comes.
 
-    Those of later days lie on pages of a diary, each put in order when its day begins: thousands of patients are in a
-    bed, and a queue with all of them in it is slow. What is added to the day is in SimPy's queue. A copy goes on by
-    itself: whatever is to come is copied with it.
+    Those of later days lie on pages of a diary and join the queue when their day begins: thousands of patients are in
+    a bed, and a queue with all of them in it is slow. A copy goes on by itself: whatever is to come is copied with it.
     """
 
     def __init__(self, initial_time: float = 0.0) -> None:
@@ -67,16 +73,16 @@ class Clock(simpy.Environment):
         self._tomorrow = (initial_time // DAY + 1) * DAY
         self._pages: defaultdict[float, list[Any]] = defaultdict(list)
         """Events of later days, by day."""
-        self._page: list[Any] = []
-        """What is left of today's page, the next event last."""
 
     def put(self, event: simpy.Event, minute: float, priority: EventPriority) -> None:
         """Let an event act at this minute."""
         entry = minute, priority, next(self._eid), event
         if minute < self._tomorrow:
             heappush(self._queue, entry)
-        else:
+        elif minute == minute:
             self._pages[minute // DAY].append(entry)
+        else:
+            raise Runaway(f"{_what(event)} has no date; the clock cannot come to it.")
 
     def schedule(self, event: simpy.Event, priority: EventPriority = NORMAL, delay: float = 0.0) -> None:
         """Let an event act, or happen, after so many minutes."""
@@ -84,43 +90,45 @@ class Clock(simpy.Environment):
 
     def events(self) -> list[simpy.Event]:
         """Everything that is to come, in no order; some of it will pass without effect."""
-        return [entry[3] for entries in (self._queue, self._page, *self._pages.values()) for entry in entries]
+        return [entry[3] for entries in (self._queue, *self._pages.values()) for entry in entries]
 
     def _turn_page(self) -> None:
-        """The next day that has any events begins."""
+        """The events of the next day that has any join the queue."""
         day = min(self._pages)
-        self._page = self._pages.pop(day)
-        self._page.sort(reverse=True)
+        self._queue += self._pages.pop(day)
+        heapify(self._queue)
         self._tomorrow = (day + 1) * DAY
 
     def run_until(self, minute: float) -> None:
         """Let everything act whose date is before this minute."""
-        queue, end = self._queue, (minute,)
+        queue, at_once = self._queue, 0
         while True:
-            page = self._page
-            while True:
-                if page and not (queue and queue[0] < page[-1]):
-                    if page[-1] >= end:
-                        break
-                    self._now, _, _, event = page.pop()
-                elif queue and queue[0] < end:
-                    self._now, _, _, event = heappop(queue)
+            while queue and queue[0][0] < minute:
+                now, _, _, event = heappop(queue)
+                if now > self._now:
+                    self._now, at_once = now, 0
                 else:
-                    break
-                event.act(self._now)
+                    at_once += 1
+                    if at_once > CROWD or now < self._now:
+                        raise Runaway(self._circle(now, event))
+                event.act(now)  # type: ignore[attr-defined]
             if minute <= self._tomorrow or not self._pages:
                 break
             self._turn_page()
         self._now = minute
 
+    def _circle(self, now: float, event: simpy.Event) -> str:
+        """Where the clock stands, and what does not let it go on."""
+        day, minute = divmod(self._now, DAY)
+        when = f"Day {day:.0f} of the run, {minute // 60:02.0f}:{minute % 60:02.0f}"
+        if now < self._now:
+            return f"{when}: {_what(event)} is dated earlier, minute {now:g} of the run; the clock does not go back."
+        return f"{when}: more than {CROWD:,} events and no time passes; the latest is {_what(event)}."
+
     def step(self) -> None:
         """The next event, for those who run this as any SimPy environment, with processes and other events in it."""
-        if not self._queue and not self._page and self._pages:
+        if not self._queue and self._pages:
             self._turn_page()
-        if self._page:
-            self._queue += self._page
-            self._page = []
-            heapify(self._queue)
         act = getattr(self._queue[0][3], "act", None) if self._queue else None
         if act is None:
             super().step()
@@ -131,9 +139,15 @@ class Clock(simpy.Environment):
     def __deepcopy__(self, memo: dict[int, Any]) -> Clock:
         clock = memo[id(self)] = Clock(self._now)
         clock._tomorrow = self._tomorrow
-        clock._queue, clock._page, clock._pages = deepcopy((self._queue, self._page, self._pages), memo)
+        clock._queue, clock._pages = deepcopy((self._queue, self._pages), memo)
         clock._eid = count(next(self._eid))
         return clock
+
+
+def _what(event: simpy.Event) -> str:
+    """An event as an error names it."""
+    course = getattr(event, "course", None)
+    return f"{type(event).__name__}" if course is None else f"{type(event).__name__} of episode {course.key}"
 
 
 class Course(NamedTuple):

@@ -6,16 +6,14 @@ anew: what was compared, with which draws, from where, and the tables and the re
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import platform
 import shlex
-import socket
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
@@ -24,16 +22,19 @@ from typing import Any
 
 import pandas as pd
 
-from sim import execution, kernels, past, precision
+from sim import begun, execution, kernels, past, precision
 from sim.citation import citations, drawn_values
 from sim.compose import Config
 from sim.execution import Engine, Progress, Task
+from sim.lock import InUse, alone_in
 from sim.model import Case, Model
 from sim.precision import PrecisionSpec
 from sim.progress import Wish, heard
 from sim.readers import reader
-from sim.results import PRECISION, Results, Tasks, provenance, write_file, write_frame, write_yaml
-from sim.schema import Failure, InputError, Problem, shown
+from sim.results import PRECISION, Results, Tasks, provenance, sweep_drafts, write_file, write_frame, write_yaml
+from sim.schema import InputError, Problem, shown
+
+__all__ = ["ENGINE", "InUse", "alone_in", "cases", "finish", "loads", "open_folder", "report", "run"]
 
 MARK = "tiercare.txt"
 """A file by which a folder is known as the output of a study."""
@@ -54,17 +55,16 @@ ENGINE = Engine(past.simulate, past.together, past.days)
 """Scenarios that differ in their policy alone share what they can."""
 
 
-class InUse(Failure):
-    """Another study is running in the folder."""
-
-
-def run(config: Config, progress: Wish = None, engine: Engine = ENGINE) -> Results:
+def run(config: Config, progress: Wish = None, engine: Engine = ENGINE, words: Sequence[str] | None = None) -> Results:
     """Run a study and write its folder; tasks that are finished there already are not done again.
 
-    In a terminal or a notebook a bar shows how it goes on; not with `progress=False`.
+    In a terminal or a notebook a bar shows how it goes on; not with `progress=False`. `words` are those of the command,
+    where one was given, so that the folder knows how to resume it.
     """
     folder = open_folder(Path(config.output or Path("outputs") / config.study.name))
     with alone_in(folder):
+        tidy(folder)
+        begun.write(folder, words, resolved(config))
         if config.precision:
             _until_precise(folder, config, config.precision, engine, heard(progress))
         else:
@@ -107,6 +107,19 @@ def _write_precision(folder: Path, found: Sequence[precision.Reached]) -> None:
         ended = f"reached from {row['since']} on" if row["since"] else "not reached"
         origin["precision"][f"{row['indicator']} {row['scenario']} {row['of']}"] = f"{told}: {ended}"
     write_file(folder / "provenance.json", json.dumps(origin, indent=1, ensure_ascii=False) + "\n")
+
+
+def report_anew(folder: Path) -> Results:
+    """Write the tables and the report of a finished study anew, with nobody else at work in the folder."""
+    Results.open(folder)  # refuses any other folder, in which then not even a lock is left
+    with alone_in(folder):
+        tidy(folder)
+        return report(folder)
+
+
+def resolved(config: Config) -> dict[str, Any]:
+    """All that a study loads, as plain data; without the folder it is written to."""
+    return {**settings(config), "scenarios": {scenario.name: scenario.resolved() for scenario in config.scenarios}}
 
 
 def finish(
@@ -185,7 +198,7 @@ def _finish(
         known = partial(prepare, study, engine)
         return execution.run(study, config.replications, config.execution, store, engine, progress, known)
     except execution.Failed as failed:
-        write_file(folder / FAILED, failed.details())
+        write_file(folder / FAILED, failed.details(lambda task: _repeats(folder, task)))
         raise
 
 
@@ -198,6 +211,18 @@ def prepare(study: Mapping[str, Case], engine: Engine) -> None:
 def briefly(case: Case, span: timedelta) -> Case:
     """The first days of a case."""
     return replace(case, to=min(case.to, case.warmup_from + span))
+
+
+def _repeats(folder: Path, task: Task) -> str:
+    """The command that simulates one failed task by itself, into the same folder; nothing where no command began it."""
+    words = begun.read(folder).words if (folder / begun.FILE).exists() else None
+    if not words or words[0] != "run":
+        return ""
+    ours = ("study.scenarios=", "study.baseline=", "replications=", "execution.workers=")
+    kept = [word for word in words if not word.startswith(ours)]
+    only = [f"study.scenarios=[{task.scenario}]", f"study.baseline={task.scenario}"]
+    more = [f"replications={task.replication + 1}", "execution=local", "execution.workers=1", f"output={folder}"]
+    return f"To repeat it: {shlex.join(['tiercare', *kept, *only, *more])}"
 
 
 def report(folder: Path) -> Results:
@@ -257,22 +282,10 @@ def _refused(folder: Path, why: str) -> InputError:
     return InputError([Problem(shown(folder), None, "", why)])
 
 
-@contextmanager
-def alone_in(folder: Path) -> Iterator[None]:
-    """Refuse a second study in the folder; the lock ends with the process, however it ends."""
-    with (folder / ".lock").open("a+") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            lock.seek(0)
-            raise InUse(f"{shown(folder)} is in use by another study ({lock.read().strip()}).") from None
-        lock.truncate(0)
-        lock.write(f"process {os.getpid()} on {socket.gethostname()}, since {time.strftime('%Y-%m-%d %H:%M:%S')}")
-        lock.flush()
-        try:
-            yield
-        finally:
-            (folder / ".lock").unlink(missing_ok=True)
+def tidy(folder: Path) -> None:
+    """Remove what killed commands left half written beside the tables; for whoever is alone in the folder."""
+    for place in [folder, *(path for path in folder.iterdir() if path.is_dir() and path.name != "tasks")]:
+        sweep_drafts(place)
 
 
 # ------------------------------------------------------------------------------------------------------- what was done

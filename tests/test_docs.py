@@ -77,6 +77,9 @@ def test_every_command_is_understood(line: str, desk: Path, capsys: pytest.Captu
     elif verb == "report":  # of a study that the reader has run
         assert main(["report", *words]) == WRONG_INPUT
         assert "no finished study" in capsys.readouterr().err
+    elif verb == "resume":
+        assert main(["resume", *words]) == WRONG_INPUT
+        assert "nothing to resume" in capsys.readouterr().err
     else:
         assert main([verb, *words]) == DONE
 

@@ -13,7 +13,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from sim.compose import ExecutionSpec
+from sim.compose import LocalSpec
 from sim.execution import LIVES, Engine, Failed, Progress, Simulate, Task, outlook, rehearse, run
 from sim.results import Tasks, task_keys
 
@@ -138,7 +138,7 @@ def in_one_go(cases: Cases, replications: list[int], tick: Tick | None = None) -
 def go(folder: Path, simulate: Simulate = simulate, cases: Any = None, **how: Any) -> tuple[list[Task], Heard]:
     """Run four replications of each case in a folder."""
     heard = Heard()
-    spec = ExecutionSpec(workers=how.get("workers", 1), pack=how.get("pack", 2))
+    spec = LocalSpec(workers=how.get("workers", 1), pack=how.get("pack", 2))
     engine = Engine(simulate, *((together, shared_days) if how.get("shared") else ()))
     return run(cases or CASES, how.get("replications", 4), spec, Tasks(folder / "tasks"), engine, heard), heard
 
@@ -295,7 +295,7 @@ def test_scenarios_that_share_a_past_are_split_so_that_every_worker_has_some(
 ) -> None:
     cases = {f"s{n}": Case(n) for n in range(scenarios)}
     engine = Engine(simulate, lambda cases: [list(cases)])
-    spec = ExecutionSpec(workers=workers, pack=4)
+    spec = LocalSpec(workers=workers, pack=4)
     tasks, packs = outlook(cases, 2, spec, Tasks(tmp_path / "tasks"), engine, Progress())
     assert [len(pack.cases) for pack in packs] == sizes
     assert [task for pack in packs for task in pack.tasks if task.replication == 0] == tasks[::2]
@@ -305,5 +305,5 @@ def test_scenarios_that_share_a_past_are_split_so_that_every_worker_has_some(
 def test_enough_replications_keep_all_scenarios_together(tmp_path: Path) -> None:
     cases = {f"s{n}": Case(n) for n in range(12)}
     engine = Engine(simulate, lambda cases: [list(cases)])
-    _, packs = outlook(cases, 8, ExecutionSpec(workers=2, pack=4), Tasks(tmp_path / "tasks"), engine, Progress())
+    _, packs = outlook(cases, 8, LocalSpec(workers=2, pack=4), Tasks(tmp_path / "tasks"), engine, Progress())
     assert [(len(pack.cases), pack.replications) for pack in packs] == [(12, [0, 1, 2, 3]), (12, [4, 5, 6, 7])]

@@ -12,7 +12,7 @@ import pytest
 
 from sim import results
 from sim.network import FacilitySpec
-from sim.results import Damaged, Results, Tasks, digest, plain, task_keys, to_parquet, write_file
+from sim.results import Damaged, Results, Tasks, Unwritable, digest, plain, task_keys, to_parquet, write_file
 from sim.schema import Closed, InputError, Share
 
 MONTH = date(2024, 1, 1)
@@ -138,13 +138,15 @@ def test_an_audited_task_is_a_task_but_not_the_other_way_round(store: Tasks) -> 
 
 
 def test_a_task_is_there_whole_or_not_at_all(store: Tasks, monkeypatch: pytest.MonkeyPatch) -> None:
+    write = results._write_through
+
     def full(path: Path, data: bytes) -> None:
         if path.name == "visits_monthly.parquet":
             raise OSError(28, "No space left on device")
-        write_file(path, data)
+        write(path, data)
 
-    monkeypatch.setattr(results, "write_file", full)
-    with pytest.raises(OSError, match="No space"):
+    monkeypatch.setattr(results, "_write_through", full)
+    with pytest.raises(Unwritable, match="No space"):
         store.save("two", visits(1))
     assert not store.is_finished("two")
     store.open()
