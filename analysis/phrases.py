@@ -366,6 +366,9 @@ PHRASES: dict[str, Text] = {
         "各情景共有的不确定性不会掩盖差别。",
     ),
     "sweep_change": Text("Paired difference from the baseline", "与基线的配对差值"),
+    "sweep_points_changed": Text(
+        "Paired difference from the baseline, percentage points", "与基线的配对差值（百分点）"
+    ),
     "sweep_lines": Text(" One line for each value of {other}.", "每条线对应“{other}”的一个取值。"),
     "sweep_averaged": Text(
         " Averaged, draw by draw, over all values of {others}.", "已在每次抽样内对“{others}”的各取值求平均。"

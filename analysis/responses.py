@@ -98,8 +98,9 @@ def responses(panels: Sequence[Panel], key: str, other: str | None, plan: str, b
                 changes = replace(panel, rows=_changes(panel.rows, plan, baseline), limit=None)
                 _response(here[1], changes, key, other, (plan, plan), label)
                 here[1].axhline(0, color=BASELINE, linewidth=1.4)
-                _ticks(here[1], panel)
-                here[1].set_title(t("sweep_change"), loc="left", fontsize=9.5)
+                _ticks(here[1], panel, "")
+                points = panel.unit == SHARE
+                here[1].set_title(t("sweep_points_changed" if points else "sweep_change"), loc="left", fontsize=9.5)
         for axis in axes[-(1 + paired) :]:
             axis.set_xlabel(words["x"])
         handles, names = axes[0].get_legend_handles_labels()
@@ -215,7 +216,7 @@ def _head(axes: Axes, panel: Panel, t: Phrases) -> None:
         _ticks(axes, panel)
 
 
-def _ticks(axes: Axes, panel: Panel) -> None:
+def _ticks(axes: Axes, panel: Panel, sign: str = "%") -> None:
     """Numbers on the upright axis with as many digits as tell them apart."""
     share = panel.unit == SHARE
     low, high = axes.get_ylim()
@@ -223,6 +224,6 @@ def _ticks(axes: Axes, panel: Panel) -> None:
     digits = 0 if width > 4 else 1 if width > 0.4 else 2
 
     def told(value: float, _: int | None) -> str:
-        return f"{100 * value:.{digits}f}%" if share else f"{value:,.{digits}f}"
+        return f"{100 * value:.{digits}f}{sign}" if share else f"{value:,.{digits}f}"
 
     axes.yaxis.set_major_formatter(FuncFormatter(told))

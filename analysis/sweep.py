@@ -166,10 +166,8 @@ class Told:
         )
 
     def _cell(self, point: str, goal: Goal, found: Judgement) -> Fields:
-        rows = goal_rows(goal, self._compared)
-        here = rows["point"].eq(point) & rows["scenario"].eq(found.scenario) & rows["period"].eq(found.year)
-        mine = rows.loc[here, NUMBERS]
-        numbers: Fields = {name: float(mine[name].iloc[0]) if len(mine) else float("nan") for name in NUMBERS}
+        mine = self._compared.get((self.goals.index(goal), point, found.scenario, found.year))
+        numbers: Fields = dict(zip(NUMBERS, mine or [float("nan")] * len(NUMBERS), strict=True))
         named: Fields = {
             "scenario": found.scenario,
             "indicator": goal.indicator,
@@ -181,10 +179,18 @@ class Told:
         return {**named, **numbers, **limits, "met": found.met, "of": found.of, "by": goal.target.by}
 
     @cached_property
-    def _compared(self) -> Frame:
+    def _compared(self) -> dict[tuple[int, str, str, str], list[float]]:
+        """Number of the goal, point, scenario, year -> means and differences."""
         rows = self.swept.comparison
         wanted = rows["indicator"].isin([goal.indicator for goal in self.goals])
-        return rows[wanted].astype({"period": str, "point": str})
+        headlines = rows[wanted].astype({"period": str, "point": str})
+        found = {}
+        for number, goal in enumerate(self.goals):
+            own = goal_rows(goal, headlines)
+            keys = zip(own["point"], own["scenario"], own["period"], strict=True)
+            for key, values in zip(keys, own[NUMBERS].to_numpy(float).tolist(), strict=True):
+                found[number, *key] = values
+        return found
 
     def panels(self, t: Phrases) -> list[Panel]:
         """The targets, each in the year in which it is judged; without any, what has an important difference."""

@@ -86,7 +86,7 @@ examples:
   tiercare sweep study=example vary.example_plan.slot_quota.held_for_referral=0,1/4,1/2
   tiercare sweep study=zhongwei vary.zhongwei_plan.slot_quota.held_for_referral=0,0.1,0.2,1/3,0.5 \\
       vary.zhongwei_plan.bed_quota.held_for_referral=0,0.25 replications=4 --dry-run
-  tiercare sweep example_quotas
+  tiercare sweep example_levers
 """
 
 ASKED = ("target", "at_least", "at_most", "lever", "scenario", "scope", "year", "low", "high", "tolerance")
@@ -433,6 +433,14 @@ def _scenarios() -> list[dict[str, Any]]:
     return [_titled(name, read_yaml(file)[0]) for name, file in files.items()]
 
 
+def _sweeps() -> list[dict[str, Any]]:
+    from sim import compose, points
+    from sim.schema import read_yaml
+
+    files = compose.shelves().options(points.GROUP)
+    return [_titled(name, read_yaml(file)[0]) for name, file in files.items()]
+
+
 def _titled(name: str, data: dict[str, Any]) -> dict[str, Any]:
     kept = ("title", "title_zh", "question", "question_zh", "extends", "scenarios", "baseline")
     return {"name": name, **{key: data[key] for key in kept if key in data}}
@@ -451,6 +459,7 @@ def _indicators() -> list[dict[str, Any]]:
 LISTS: dict[str, Callable[[], list[dict[str, Any]]]] = {
     "studies": _studies,
     "scenarios": _scenarios,
+    "sweeps": _sweeps,
     "levers": _levers,
     "indicators": _indicators,
 }

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
+from math import isfinite, nan
 from pathlib import Path
 from typing import Any
 
@@ -77,9 +78,11 @@ class Estimate:
         return self.pace.size * (self.tasks - self.finished)
 
     def __str__(self) -> str:
-        low, high = (_span(self.seconds * factor) for factor in self.pace.off)
-        took = f"About {_span(self.seconds)} ({low} to {high}) with {self.hands} at work, by {self.pace.told}; "
-        room = f"about {_bytes(self.size)} on the disk, {_bytes(self.free)} are free."
+        took, room = f"How long it takes is not known: {self.pace.told}; ", f"{_bytes(self.free)} of disk are free."
+        if isfinite(self.seconds):
+            low, high = (_span(self.seconds * factor) for factor in self.pace.off)
+            took = f"About {_span(self.seconds)} ({low} to {high}) with {self.hands} at work, by {self.pace.told}; "
+            room = f"about {_bytes(self.size)} on the disk, {_bytes(self.free)} are free."
         return "\n".join(
             [
                 f"{self.points:,} points, {self.scenarios:,} different scenarios, {self.tasks:,} tasks, "
@@ -122,7 +125,10 @@ def pace_of(folder: Path, config: Config, pack: Pack, engine: Engine) -> Pace:
     for place in (folder, folder.parent / config.study.name):
         if (known := _earlier(place)) is not None:
             return known
-    return _rehearsed(config, pack, engine)
+    try:
+        return _rehearsed(config, pack, engine)
+    except Exception as error:  # so may the sweep, which then tells all about it
+        return Pace(nan, (1, 1), nan, f"the rehearsal failed ({type(error).__name__}: {error})")
 
 
 def _earlier(folder: Path) -> Pace | None:

@@ -14,7 +14,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -231,10 +231,15 @@ class Work:
         if key not in point.row:
             return None
         own = point.row[key]
-        numbers = [_number(other.row[key]) for other in self.points if key in other.row]
-        if all(number is not None for number in numbers):
+        if self._numeric[key]:
             return _number(own)
         return own if isinstance(own, str) else str(plain(own))
+
+    @cached_property
+    def _numeric(self) -> dict[str, bool]:
+        """Keys of which every value is a number or a share."""
+        told = {key: [point.row[key] for point in self.points if key in point.row] for key in self.asked.keys}
+        return {key: all(_number(value) is not None for value in values) for key, values in told.items()}
 
 
 Why = tuple[str, BaseException]

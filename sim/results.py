@@ -14,7 +14,7 @@ import re
 import shutil
 import socket
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, fields, is_dataclass
 from datetime import date
@@ -43,6 +43,9 @@ ROWS = ("visits", "stays", "referrals")
 
 PRECISION = "precision.csv"
 """How precise was asked and reached, where it was asked."""
+
+MANY = 100
+"""Tasks of which a table is kept together in one file as well: a thousand small files take seconds to read."""
 
 ENGINE = ("numpy", "scipy", "simpy", "holidays")
 """Packages whose version may change a simulated number."""
@@ -173,12 +176,23 @@ def write_frame(path: Path, frame: pd.DataFrame) -> None:
 
 def to_parquet(frame: pd.DataFrame) -> bytes:
     """A table as Parquet: zstd, numbers split by byte, texts as dictionaries; the same table gives the same bytes."""
-    table = pa.Table.from_pandas(frame, preserve_index=False).replace_schema_metadata(None)
+    return _parquet(pa.Table.from_pandas(frame, preserve_index=False).replace_schema_metadata(None))
+
+
+def _parquet(table: pa.Table) -> bytes:
     floats = [field.name for field in table.schema if pa.types.is_floating(field.type)]
     texts = [field.name for field in table.schema if _is_text(field.type)]
     sink = pa.BufferOutputStream()
     pq.write_table(table, sink, compression="zstd", use_dictionary=texts, use_byte_stream_split=floats)
     return bytes(sink.getvalue())
+
+
+def _read_parquet(data: pa.BufferReader) -> pa.Table:
+    """A whole table; texts as dictionaries."""
+    about = pq.read_metadata(data)
+    texts = [field.name for field in about.schema.to_arrow_schema() if _is_text(field.type)]
+    # one file, whole: without pq.read_table's search for data sets, and without threads for a few rows
+    return pq.ParquetFile(data, metadata=about, read_dictionary=texts).read(use_threads=False)
 
 
 def _is_text(kind: pa.DataType) -> bool:
@@ -257,11 +271,7 @@ class Tasks:
 
     def read(self, key: str, name: str, checksums: Mapping[str, str] | None = None) -> pa.Table:
         """One table of a task, checked; texts as dictionaries. `checksums`: where they are known already."""
-        data = pa.BufferReader(self._bytes(key, name, checksums or self.checksums(key)))
-        about = pq.read_metadata(data)
-        texts = [field.name for field in about.schema.to_arrow_schema() if _is_text(field.type)]
-        # one file, whole: without pq.read_table's search for data sets, and without threads for a few rows
-        return pq.ParquetFile(data, metadata=about, read_dictionary=texts).read(use_threads=False)
+        return _read_parquet(pa.BufferReader(self._bytes(key, name, checksums or self.checksums(key))))
 
     def open(self) -> None:
         """Make the folder, and remove from it what killed workers left behind."""
@@ -345,8 +355,20 @@ class Results:
         """One table of all tasks."""
         if name not in self._names:
             raise KeyError(f"no table {name}; there are {', '.join(self._names)}")
-        parts = [self._part(name, *task) for task in self._tasks_in_order()]
-        return _by_name(pa.concat_tables(parts, promote_options="permissive").unify_dictionaries().to_pandas())
+        return _by_name(self.arrow(name).to_pandas())
+
+    def arrow(self, name: str) -> pa.Table:
+        """One table of all tasks, as Arrow; of many tasks from one file (`together`)."""
+        tasks = list(self._tasks_in_order())
+
+        def read() -> pa.Table:
+            parts = [self._part(name, *task) for task in tasks]
+            return pa.concat_tables(parts, promote_options="permissive").unify_dictionaries()
+
+        if len(tasks) < MANY:
+            return read()
+        of = [[scenario, int(number), self._checksums[key].get(name)] for scenario, number, key in tasks]
+        return together(self.folder / "together" / f"{name}.parquet", of, read)
 
     @property
     def visits(self) -> pd.DataFrame:
@@ -416,6 +438,22 @@ class Results:
         return self.table(name) if name in self._names else self.table(f"{name}_monthly")
 
 
+def together(file: Path, of: Any, read: Callable[[], pa.Table]) -> pa.Table:
+    """A table that lies in many files, from a copy in one that was made of the very same; else read, and copied."""
+    stamp, wanted = file.with_suffix(".json"), digest(of)
+    with suppress(OSError, ValueError, KeyError, TypeError):
+        told, data = json.loads(stamp.read_bytes()), file.read_bytes()
+        if (told["of"], told["checksum"]) == (wanted, _hash(data)):
+            return _read_parquet(pa.BufferReader(data))
+    table = read()
+    with suppress(OSError):  # nothing can be written where somebody else's results are looked at
+        file.parent.mkdir(exist_ok=True)
+        data = _parquet(table.replace_schema_metadata(None))
+        write_file(file, data)
+        write_file(stamp, json.dumps({"of": wanted, "checksum": _hash(data)}) + "\n")
+    return table
+
+
 def _validated(cls: type[Model], path: Path) -> Model:
     """An object that `write_yaml` wrote. (The C loader is much faster than `schema.read_yaml`, which knows lines.)"""
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -475,7 +513,6 @@ def _version(package: str) -> str | None:
     return None
 
 
-@cache
 def _git() -> dict[str, Any] | None:
     """Commit of the checkout that this code is part of, and whether it was changed since; None outside a checkout."""
     home = Path(__file__).resolve().parents[1]

@@ -33,6 +33,7 @@ from sim.progress import Wish, heard
 from sim.readers import reader
 from sim.results import PRECISION, Results, Tasks, provenance, sweep_drafts, write_file, write_frame, write_yaml
 from sim.schema import InputError, Problem, shown
+from sim.swept import ABOUT
 
 __all__ = ["ENGINE", "InUse", "alone_in", "cases", "finish", "loads", "open_folder", "report", "run"]
 
@@ -61,8 +62,10 @@ def run(config: Config, progress: Wish = None, engine: Engine = ENGINE, words: S
     In a terminal or a notebook a bar shows how it goes on; not with `progress=False`. `words` are those of the command,
     where one was given, so that the folder knows how to resume it.
     """
-    folder = open_folder(Path(config.output or Path("outputs") / config.study.name))
-    with alone_in(folder):
+    folder = Path(config.output or Path("outputs") / config.study.name)
+    if (folder / ABOUT).exists():
+        raise _refused(folder, "This folder holds a sweep; give the study another one, output=...")
+    with alone_in(open_folder(folder)):
         tidy(folder)
         begun.write(folder, words, resolved(config))
         if config.precision:

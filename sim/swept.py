@@ -78,6 +78,10 @@ class Swept:
         """What each replication drew for each assumption, by point and scenario."""
         return self.beside({name: self.point(name).draws for name in self.finished})
 
+    def table(self, name: str) -> pd.DataFrame:
+        """One recorded table of all points, as `Results.table`; a baseline that they share stands at each of them."""
+        return self.beside({point: self.point(point).table(name) for point in self.finished})
+
     def beside(self, frames: dict[str, pd.DataFrame]) -> pd.DataFrame:
         """Tables of points under each other: the point and what is varied come first."""
         if not frames:

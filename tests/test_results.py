@@ -242,3 +242,38 @@ def test_a_task_of_another_version_is_told_as_such(store: Tasks) -> None:
     manifest.write_text(manifest.read_text("utf-8").replace(f'"format": {results.FORMAT}', '"format": 1'), "utf-8")
     with pytest.raises(Damaged, match="another version of tiercare"):
         store.is_finished("one")
+
+
+# ------------------------------------------------------------------------------------------------------------- together
+
+
+@pytest.fixture
+def many(tmp_path: Path) -> Results:
+    """A folder with more tasks than are read one by one each time."""
+    store = Tasks(tmp_path / "tasks")
+    names = [f"task-{n}" for n in range(results.MANY)]
+    for n, name in enumerate(names):
+        store.save(name, visits(n))
+    tasks = pd.DataFrame({"scenario": "plan", "replication": range(results.MANY), "task": names})
+    tasks.to_csv(tmp_path / "tasks.csv", index=False)
+    return Results(tmp_path)
+
+
+def test_many_tasks_are_kept_together_and_read_alike(many: Results) -> None:
+    one_by_one, at_once = many.table("visits_monthly"), Results(many.folder).table("visits_monthly")
+    assert (many.folder / "together" / "visits_monthly.parquet").is_file()
+    pd.testing.assert_frame_equal(one_by_one, at_once)
+    assert at_once["visits"].tolist() == [v for n in range(results.MANY) for v in (n, 2 * n)]
+
+
+def test_a_copy_of_other_tasks_or_a_damaged_one_is_not_used(many: Results) -> None:
+    before = many.table("visits_monthly")
+    file = many.folder / "together" / "visits_monthly.parquet"
+    _flip(file)
+    pd.testing.assert_frame_equal(Results(many.folder).table("visits_monthly"), before)
+    Tasks(many.folder / "tasks").save("task-7", visits(1000))
+    assert Results(many.folder).table("visits_monthly")["visits"].sum() == before["visits"].sum() + 3 * (1000 - 7)
+    _cut(many.folder / "tasks" / "task-8" / "visits_monthly.parquet")
+    file.unlink()
+    with pytest.raises(Damaged, match="task-8"):
+        Results(many.folder).table("visits_monthly")

@@ -91,7 +91,7 @@ def test_everything_wrong_with_a_question_is_told_at_once() -> None:
     assert "have equally many values; a has 2, b has 3" in told("study=example", "a=1,2", "b=1,2,3", zipped=True)[0]
     assert "Nothing is varied" in told("study=example", "replications=2")[0]
     assert "study=NAME is missing" in told("a=1,2")[0]
-    assert "Did you mean example_quotas?" in told("example_quota")[0]
+    assert "Did you mean example_levers?" in told("example_lever")[0]
 
 
 def test_all_points_are_checked_before_the_first_is_simulated() -> None:
@@ -115,16 +115,21 @@ def test_a_mistake_in_a_file_is_told_with_its_line(tmp_path: Path) -> None:
 
 
 def test_the_command_line_has_the_last_word_over_a_file() -> None:
-    ours = asked("example_quotas", "replications=9", f"{BEDS}=0,1/2,1")
+    ours = asked("example_levers", "replications=9", f"{BEDS}=0,1/2,1")
     assert ours.settings == ("replications=9",)
     assert dict(ours.grid)[BEDS] == [0, "1/2", 1]
-    assert list(dict(ours.grid)[SLOTS]) == [0, "1/6", "1/3", "1/2"]
+    assert dict(ours.grid)["vary.example_plan.first_contact.adherence"] == [0.1, 0.3, 0.6]
 
 
 def test_experiment_files_that_come_along_are_sound() -> None:
     for name, file in compose.shelves().options(points.GROUP).items():
         assert len(points.load(asked(name))) > 1
         assert main(["check", str(file)]) == DONE
+
+
+def test_experiment_files_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["list", "sweeps"]) == DONE
+    assert "example_levers  How much advice, how many held beds?" in capsys.readouterr().out
 
 
 def test_points_that_say_the_same_are_one_and_facts_are_composed_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -253,11 +258,11 @@ def test_the_pages_say_the_same_in_both_languages(swept: Swept) -> None:
     pages = [(swept.folder / name).read_text("utf-8") for name in ("report.html", "report.zh.html")]
     for page in pages:
         assert page.count("<svg") == 3, "what each lever does, and both together"
-        assert not re.search(r'(src|href)="(http|//)|<script|@import', page), "it stands alone"
+        assert not re.search(r"(src|href)=.(http|//|data:)|<script|@import|<image", page), "it stands alone"
         for name in swept.finished:
             assert f'<a href="points/{name}/">{name}</a>' in page
-    assert "met in" in pages[0]
-    assert "次达标" in pages[1]
+    assert "not judged" in pages[0], "a month is no year"
+    assert "未评判" in pages[1]
     names = sorted(path.name for path in (swept.folder / "figures").iterdir())
     assert names == sorted(
         f"{name}.{language}.svg"
@@ -266,11 +271,30 @@ def test_the_pages_say_the_same_in_both_languages(swept: Swept) -> None:
     )
 
 
+def test_targets_are_counted_where_the_year_is_whole(swept: Swept, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr("analysis.ledger.Span.complete", lambda span, year: True)
+        readers.reader("sweep")(swept)
+        page, targets = (swept.folder / "report.html").read_text("utf-8"), pd.read_csv(swept.folder / "targets.csv")
+    values = swept.indicators[swept.indicators["variant"].eq("headline")]
+    for row in targets.itertuples():
+        own = values[values["point"].eq(row.point) & values["scenario"].eq(row.scenario)]
+        own = own.loc[own["indicator"].eq(row.indicator) & own["scope"].eq(row.scope), "value"]
+        met = (own >= row.at_least) if row.at_least == row.at_least else (own <= row.at_most)
+        assert (row.met, row.of) == (met.sum(), 2)
+        assert row.mean == pytest.approx(own.mean())
+        if row.scenario == "example_plan":
+            assert f"met in {row.met} of 2 draws" in page
+    readers.reader("sweep")(swept)
+
+
 def test_a_sweep_leaves_a_study_alone(home: Path, swept: Swept) -> None:
     point = swept.folder / "points" / "p001"
     words = ["study=example", f"{SLOTS}=0,1/2", *BRIEF, f"output={point}"]
     with pytest.raises(InputError, match="This folder holds a study"):
         experiment.run(asked(*words))
+    with pytest.raises(InputError, match="This folder holds a sweep"):
+        study.run(sim.load("example", output=str(swept.folder)))
 
 
 # ----------------------------------------------------------------------------------------------------- before it begins
@@ -347,7 +371,7 @@ def test_the_snippet_of_the_readme_works(swept: Swept, monkeypatch: pytest.Monke
         return sweep(study, overrides=overrides, **wanted)
 
     monkeypatch.setattr(sim, "sweep", briefly)
-    (swept.folder.parent / "snippet.py").write_text(block, "utf-8")
+    (swept.folder.parent / "snippet.py").write_text(f"import sim\n{block}", "utf-8")
     found = runpy.run_path(str(swept.folder.parent / "snippet.py"))["s"]
     assert found.points["point"].tolist() == ["p001", "p002", "p003"]
     assert found.indicators["point"].nunique() == 3
