@@ -41,10 +41,10 @@ Verdict = Literal["better", "worse", "higher", "lower", "no practical difference
 """`higher` and `lower` are for indicators without a wanted direction."""
 
 
-def compare(indicators: Frame, baseline: str, important: Mapping[str, float], block: int = 1) -> Frame:
+def compare(indicators: Frame, baseline: str, important: Mapping[str, float], block: int = 1, lucks: int = 1) -> Frame:
     """Mean and interval of every row of the indicators, and its paired difference from the baseline.
 
-    `block`: replications come in so many at a time.
+    `block`: values come so many at a time; `lucks`: replications behind each value.
     """
     base = indicators.loc[indicators["scenario"].eq(baseline), ["replication", *KEYS, "value"]]
     paired = indicators.merge(base, on=["replication", *KEYS], how="left", suffixes=("", "_base"))
@@ -54,7 +54,8 @@ def compare(indicators: Frame, baseline: str, important: Mapping[str, float], bl
     pairs = change[["deviation", "replications"]].reset_index(drop=True)
     known = change.drop(columns=["replications", "deviation"]).rename(columns=_as_difference)
     table = own.drop(columns="deviation").join(known).reset_index().assign(baseline=baseline)
-    return _judged_together(table, pairs, important, block)[COLUMNS]
+    judged = _judged_together(table, pairs, important, block)
+    return judged.assign(more_replications=judged["more_replications"] * lucks)[COLUMNS]
 
 
 def _judged_together(table: Frame, pairs: Frame, important: Mapping[str, float], block: int) -> Frame:

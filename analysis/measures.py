@@ -132,7 +132,8 @@ def write_tables(results: Results) -> None:
     tables = _measured(Ledger(*known, periods, residents_of(results), span_of(results)))
     by_ward = wards(Ledger(*known, ("year",), span=span_of(results)))
     important = {name: figure.value for name, figure in results.config.report.important_differences.items()}
-    paired = by_draw(tables["year"], results.config.nested)
+    lucks, base = results.config.nested, results.study.baseline
+    compared = compare(by_draw(tables["year"], lucks), base, important, block_of(results), lucks)
     files = {
         "indicators.csv": tables["year"],
         "indicators.parquet": tables["year"],
@@ -140,7 +141,7 @@ def write_tables(results: Results) -> None:
         "daily.parquet": tables["day"],
         "wards.csv": by_ward,
         "wards.parquet": by_ward,
-        "comparison.csv": compare(paired, results.study.baseline, important, block_of(results)),
+        "comparison.csv": compared,
     }
     for name, table in files.items():
         write_frame(results.folder / name, table)

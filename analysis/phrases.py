@@ -111,7 +111,7 @@ PHRASES: dict[str, Text] = {
     "explain_luck": Text(
         " Luck: its share in the variance of one replication, with its 95% interval; {k} replications share each draw "
         "(analysis of variance).",
-        "偶然：单次重复方差中随机波动所占比例及其 95% 区间；每次抽样做 {k} 次重复（方差分析）。",
+        "随机波动：单次重复方差中随机波动所占比例及其 95% 区间；每次抽样做 {k} 次重复（方差分析）。",
     ),
     "no_luck": Text(
         " Luck and assumptions are not told apart here: that takes several replications on each draw (nested=2).",
@@ -194,6 +194,10 @@ PHRASES: dict[str, Text] = {
         "判断对同一年度全部主口径指标和情景同时成立（Holm 校正 p 值）：其中任一“改善”或“变差”有误的概率不超过 5%，"
         "任一“无实际差别”有误的概率亦然。所需追加的重复次数按现有均值和离散程度推算。"
         "若目标仅靠转移患者实现，会体现在其下方的约束指标中。",
+    ),
+    "explain_nested": Text(
+        " {k} replications share each draw: intervals are over the {n} draws.",
+        "每次抽样做 {k} 次重复，区间按 {n} 次抽样计算。",
     ),
     "explain_curve": Text(
         "Each dot is one replication of “{scenario}” in {year}. The line is a least-squares fit, the band its 95% "

@@ -103,13 +103,20 @@ def _content(findings: Findings, t: Phrases) -> Fields:
         "figure_waits": t("figure_waits", year=findings.last_year),
         "waits_verdict": _waits_verdict(findings, t),
         "explain": {
-            "goals": t("explain_goals", n=findings.replications, baseline=_title(findings, findings.baseline, t)),
+            "goals": _explained(findings, t),
             "wards": t("explain_wards", year=findings.last_year, n=findings.replications),
             "benchmarks": t(
                 "explain_benchmarks", scenario=_title(findings, findings.baseline, t), year=findings.first_year
             ),
         },
     }
+
+
+def _explained(findings: Findings, t: Phrases) -> str:
+    """What the numbers beside targets are."""
+    lucks, number = findings.results.config.nested, findings.replications
+    told = t("explain_goals", n=number, baseline=_title(findings, findings.baseline, t))
+    return told + t("explain_nested", k=lucks, n=number // lucks) if lucks > 1 else told
 
 
 def _title(findings: Findings, name: str, t: Phrases) -> str:
@@ -283,7 +290,7 @@ def _numbers(cell: Cell | None, is_baseline: bool, t: Phrases) -> Fields:
     if cell is None:
         return dict.fromkeys(
             ("value", "interval", "draws", "difference", "difference_interval", "verdict", "tone"), "–"
-        ) | {"judged": ""}
+        ) | {"judged": "", "difference_interval": ""}
     return {
         "value": t.number(cell.mean, cell.unit),
         "interval": t.interval(cell.low, cell.high, cell.unit),
@@ -315,7 +322,10 @@ def _guard(findings: Findings, indicator: Indicator, cells: Sequence[Cell], t: P
 def _matters(findings: Findings, indicator: Indicator, t: Phrases) -> str:
     """From which difference on an indicator matters; empty where nobody says."""
     stated = findings.matters(indicator.id)
-    return "" if stated is None else t("matters", limit=t.change(stated, indicator.unit).lstrip("+"))
+    if stated is None:
+        return ""
+    points = indicator.unit == SHARE
+    return t("matters", limit=t.change(stated, SHARE).lstrip("+") if points else t.limit(stated, indicator.unit))
 
 
 def _unit(indicator: Indicator, t: Phrases) -> str:

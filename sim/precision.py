@@ -61,7 +61,10 @@ class Wanted(Closed):
 
 
 class PrecisionSpec(Closed):
-    """Replications are added until every indicator is as precise as asked, or there are `at_most`."""
+    """Replications are added until every indicator is as precise as asked, or there are `at_most`.
+
+    It begins with `replications`, rounded up to whole Latin hypercubes where assumptions are drawn.
+    """
 
     indicators: dict[Name, Wanted] = Field(min_length=1)
     """What has to be precise: indicator -> {half_width} or {relative}."""
@@ -119,6 +122,13 @@ class Reached:
             return self.half_width
         return self.half_width / abs(self.mean) if abs(self.mean) > self.half_width else float("nan")
 
+    @property
+    def told(self) -> str:
+        """What was found, in a few words."""
+        if np.isfinite(self.found):
+            return f"{self.found:.4g}"
+        return "not defined, the interval holds 0" if self.is_relative else "not known yet"
+
 
 def running(values: Floats) -> tuple[Floats, Floats]:
     """Mean and half-width after each value; NaN before there are enough. Values that are NaN do not count."""
@@ -161,7 +171,7 @@ def following(number: int, step: int, at_most: int) -> int | None:
 def said(found: Sequence[Reached], number: int) -> str:
     """One line: how precise everything is by now."""
     told = (
-        f"{one.estimate.indicator} of {one.estimate.scenario} {one.found:.3g} (asked {one.asked:g}"
+        f"{one.estimate.indicator} of {one.estimate.scenario} {one.told} (asked {one.asked:g}"
         f"{', relative' if one.is_relative else ''}{': reached' if one.since else ''})"
         for one in found
     )

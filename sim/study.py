@@ -105,10 +105,10 @@ def _write_precision(folder: Path, found: Sequence[precision.Reached]) -> None:
     ]  # fmt: skip
     write_frame(folder / PRECISION, pd.DataFrame(rows).astype({"since": "Int64"}))
     origin = Results.open(folder).provenance | {"precision": {}}
-    for row in rows:
-        told = f"{row['kind']} {row['asked']:g} asked, {row['found']:.4g} after {row['replications']}"
-        ended = f"reached from {row['since']} on" if row["since"] else "not reached"
-        origin["precision"][f"{row['indicator']} {row['scenario']} {row['of']}"] = f"{told}: {ended}"
+    for one, row in zip(found, rows, strict=True):
+        ended = f"reached from {one.since} on" if one.since else "not reached"
+        told = f"{row['kind']} {one.asked:g} asked, {one.told} after {row['replications']}: {ended}"
+        origin["precision"][f"{row['indicator']} {row['scenario']} {row['of']}"] = told
     write_file(folder / "provenance.json", json.dumps(origin, indent=1, ensure_ascii=False) + "\n")
 
 

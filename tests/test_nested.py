@@ -76,6 +76,11 @@ def test_replications_of_a_draw_differ_by_luck_alone(results: sim.Results) -> No
 def test_intervals_are_those_of_the_draws(results: sim.Results) -> None:
     told = results.comparison.query("indicator == 'grassroots_visit_share' and variant == 'headline'")
     assert told["replications"].tolist() == [3, 3]
+    keys = ["period", "indicator", "scope", "variant"]
+    whole = results.comparison.groupby(keys)["replications"].transform("min").eq(3)
+    missing = results.comparison.loc[whole, "more_replications"].replace(np.inf, np.nan).dropna()
+    assert len(missing)
+    assert set((missing + 6) % 40) == {0}, "whole Latin hypercubes of 20 draws, two replications each"
     own = results.indicators.query("indicator == 'grassroots_visit_share' and variant == 'headline'")
     plan = own[own["scenario"].eq("example_plan")].sort_values("replication")["value"].to_numpy().reshape(3, 2)
     row = told[told["scenario"].eq("example_plan")].iloc[0]

@@ -119,7 +119,9 @@ def test_a_negative_mean_is_as_hard_to_know_as_a_positive_one(look_ahead: int) -
 @pytest.mark.parametrize("values", [SEESAW, np.zeros(100), 0.01 * SEESAW - 1e-6])
 def test_a_relative_precision_is_refused_while_the_interval_holds_nought(values: Floats) -> None:
     assert stop(values, 0, relative=0.9) is None
-    assert np.isnan(judged(estimate(values, relative=0.9), 0).found)
+    found = judged(estimate(values, relative=0.9), 0)
+    assert np.isnan(found.found)
+    assert "not defined, the interval holds 0 (asked 0.9, relative)" in precision.said([found], 200)
 
 
 def test_what_is_always_nought_is_known_precisely_in_its_own_unit() -> None:
