@@ -145,7 +145,7 @@ def test_first_needs_of_the_days_with_open_books_arise_twice() -> None:
 # ------------------------------------------------------------------------------------------------- ledgers and engines
 
 
-@settings(max_examples=3, deadline=None, derandomize=True, database=None)
+@settings(max_examples=2, deadline=None, derandomize=True, database=None)
 @given(crowded())
 def test_both_engines_tell_the_same_of_an_overfull_start_and_it_is_sound(case: Case) -> None:
     overfull = replace(case, start=OVERFULL)
