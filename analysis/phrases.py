@@ -339,12 +339,15 @@ PHRASES: dict[str, Text] = {
         "本研究自 {measured} 起统计，预热 {warmup} 个月：足够长。",
     ),
     "warmup_short": Text(
-        "The study measures from {measured} on, after {warmup} months: not long enough.",
-        "本研究自 {measured} 起统计，预热 {warmup} 个月：不够长。",
+        "The study measures from {measured} on, after {warmup} months: not long enough, for {late} of {indicators} are "
+        "apart in some month from then on.",
+        "本研究自 {measured} 起统计，预热 {warmup} 个月：不够长，此后仍有 {late}/{indicators} 项在某个月相异。",
     ),
     "warmup_latest": Text(
-        "{name} ({scope}): last apart in {month}, overfull less empty {difference}; what matters is {important}.",
-        "{name}（{scope}）：最后一次相异在 {month}，超满减空为 {difference}；最小有意义差值为 {important}。",
+        "{name} ({scope}): last apart in {month}, overfull less empty {difference} (95% interval {ends}); what "
+        "matters is {important}.",
+        "{name}（{scope}）：最后一次相异在 {month}，超满减空为 {difference}（95% 区间 {ends}）；"
+        "最小有意义差值为 {important}。",
     ),
     "warmup_none": Text("not known, for one of them has no value", "未知（其中一方没有数值）"),
     "start_empty": Text("empty start", "空系统起步"),

@@ -56,9 +56,14 @@ class Agreement:
         return max(self.since.values()) if all(self.since.values()) else ""
 
     @property
+    def late(self) -> int:
+        """Indicators that do not yet agree in the first measured month, or part again."""
+        return sum(not since or since > f"{self.measured:%Y-%m}" for since in self.since.values())
+
+    @property
     def is_long_enough(self) -> bool:
         """Whether all agree from the first measured month on."""
-        return bool(self.month) and self.month <= f"{self.measured:%Y-%m}"
+        return self.late == 0
 
     @property
     def last(self) -> list[str]:
@@ -124,6 +129,7 @@ def told(found: Agreement, t: Phrases) -> str:
     said = {
         "n": int(found.rows["replications"].max()),
         "indicators": len(found.since),
+        "late": found.late,
         "month": found.month,
         "last": found.rows["month"].max(),
         "months": _months(found.first, found.month) if found.month else 0,
@@ -145,9 +151,16 @@ def _latest(found: Agreement, name: str, t: Phrases) -> str:
     """The last month in which both starts differ on an indicator, and by how much."""
     rows, known = found.rows[found.rows["indicator"].eq(name)], CATALOGUE[name]
     apart = rows[~rows["agree"]].iloc[-1]
-    difference = float(apart["difference"])
+    difference, low, high = (float(apart[f"difference{end}"]) for end in ("", "_low", "_high"))
     return t(
         "warmup_latest", name=t.of(known.name), scope=t.named(str(apart["scope"])), month=apart["month"],
         difference=t.change(difference, known.unit) if np.isfinite(difference) else t("warmup_none"),
-        important=t.limit(float(apart["important"]), known.unit),
+        ends=_ends(low, high, known.unit.en, t), important=t.limit(float(apart["important"]), known.unit),
     )  # fmt: skip
+
+
+def _ends(low: float, high: float, unit: str, t: Phrases) -> str:
+    """Both ends of an interval of a difference; a dash where one replication has none."""
+    if not np.isfinite([low, high]).all():
+        return "–"
+    return t("from_to", low=t.difference(low, unit), high=t.difference(high, unit))

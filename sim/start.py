@@ -32,7 +32,6 @@ from sim.network import BELOW, ward_name
 from sim.streams import Floats, Keys, Purpose
 
 EMPTY, OVERFULL = "empty", "overfull"
-STARTS = (EMPTY, OVERFULL)
 
 NONE = -1
 

@@ -65,9 +65,10 @@ def test_who_parts_again_has_not_agreed() -> None:
     found = agreement(bed_occupancy=HALVES, wait_days=[0.0] * 7 + [-0.3, 0.0, 0.0])
     assert found.since["wait_days"] == "2024-09"
     assert not found.is_long_enough
-    assert "last apart in 2024-08, overfull less empty −0.30 days; what matters is 0.25 days" in told(
-        found, Phrases("en")
-    )
+    said = told(found, Phrases("en"))
+    assert "last apart in 2024-08, overfull less empty −0.30 days (95% interval −2.21 to +1.61)" in said
+    assert "what matters is 0.25 days" in said
+    assert "not long enough, for 1 of 2 are apart in some month from then on" in said
 
 
 def test_what_is_apart_in_the_last_month_never_agreed() -> None:
