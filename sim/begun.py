@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from sim.results import FORMAT, code_version, write_file
+from sim.results import FORMAT, code_version, commit, write_file
 from sim.schema import Collected, InputError, Problem, shown
 
 FILE = "begun.json"
@@ -39,7 +39,7 @@ class Begun:
     """The folder in which the command was given: configs/ and scenarios/ are looked up there."""
 
     code: dict[str, Any]
-    """What the numbers follow from beside the values: hash of the code, versions of packages, commit."""
+    """What the numbers follow from beside the values: hash of the code, versions of packages; and the commit."""
 
     format: int
     """Version of the task files."""
@@ -51,7 +51,7 @@ class Begun:
 def write(folder: Path, words: Sequence[str] | None, values: Plain) -> None:
     """Write down what a folder is begun with; before its first task."""
     kept = None if words is None else [word for word in words if not word.startswith("output=")]
-    begun = Begun(kept, str(Path.cwd()), code_version(), FORMAT, _as_read(values))
+    begun = Begun(kept, str(Path.cwd()), {**code_version(), "git": commit()}, FORMAT, _as_read(values))
     write_file(folder / FILE, json.dumps(asdict(begun), indent=1, ensure_ascii=False) + "\n")
 
 
@@ -86,12 +86,11 @@ def refuse_changes(begun: Begun, folder: Path, values: Plain) -> None:
 def _code_changes(begun: Begun, folder: Path) -> Iterator[Problem]:
     now = {**code_version(), "format": FORMAT}
     then = {**begun.code, "format": begun.format}
-    telling = [key for key in now if key != "git"]
     changed = [
-        f"{key} {_short(then.get(key))} then, {_short(now[key])} now" for key in telling if then.get(key) != now[key]
+        f"{key} {_short(then.get(key))} then, {_short(now[key])} now" for key in now if then.get(key) != now[key]
     ]
     if changed:
-        commits = f" (commit {_commit(then.get('git'))} then, {_commit(now['git'])} now)"
+        commits = f" (commit {_commit(then.get('git'))} then, {_commit(commit())} now)"
         yield Problem(shown(folder), None, "code", f"The simulation has changed: {'; '.join(changed)}{commits}.")
 
 

@@ -7,6 +7,7 @@ and it is imported only where something is composed: a report and a list do with
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -17,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import yaml
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Discriminator, Field, Tag, ValidationError, model_validator
 
 from sim.care import CareSpec
 from sim.choice import ChoiceSpec
@@ -98,24 +99,105 @@ class StudySpec(Closed):
         return self
 
 
-class LocalSpec(Closed):
-    """Workers of this machine. Results never depend on it."""
+class Shares(Closed):
+    """How the work is shared out, wherever that is. Results never depend on it."""
 
-    kind: Literal["local"] = "local"
-    """local: this machine."""
-
-    workers: int = Field(ge=0, le=256)
-    """Processes that simulate at once; 1: this process alone; 0: one for each processor."""
+    workers: int = Field(ge=0, le=1024)
+    """Processes that simulate at once. Here, 1: this process alone, 0: one for each processor; on a Dask cluster, 0:
+    all that it has; on Slurm, so many are asked for."""
 
     pack: int = Field(ge=1, le=100)
     """Replications that a worker simulates together, in all scenarios that share a past: more are faster, fewer need
     less memory."""
 
     patience: float = Field(default=30, gt=0)
-    """Minutes without a simulated day after which a worker is ended, and its tasks are tried again one by one."""
+    """Minutes without a simulated day after which a worker is ended, and its tasks are tried again one by one; on a
+    cluster also the minutes that are waited for workers to come, or come back."""
+
+    @property
+    def expected(self) -> int:
+        """Workers that will be there; of a cluster whose size nobody has said, as many as this machine would have."""
+        return self.workers or os.cpu_count() or 1
 
 
-ExecutionSpec = LocalSpec
+class LocalSpec(Shares):
+    """Workers of this machine."""
+
+    kind: Literal["local"] = "local"
+    """local: this machine."""
+
+
+ADDRESS = r"^(tcp|tls)://[A-Za-z0-9._-]+:[0-9]{1,5}$"
+"""Where a Dask scheduler listens."""
+
+SITE_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
+"""What may stand in a job's script: names, and nothing that a shell would read as more."""
+
+
+class DaskSpec(Shares):
+    """Workers of a Dask cluster that is there already; they share this file system."""
+
+    kind: Literal["dask"]
+    """dask: a Dask cluster."""
+
+    address: Annotated[str, Field(pattern=ADDRESS)] | None = None
+    """Address of the scheduler, tcp://host:8786."""
+
+    scheduler_file: str | None = None
+    """Instead of an address: the file that `dask scheduler --scheduler-file` has written."""
+
+    @model_validator(mode="after")
+    def _one_way(self) -> DaskSpec:
+        if (self.address is None) == (self.scheduler_file is None):
+            text = "Where the scheduler is must be said once: address=tcp://host:8786, or scheduler_file=."
+            raise refuse((("address",), text))
+        return self
+
+
+class SlurmSpec(Shares):
+    """Workers that Slurm is asked for, as jobs of a Dask cluster made for this run; they share this file system.
+
+    All that goes into a job's script is a number or a name: a study is exchanged, and must not run a stranger's words.
+    What a site needs beside (modules, other directives) belongs to dask-jobqueue's own configuration of the account.
+    """
+
+    kind: Literal["slurm"]
+    """slurm: jobs of Slurm."""
+
+    queue: Annotated[str, Field(pattern=SITE_NAME)] | None = None
+    """Partition; left out = the site's default."""
+
+    account: Annotated[str, Field(pattern=SITE_NAME)] | None = None
+    """Account that is charged; left out = the user's default."""
+
+    interface: Annotated[str, Field(pattern=SITE_NAME)] | None = None
+    """Network interface by which workers reach the scheduler, such as ib0; left out = the usual one."""
+
+    workers_per_job: int = Field(ge=1, le=256)
+    """Workers, each with a core of its own, in one job."""
+
+    memory_per_worker: float = Field(gt=0, le=1024)
+    """GB of memory for each worker."""
+
+    hours: float = Field(gt=0, le=24 * 60)
+    """Hours after which Slurm ends a job."""
+
+    @model_validator(mode="after")
+    def _some(self) -> SlurmSpec:
+        if self.workers == 0:
+            raise refuse((("workers",), "0 was found; say how many workers Slurm is to be asked for."))
+        return self
+
+
+def _kind(data: Any) -> Any:
+    """Which kind of execution is meant; of this machine, where a folder of old says nothing."""
+    return data.get("kind", "local") if isinstance(data, Mapping) else getattr(data, "kind", "local")
+
+
+ExecutionSpec = Annotated[
+    Annotated[LocalSpec, Tag("local")] | Annotated[DaskSpec, Tag("dask")] | Annotated[SlurmSpec, Tag("slurm")],
+    Discriminator(_kind),
+]
 """How the work is shared out, by `kind`."""
 
 

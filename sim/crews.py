@@ -15,13 +15,13 @@ import threading
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from concurrent.futures import BrokenExecutor, Future
+from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sim.compose import ExecutionSpec
+from sim.schema import Failure
 
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1"}
 """A worker is one of many: libraries inside it start no threads of their own."""
@@ -33,8 +33,8 @@ KILOBYTES = 1024 if sys.platform == "darwin" else 1
 """What the system's peak of memory is divided by to have it in kB."""
 
 
-class Hung(BrokenExecutor):
-    """A worker has not come a day further for so long that it never will."""
+class Deserted(Failure):
+    """Whoever gave out the work has left."""
 
 
 class Crew(ABC):
@@ -45,6 +45,9 @@ class Crew(ABC):
 
     exact = False
     """Whether it is known which pack a dead worker had in hand; else all that were in hand are suspects."""
+
+    lease: Path | None = None
+    """A file that is there as long as somebody waits for the work, where workers do not end with who hired them."""
 
     @property
     @abstractmethod
@@ -59,19 +62,13 @@ class Crew(ABC):
         """The crew after workers died."""
         return self
 
-    def end(self, pulse: Pulse) -> None:
+    def end(self, work: Future[Any], pulse: Pulse) -> None:
         """Put an end to the worker that has a pack in hand and comes no further; here, nobody could."""
-        del pulse
+        del work, pulse
 
     @abstractmethod
     def dismiss(self, *, at_once: bool) -> None:
         """Let all go: when they have finished, or at once."""
-
-
-def hire(spec: ExecutionSpec, packs: int, folder: Path, say: Callable[[str], None]) -> Crew:
-    """The workers that an execution asks for; no more than there are packs. They write into this folder."""
-    workers = min(spec.workers or os.cpu_count() or 1, packs)
-    return Here() if workers <= 1 else Local(workers)
 
 
 # --------------------------------------------------------------------------------------------------------- this machine
@@ -120,7 +117,7 @@ class Local(Crew):
         self.dismiss(at_once=True)
         return Local(self.workers)
 
-    def end(self, pulse: Pulse) -> None:
+    def end(self, work: Future[Any], pulse: Pulse) -> None:
         """Kill it; its pack is then told as that of a dead worker."""
         if pulse.host == socket.gethostname() and pulse.process:
             with suppress(ProcessLookupError):
@@ -190,10 +187,14 @@ class Beat:
     """Writes the pulse of one pack; in the worker."""
 
     path: Path
+    lease: Path | None = None
+    """Without this file nobody waits any more."""
     days: int = 0
 
     def __call__(self, days: int) -> None:
         """So many more days are done. That this cannot be written spoils no work: what matters `Tasks` writes."""
+        if self.lease is not None and not self.lease.exists():
+            raise Deserted("nobody waits for this any more")
         self.days += days
         memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // KILOBYTES
         told = f"{self.days} {memory} {os.getpid()} {socket.gethostname()}"

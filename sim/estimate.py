@@ -106,7 +106,7 @@ def estimate(
 ) -> Estimate:
     """What some packs will take; `counts`: points, scenarios, tasks, finished tasks."""
     days = sum(engine.days(pack.cases, pack.replications) for pack in packs)
-    hands = max(1, min(study.workers(config), len(packs)))
+    hands = max(1, min(config.execution.expected, len(packs)))
     pace = pace_of(folder, config, packs[0], engine) if packs else Pace(0, (1, 1), 0, "nothing")
     seconds = days * study.residents(config) * pace.seconds / hands
     return Estimate(*counts, days, hands, seconds, pace, shutil.disk_usage(_there(folder)).free)

@@ -6,21 +6,21 @@ own tasks and sends nothing back, so a worker that dies takes nothing with it. R
 
 from __future__ import annotations
 
-import os
 import time
 import traceback
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, wait
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import count, pairwise
 from typing import Any
 
 import pandas as pd
 
-from sim.compose import ExecutionSpec
-from sim.crews import Beat, Crew, Local, Pulse, Pulses, hire
+from sim import cluster
+from sim.compose import DaskSpec, ExecutionSpec, SlurmSpec
+from sim.crews import Beat, Crew, Here, Local, Pulse, Pulses
 from sim.results import Damaged, Tasks, task_keys
 from sim.schema import Failure
 
@@ -172,8 +172,7 @@ def outlook(
 ) -> tuple[list[Task], list[Pack]]:
     """Every replication of every scenario, and the packs of those that are not finished."""
     tasks = [Task(name, r, key) for name, case in cases.items() for r, key in enumerate(task_keys(case, replications))]
-    workers = spec.workers or os.cpu_count() or 1
-    packs = _packs(cases, engine.together(cases), _unfinished(tasks, store, progress), spec.pack, workers)
+    packs = _packs(cases, engine.together(cases), _unfinished(tasks, store, progress), spec.pack, spec.expected)
     return tasks, list(packs)
 
 
@@ -277,14 +276,17 @@ class _Shift:
     def __init__(self, packs: list[Pack], spec: ExecutionSpec, store: Tasks, simulate: Simulate, say: Progress) -> None:
         self.waiting, self.running = deque(packs), dict[Future[None], _InHand]()
         self.failures: dict[Task, BaseException] = {}
-        self.spec, self.store, self.simulate, self.progress = spec, store, simulate, say
-        self.pulses, self.numbers = Pulses(store.folder), count()
+        self.spec, self.simulate, self.progress = spec, simulate, say
+        self.store = replace(
+            store, folder=store.folder.absolute()
+        )  # workers elsewhere have current folders of their own
+        self.pulses, self.numbers = Pulses(self.store.folder), count()
 
     def work(self) -> dict[Task, BaseException]:
         """Work everything off; the tasks that failed, and why. When interrupted, workers stop at once."""
         if not self.waiting:
             return {}
-        crew = hire(self.spec, len(self.waiting), self.store.folder, self.progress.say)
+        crew = self._hire()
         try:
             while self.waiting or self.running:
                 self._hand_out(crew)
@@ -299,27 +301,36 @@ class _Shift:
                 self.store.open()
         return self.failures
 
+    def _hire(self) -> Crew:
+        """The workers that are asked for; here no more than there are packs."""
+        if isinstance(self.spec, DaskSpec):
+            return cluster.join(self.spec, self.store.folder, self.progress.say)
+        if isinstance(self.spec, SlurmSpec):
+            return cluster.ask_slurm(self.spec, self.store.folder, self.progress.say)
+        workers = min(self.spec.expected, len(self.waiting))
+        return Here() if workers <= 1 else Local(workers)
+
     def _hand_out(self, crew: Crew) -> None:
         """Fill free hands. After a worker died, packs that may have killed it go one at a time."""
         suspects = any(pack.deaths for pack in [*self.waiting, *(hand.pack for hand in self.running.values())])
         while self.waiting and len(self.running) < (1 if suspects and not crew.exact else crew.hands):
             hand = _InHand(self.waiting.popleft(), next(self.numbers))
-            tick = self.progress.advance if crew.here else Beat(self.pulses.of(hand.number))
+            tick = self.progress.advance if crew.here else Beat(self.pulses.of(hand.number), crew.lease)
             self.running[crew.submit(simulate_pack, hand.pack, self.store, self.simulate, tick)] = hand
 
     def _take_in(self, crew: Crew) -> bool:
         """Wait a moment and settle what is done; whether workers died and others must be hired."""
         done, _ = wait(self.running, GLANCE, FIRST_COMPLETED)
-        for hand in self.running.values():
+        for future, hand in self.running.items():
             self.progress.advance(hand.look(self.pulses.read(hand.number)))
             if time.monotonic() - hand.since > 60 * self.spec.patience:
-                self._give_up(crew, hand)
+                self._give_up(crew, future, hand)
         errors = [self._settle(self.running.pop(future), future.exception()) for future in done]
         return any(isinstance(error, BrokenExecutor) for error in errors)
 
-    def _give_up(self, crew: Crew, hand: _InHand) -> None:
+    def _give_up(self, crew: Crew, work: Future[None], hand: _InHand) -> None:
         """A worker that comes no further is ended, which then is a death like any other."""
-        crew.end(hand.seen)
+        crew.end(work, hand.seen)
         hand.since = time.monotonic()
         self.progress.say(f"{hand.pack}: no day further in {self.spec.patience:g} minutes; its worker is ended.")
 

@@ -495,7 +495,7 @@ def provenance(config: Config, cases: Mapping[str, Any], command: str, seconds: 
         "model": digest({name: fingerprint(case) for name, case in cases.items()}),
         "scenarios": {name: fingerprint(case) for name, case in cases.items()},
         "code": code_digest(),
-        "git": _git(),
+        "git": commit(),
         "python": platform.python_version(),
         "versions": {package: _version(package) for package in PACKAGES},
         "run": {"command": command, "seconds": round(seconds, 1), "platform": platform.platform()},
@@ -503,8 +503,8 @@ def provenance(config: Config, cases: Mapping[str, Any], command: str, seconds: 
 
 
 def code_version() -> dict[str, Any]:
-    """What makes the numbers beside the values: hash of the code, versions of packages, and the commit for people."""
-    return {"code": code_digest(), "packages": {package: _version(package) for package in ENGINE}, "git": _git()}
+    """What makes the numbers beside the values: hash of the code, versions of packages."""
+    return {"code": code_digest(), "packages": {package: _version(package) for package in ENGINE}}
 
 
 def _version(package: str) -> str | None:
@@ -513,7 +513,7 @@ def _version(package: str) -> str | None:
     return None
 
 
-def _git() -> dict[str, Any] | None:
+def commit() -> dict[str, Any] | None:
     """Commit of the checkout that this code is part of, and whether it was changed since; None outside a checkout."""
     home = Path(__file__).resolve().parents[1]
     if not (home / ".git").exists():

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar, TypeVar, Union, get_args, get_origin
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer, PlainValidator, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer, PlainValidator, Tag, ValidationError
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 KeyPath = tuple[str, ...]
@@ -423,6 +423,12 @@ def _sentence(kind: str, found: Any, context: Mapping[str, Any], message: str) -
     if kind in _LIMITS:
         limit, words = _LIMITS[kind]
         return f"{found} was found; it {words} {context[limit]:g}."
+    if kind == "union_tag_invalid":
+        names = re.findall(r"'([^']*)'", str(context["expected_tags"]))
+        hint = did_you_mean(context["tag"], names)
+        return f"{context['tag']!r} is no kind of this; welcome are {', '.join(names)}.{hint}"
+    if kind == "string_pattern_mismatch":
+        return f"{found!r} was found, which cannot stand here; welcome is what fits {context['pattern']}"
     if kind == "literal_error":
         names = re.findall(r"'([^']*)'", str(context["expected"]))
         return f"{quoted(found)}; welcome are {context['expected']}.{did_you_mean(found, names)}"
@@ -454,7 +460,9 @@ def _around(cls: type[Closed], loc: tuple[int | str, ...]) -> type[Closed]:
 
 
 def _inside(kind: Any, step: int | str) -> Any:
-    """The type found one step below a type."""
+    """The type found one step below a type; below several that are told apart by a tag, the one with this tag."""
+    if get_origin(kind) in (Union, types.UnionType):
+        return next((_bare(part) for part in get_args(kind) if Tag(str(step)) in get_args(part)[1:]), None)
     if isinstance(kind, type) and issubclass(kind, BaseModel):
         for name, field in kind.model_fields.items():
             if step in (name, field.alias):
@@ -470,7 +478,8 @@ def _bare(kind: Any) -> Any:
     if get_origin(kind) is Annotated:
         return _bare(get_args(kind)[0])
     if get_origin(kind) in (Union, types.UnionType):
-        return _bare(next(arg for arg in get_args(kind) if arg is not type(None)))
+        parts = [arg for arg in get_args(kind) if arg is not type(None)]
+        return kind if get_origin(parts[0]) is Annotated and Tag in map(type, get_args(parts[0])) else _bare(parts[0])
     return kind
 
 

@@ -7,7 +7,6 @@ anew: what was compared, with which draws, from where, and the tables and the re
 from __future__ import annotations
 
 import json
-import os
 import platform
 import shlex
 import sys
@@ -133,7 +132,7 @@ def finish(
     tasks = _finish(folder, config, study, engine, pace)
     _write_what_was_compared(folder, config, study, tasks)
     origin = provenance(config, study, shlex.join(sys.argv), time.monotonic() - began)
-    hands = min(workers(config), -(-config.replications // config.execution.pack))
+    hands = min(config.execution.expected, -(-config.replications // config.execution.pack))
     write_provenance(folder, origin, pace.told(config, hands))
     return Results.open(folder)
 
@@ -179,11 +178,6 @@ class Pace(Progress):
             return None
         there = {"residents": residents(config), "workers": hands, "platform": platform.platform()}
         return {"days": self.days, "seconds": round(self.seconds, 1)} | there
-
-
-def workers(config: Config) -> int:
-    """Processes that may simulate at once."""
-    return config.execution.workers or os.cpu_count() or 1
 
 
 def residents(config: Config) -> int:
