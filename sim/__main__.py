@@ -184,7 +184,7 @@ def _parser() -> argparse.ArgumentParser:
     add.add_argument("--point", action="append", default=[], metavar="'KEY=VALUE ...'", help="one more point")
     add.add_argument("--dry-run", action="store_true", help="say how much there is to do, and stop")
     add.add_argument("--yes-really", action="store_true", help="however many points, long or large it is")
-    add.set_defaults(verb=_sweep)
+    add.set_defaults(verb=_sweep, check=None)
 
     add = verbs.add_parser("loads", help="what everything is offered before anything is simulated: the busiest first")
     add.add_argument("settings", nargs="+", metavar="KEY=VALUE", help="study=NAME, then any setting")
@@ -333,15 +333,23 @@ def _sweep(choice: argparse.Namespace) -> int:
     if choice.dry_run:
         print(work.ahead)
         return DONE
+    if choice.check is not None:
+        choice.check(work.resolved())
     print(work.ahead, file=sys.stderr)
     work.refuse(really=choice.yes_really)
     _warn()
     try:
-        _tell_sweep(work.done(Bar()))
+        _tell_sweep(work.done(Bar(), words=_words_of_sweep(choice)))
     except experiment.SomeFailed as failed:
         _tell_sweep(failed.swept)
         raise
     return DONE
+
+
+def _words_of_sweep(choice: argparse.Namespace) -> list[str]:
+    """The command, its settings last: where it is resumed, the folder joins them."""
+    flags = [flag for flag, given in (("--zip", choice.zip), ("--yes-really", choice.yes_really)) if given]
+    return ["sweep", *flags, *(f"--point={text}" for text in choice.point), *choice.settings]
 
 
 def _tell_sweep(swept: Swept) -> None:

@@ -20,7 +20,7 @@ from typing import Any
 
 import pandas as pd
 
-from sim import estimate, execution, study
+from sim import begun, estimate, execution, study
 from sim.compose import Config, as_overrides
 from sim.estimate import Estimate
 from sim.execution import Engine, Pack, Progress, Task
@@ -157,10 +157,15 @@ class Work:
         if not really and (why := list(self.ahead.refused())):
             raise InputError([Problem(COMMAND_LINE, None, "", f"{text} {more}") for text in why])
 
-    def done(self, progress: Progress) -> Swept:
-        """Simulate, measure every point, and tell all of them side by side."""
+    def done(self, progress: Progress, words: Sequence[str] | None = None) -> Swept:
+        """Simulate, measure every point, and tell all of them side by side.
+
+        `words` are those of the command, where one was given, so that the folder knows how to resume it.
+        """
         _only_a_sweep(self.folder)
         with study.alone_in(study.open_folder(self.folder)):
+            study.tidy(self.folder)
+            begun.write(self.folder, words, self.resolved())
             (self.folder / ABOUT).unlink(missing_ok=True)  # until everything is written this is no finished sweep
             pace, began = study.Pace(progress), time.monotonic()
             failed = self._simulated(pace)
@@ -172,6 +177,15 @@ class Work:
         if failed:
             raise SomeFailed(swept, [(point, failed[point.name][0]) for point in self.points if point.name in failed])
         return swept
+
+    def resolved(self) -> dict[str, Any]:
+        """All that is loaded, as plain data: the first point in full, of each its settings and what they come to."""
+        cases = {name: fingerprint(case) for name, case in self.cases.items()}
+        points = {
+            point.name: {"settings": list(point.overrides)} | {own: cases[name] for own, name in named.items()}
+            for point, named in ((point, self.named[point.name]) for point in self.points)
+        }
+        return {**study.resolved(self.config), "points": points}
 
     def _simulated(self, pace: Progress) -> dict[str, Why]:
         """Finish all tasks; the points that cannot be finished, and why."""
