@@ -231,6 +231,7 @@ def _shares(names: tuple[str, ...], hands: int) -> list[tuple[str, ...]]:
 
 def simulate_pack(pack: Pack, store: Tasks, simulate: Simulate, tick: Tick) -> None:
     """Simulate the tasks of a pack and keep their tables as they come; what a worker does."""
+    tick(0)  # the work is in hand
     keys = {(task.scenario, task.replication): task.key for task in pack.tasks}
     for scenario, replication, tables in simulate(pack.cases, pack.replications, tick):
         store.save(keys[scenario, replication], tables)
@@ -264,7 +265,7 @@ class _InHand:
 
     def look(self, pulse: Pulse) -> int:
         """Days done since the last look."""
-        if not pulse.process or pulse.days == self.seen.days:
+        if not pulse.process or (pulse.process, pulse.days) == (self.seen.process, self.seen.days):
             return 0
         before, self.seen, self.since = self.seen.days, pulse, time.monotonic()
         return pulse.days - before
@@ -323,7 +324,7 @@ class _Shift:
         done, _ = wait(self.running, GLANCE, FIRST_COMPLETED)
         for future, hand in self.running.items():
             self.progress.advance(hand.look(self.pulses.read(hand.number)))
-            if time.monotonic() - hand.since > 60 * self.spec.patience:
+            if hand.seen.process and time.monotonic() - hand.since > 60 * self.spec.patience:
                 self._give_up(crew, future, hand)
         errors = [self._settle(self.running.pop(future), future.exception()) for future in done]
         return any(isinstance(error, BrokenExecutor) for error in errors)

@@ -138,7 +138,7 @@ def in_one_go(cases: Cases, replications: list[int], tick: Tick | None = None) -
 def go(folder: Path, simulate: Simulate = simulate, cases: Any = None, **how: Any) -> tuple[list[Task], Heard]:
     """Run four replications of each case in a folder."""
     heard = Heard()
-    spec = LocalSpec(workers=how.get("workers", 1), pack=how.get("pack", 2))
+    spec = LocalSpec(workers=how.get("workers", 1), pack=how.get("pack", 2), patience=how.get("patience", 30))
     engine = Engine(simulate, *((together, shared_days) if how.get("shared") else ()))
     return run(cases or CASES, how.get("replications", 4), spec, Tasks(folder / "tasks"), engine, heard), heard
 
@@ -215,8 +215,10 @@ def test_one_failure_spoils_no_other_task(tmp_path: Path, workers: int) -> None:
 def test_a_killed_worker_changes_nothing(tmp_path: Path) -> None:
     cases = {**CASES, "plan": replace(CASES["plan"], trouble=str(tmp_path / "attempts"))}
     go(tmp_path / "calm", cases=cases)
-    go(tmp_path / "storm", dies_once, cases, workers=2)
+    _, heard = go(tmp_path / "storm", dies_once, cases, workers=2)
     assert contents(tmp_path / "calm") == contents(tmp_path / "storm")
+    told = next(line for line in heard.lines if "MB of memory at most" in line)
+    assert told.startswith("plan, replications 0-1: TerminatedWorkerError")
 
 
 def test_a_task_that_kills_its_workers_is_given_up_alone(tmp_path: Path) -> None:

@@ -5,20 +5,33 @@ Each fault is staged for real, by killing, filling, flipping; numbers in bracket
 
 from __future__ import annotations
 
+import math
+import resource
+import shlex
 import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
+import simpy
+from simpy.events import NORMAL
 
 import sim
-from sim import begun, study
-from sim.__main__ import DONE, INTERRUPTED, WRONG_INPUT, main
+from sim import begun, stays, study
+from sim.__main__ import DONE, INTERRUPTED, WRONG_INPUT, _named_study, main
+from sim.execution import LIVES, Engine, Failed
+from sim.results import Unwritable, task_keys
+from sim.stays import Clock, Runaway
+from test_execution import CASES, Cases, Done, Tick, _attempts, go, never, troubled
+from test_execution import simulate as soundly
 
 FORTNIGHT = ["horizon.warmup_from=2024-07-01", "horizon.from=2024-07-08", "horizon.to=2024-07-21"]
 STUDY = ["run", "study=example", *FORTNIGHT, "replications=4", "execution.pack=1", "execution.workers=2"]
@@ -168,3 +181,206 @@ def test_a_config_edited_meanwhile_is_refused_with_what_differs(
     assert "slot_quota > held_for_referral" in err
     assert '"1/3" then, "1/5" now.' in err
     assert contents(folder) == before
+
+
+# ----------------------------------------------------------------------------------------------------------- one worker
+
+
+def sleeps_once(cases: Cases, replications: list[int], tick: Tick | None = None) -> Done:
+    """Hangs the first time that replication 1 is asked for."""
+    if (case := troubled(cases, replications)) and _attempts(case) == 1:
+        time.sleep(600)
+    return soundly(cases, replications, tick)
+
+
+def wants_too_much(cases: Cases, replications: list[int], tick: Tick | None = None) -> Done:
+    """Never has the memory for replication 1."""
+    if case := troubled(cases, replications):
+        _attempts(case)
+        raise MemoryError
+    return soundly(cases, replications, tick)
+
+
+def in_trouble(tmp_path: Path) -> dict[str, Any]:
+    """Cases of which one makes trouble in replication 1."""
+    return {**CASES, "plan": replace(CASES["plan"], trouble=str(tmp_path / "attempts"))}
+
+
+def test_a_worker_that_hangs_is_ended_and_its_tasks_are_done(tmp_path: Path) -> None:
+    """[FT-13]"""
+    go(tmp_path / "calm", cases=in_trouble(tmp_path))
+    _, heard = go(tmp_path / "hung", sleeps_once, in_trouble(tmp_path), workers=2, patience=0.02)
+    assert any("no day further in 0.02 minutes" in line for line in heard.lines)
+    assert contents(tmp_path / "calm") == contents(tmp_path / "hung")
+
+
+def test_who_never_has_enough_memory_is_tried_alone_then_given_up(tmp_path: Path) -> None:
+    """[FT-07]"""
+    with pytest.raises(Failed, match="plan, replication 1: MemoryError"):
+        go(tmp_path, wants_too_much, in_trouble(tmp_path))
+    assert (tmp_path / "attempts").stat().st_size == LIVES
+
+
+class Again(simpy.Event):
+    """Comes up again after so many minutes, for ever."""
+
+    def __init__(self, clock: Clock, minutes: float) -> None:
+        self.clock, self.minutes = clock, minutes
+        clock.put(self, 5.0, NORMAL)
+
+    def act(self, now: float) -> None:
+        """Once more."""
+        self.clock.put(self, now + self.minutes, NORMAL)
+
+
+@pytest.mark.parametrize(
+    ("minutes", "words"),
+    [
+        (0.0, "Day 0 of the run, 00:05: more than 1,000 events and no time passes; the latest is Again."),
+        (-1.0, "Again is dated earlier, minute 4 of the run; the clock does not go back."),
+        (math.nan, "Again has no date"),
+    ],
+)
+def test_a_clock_that_stands_still_or_goes_back_is_told(
+    minutes: float, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """[FT-13]"""
+    monkeypatch.setattr(stays, "CROWD", 1_000)
+    clock = Clock()
+    Again(clock, minutes)
+    with pytest.raises(Runaway) as caught:
+        clock.run_until(1440.0)
+    assert words in str(caught.value)
+
+
+# ------------------------------------------------------------------------------------------------------------- the disk
+
+
+def test_a_full_disk_stops_the_run_and_loses_nothing(tmp_path: Path) -> None:
+    """[FT-08] The system refuses in mid-write; with room again the bytes are as if nothing had been."""
+    go(tmp_path / "calm")
+    go(tmp_path / "full", replications=1)
+    before = contents(tmp_path / "full")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (300, limits[1]))
+    try:
+        with pytest.raises(Unwritable, match=r"full/tasks: File too large \(task "):
+            go(tmp_path / "full")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert contents(tmp_path / "full") == before
+    go(tmp_path / "full")
+    assert contents(tmp_path / "full") == contents(tmp_path / "calm")
+
+
+def fill(file: Path) -> int:
+    """Write a file until nothing more can be written; how many kB it has."""
+    with file.open("wb", buffering=0) as ballast, suppress(OSError):
+        while True:
+            ballast.write(bytes(1024))
+    return file.stat().st_size // 1024
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Path]:
+    """A small disk of its own, where mounting one is allowed."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "none", str(place)], capture_output=True)
+    if done.returncode:
+        pytest.skip("only root mounts a disk")
+    yield place
+    subprocess.run(["umount", "-l", str(place)], check=True)
+
+
+def test_a_small_disk_fills_up(disk: Path, tmp_path: Path) -> None:
+    """[FT-08] The same with a disk that is really full."""
+    go(tmp_path / "calm")
+    go(disk, replications=1)
+    before = contents(disk)
+    ballast = disk / "ballast"
+    assert fill(ballast) > 0
+    with pytest.raises(Unwritable, match="No space left on device"):
+        go(disk)
+    ballast.unlink()
+    assert contents(disk) == before
+    go(disk)
+    assert contents(disk) == contents(tmp_path / "calm")
+
+
+def test_a_disk_that_turns_read_only_loses_nothing(disk: Path) -> None:
+    """[FT-09]"""
+    go(disk, replications=1)
+    before = contents(disk)
+    subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
+    with pytest.raises(Unwritable, match="Read-only file system"):
+        go(disk)
+    with pytest.raises(sim.InputError, match="Nothing can be written here: Read-only file system"):
+        study.open_folder(disk / "new")
+    assert contents(disk) == before
+    go(disk, never, replications=1)
+
+
+def test_a_flipped_bit_is_found_and_done_again(tmp_path: Path) -> None:
+    """[FT-18]"""
+    tasks, _ = go(tmp_path)
+    whole = contents(tmp_path)
+    victim = tmp_path / "tasks" / tasks[2].key / "visits.parquet"
+    data = bytearray(victim.read_bytes())
+    data[len(data) // 2] ^= 1
+    victim.write_bytes(data)
+    _, heard = go(tmp_path)
+    assert heard.lines[0].startswith("now, replication 2 is done again")
+    assert contents(tmp_path) == whole
+
+
+def test_what_a_killed_command_left_half_written_goes(tmp_path: Path) -> None:
+    """[FT-23] Drafts of tables, pictures and reports; files of users stay."""
+    (tmp_path / "figures").mkdir()
+    left = [tmp_path / ".report.html.123@desk", tmp_path / "figures" / ".months.svg.77@desk.lan"]
+    for path in [*left, tmp_path / ".gitignore"]:
+        path.write_text("half", "utf-8")
+    study.tidy(tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {"figures", ".gitignore"}
+    assert not list((tmp_path / "figures").iterdir())
+
+
+# ---------------------------------------------------------------------------------------------------- failed and killed
+
+
+def fails_in_the_plan(cases: Any, replications: list[int], tick: Tick | None = None) -> Done:
+    """One scenario raises in its second replication."""
+    for name in cases:
+        for r in replications:
+            if (name, r) == ("example_plan", 1):
+                raise ZeroDivisionError("no doctors")
+            yield from soundly({name: CASES["now"]}, [r])
+
+
+def test_a_failure_is_told_with_the_command_that_repeats_it(tmp_path: Path) -> None:
+    """[FT-15] The command asks for the very task that failed."""
+    words = ["run", "study=example", *FORTNIGHT, "replications=3", "execution.workers=1"]
+    overrides = words[2:]
+    config = sim.load("example", overrides=overrides, output=str(tmp_path / "out"))
+    with pytest.raises(Failed, match="1 of 6 tasks failed") as caught:
+        study.run(config, engine=Engine(fails_in_the_plan), words=words)
+    (task,) = caught.value.failures
+    lines = (tmp_path / "out" / study.FAILED).read_text("utf-8").splitlines()
+    assert lines[0] == "example_plan, replication 1"
+    assert "fails_in_the_plan" in "".join(lines)
+    _, verb, *again = shlex.split(lines[1].removeprefix("To repeat it: "))
+    assert verb == "run"
+    name, settings = _named_study(again)
+    found = sim.load(name, overrides=settings)
+    assert task_keys(study.cases(found)["example_plan"], found.replications)[-1] == task.key
+    assert found.output == str(tmp_path / "out")
+
+
+def test_killed_at_random_moments_nothing_is_lost(tmp_path: Path) -> None:
+    """[FT-05, FT-06] Six of them; `python tests/kills.py 200` for more. Redone or damaged tasks, other bytes: none."""
+    script = [sys.executable, str(Path(__file__).with_name("kills.py")), "6"]
+    told = subprocess.run(script, capture_output=True, text=True, check=True).stdout.split()
+    rows = [list(map(int, told[n : n + 4])) for n in range(0, len(told), 4)]
+    assert len(rows) == 6
+    assert any(0 < done < 8 for done, *_ in rows)
+    assert [wrong for _, *wrong in rows] == [[0, 0, 0]] * 6
