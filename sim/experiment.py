@@ -103,6 +103,9 @@ def plan(
         raise InputError(problems)
     found = load(asked, config_dir)
     config = found[0].config
+    if config.precision:
+        text = "All points of a sweep have the same replications; say how many, or ask one study to be precise."
+        raise InputError([Problem(COMMAND_LINE, None, "precision", text)])
     folder = Path(config.output or Path("outputs") / f"{config.study.name}_sweep")
     work = Work(asked, found, folder, engine or study.ENGINE)
     counts = (len(found), len(work.cases), len(work.tasks), len(work.tasks) - sum(len(p.tasks) for p in work.packs))

@@ -129,6 +129,24 @@ def test_a_killed_run_leaves_nobody_behind_and_is_resumed(calm: Path, tmp_path: 
 
 
 @needs_proc
+def test_a_killed_sweep_is_resumed(tmp_path: Path) -> None:
+    """[FT-05] Its points and tables are, byte for byte, those of one that nothing had happened to."""
+    slots = "vary.example_plan.slot_quota.held_for_referral=0,1/2"
+    words = ["sweep", "study=example", slots, *STUDY[2:]]
+    calm, folder = tmp_path / "calm", tmp_path / "out"
+    assert main([*words, f"output={calm}"]) == DONE
+    process = begin(folder, words=words)
+    begun_work(process)
+    process.kill()
+    process.wait()
+    before = finished(folder)
+    assert before
+    assert main(["resume", str(folder)]) == DONE
+    assert before.items() <= finished(folder).items()
+    assert contents(folder) == contents(calm)
+
+
+@needs_proc
 def test_an_end_from_outside_is_an_interruption(tmp_path: Path) -> None:
     """[FT-03, FT-04] What is finished is kept, nobody is left behind, and nothing is half written."""
     folder = tmp_path / "out"

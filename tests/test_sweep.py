@@ -101,6 +101,12 @@ def test_all_points_are_checked_before_the_first_is_simulated() -> None:
     assert any("70 is more than 1" in text for text in told("study=example", f"{SLOTS}=0,1/2,70"))
 
 
+def test_a_sweep_does_not_go_on_until_it_is_precise() -> None:
+    words = [f"{SLOTS}=0,1/2", *BRIEF, "precision.at_most=40", "precision.indicators.wait_days={half_width: 1}"]
+    with pytest.raises(InputError, match="the same replications"):
+        experiment.plan(asked("study=example", "uncertainty=luck", *words))
+
+
 def test_a_mistake_in_a_file_is_told_with_its_line(tmp_path: Path) -> None:
     file = tmp_path / "mine.yaml"
     file.write_text(f"study: example\nsettings: [replications=2]\ngrid:\n  - {SLOTS}=0,70\n  - seed=1,2\n", "utf-8")
