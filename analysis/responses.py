@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter
+from matplotlib.ticker import FuncFormatter, MaxNLocator
 from numpy.typing import NDArray
 
 from analysis.compare import half_width
@@ -217,13 +217,11 @@ def _head(axes: Axes, panel: Panel, t: Phrases) -> None:
 
 
 def _ticks(axes: Axes, panel: Panel, sign: str = "%") -> None:
-    """Numbers on the upright axis with as many digits as tell them apart."""
-    share = panel.unit == SHARE
-    low, high = axes.get_ylim()
-    width = 100 * (high - low) if share else high - low
-    digits = 0 if width > 4 else 1 if width > 0.4 else 2
+    """Round numbers on the upright axis, as they are."""
 
     def told(value: float, _: int | None) -> str:
-        return f"{100 * value:.{digits}f}{sign}" if share else f"{value:,.{digits}f}"
+        shown = round(100 * value if panel.unit == SHARE else value, 9) + 0  # no tiny remainder, and no minus nought
+        return f"{shown:.6g}{sign}" if panel.unit == SHARE else f"{shown:,.6g}"
 
+    axes.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
     axes.yaxis.set_major_formatter(FuncFormatter(told))

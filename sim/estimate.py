@@ -52,6 +52,8 @@ class Pace:
     """Bytes of a task's tables."""
     told: str
     """Where it is known from."""
+    start: float = 0
+    """Seconds before the first day is done, where the pace does not hold them: loading, and building the place."""
 
 
 @dataclass(frozen=True)
@@ -78,10 +80,11 @@ class Estimate:
         return self.pace.size * (self.tasks - self.finished)
 
     def __str__(self) -> str:
-        took, room = f"How long it takes is not known: {self.pace.told}; ", f"{_bytes(self.free)} of disk are free."
+        took, room = f"How long that takes is not known: {self.pace.told}; ", f"{_bytes(self.free)} of disk are free."
         if isfinite(self.seconds):
             low, high = (_span(self.seconds * factor) for factor in self.pace.off)
-            took = f"About {_span(self.seconds)} ({low} to {high}) with {self.hands} at work, by {self.pace.told}; "
+            took = f"Simulating takes about {_span(self.seconds)} ({low} to {high}) with {self.hands} at work, "
+            took += f"by {self.pace.told}; "
             room = f"about {_bytes(self.size)} on the disk, {_bytes(self.free)} are free."
         return "\n".join(
             [
@@ -108,7 +111,7 @@ def estimate(
     days = sum(engine.days(pack.cases, pack.replications) for pack in packs)
     hands = max(1, min(config.execution.expected, len(packs)))
     pace = pace_of(folder, config, packs[0], engine) if packs else Pace(0, (1, 1), 0, "nothing")
-    seconds = days * study.residents(config) * pace.seconds / hands
+    seconds = pace.start + days * study.residents(config) * pace.seconds / hands
     return Estimate(*counts, days, hands, seconds, pace, shutil.disk_usage(_there(folder)).free)
 
 
@@ -147,17 +150,19 @@ def _size(task: Path) -> int:
 
 
 def _rehearsed(config: Config, pack: Pack, engine: Engine) -> Pace:
-    """The pace of the first days of one scenario; building the place and loading machine code are left out."""
+    """The pace of the first days of one scenario, and what it takes before them."""
     study.prepare(pack.cases, engine)
     case = study.briefly(next(iter(pack.cases.values())), REHEARSED)
     ticks: list[tuple[float, int]] = []
+    began = time.monotonic()
     done = engine.simulate({"rehearsal": case}, pack.replications, lambda days: ticks.append((time.monotonic(), days)))
     sizes = [sum(len(to_parquet(frame)) for frame in tables.values()) for _, _, tables in done]
     whole = next(iter(pack.cases.values()))
     share = _days(whole) / _days(case)
     seconds = (ticks[-1][0] - ticks[0][0]) / max(1, sum(days for _, days in ticks[1:]))
     told = f"a rehearsal of {_days(case)} days"
-    return Pace(seconds / study.residents(config), REHEARSAL, share * sum(sizes) / len(sizes), told)
+    start = ticks[0][0] - began
+    return Pace(seconds / study.residents(config), REHEARSAL, share * sum(sizes) / len(sizes), told, start)
 
 
 def _days(case: Case) -> int:

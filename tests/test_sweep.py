@@ -373,7 +373,7 @@ def test_the_snippet_of_the_readme_works(swept: Swept, monkeypatch: pytest.Monke
     sweep, block = sim.sweep, re.findall(r"```python\n(.*?)```", (HOME / "README.md").read_text("utf-8"), re.DOTALL)[1]
 
     def briefly(study: str, **wanted: Any) -> Swept:
-        overrides = [*BRIEF, f"output={swept.folder.parent / 'snippet'}"]
+        overrides = [*BRIEF, "horizon.to=2024-12-12", f"output={swept.folder.parent / 'snippet'}"]
         return sweep(study, overrides=overrides, **wanted)
 
     monkeypatch.setattr(sim, "sweep", briefly)
