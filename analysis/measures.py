@@ -122,6 +122,13 @@ def _valued(rows: Frame) -> Frame:
 # ------------------------------------------------------------------------------------------------------------- writing
 
 
+def compared(results: Results, rows: Frame) -> Frame:
+    """The yearly indicators of a study, draw by draw, against its baseline."""
+    important = {name: figure.value for name, figure in results.config.report.important_differences.items()}
+    lucks = results.config.nested
+    return compare(by_draw(rows, lucks), results.study.baseline, important, block_of(results), lucks)
+
+
 def write_tables(results: Results) -> None:
     """Write the tables of indicators and wards and the comparison into the study's folder.
 
@@ -131,9 +138,6 @@ def write_tables(results: Results) -> None:
     known = results.tables, results.facilities
     tables = _measured(Ledger(*known, periods, residents_of(results), span_of(results)))
     by_ward = wards(Ledger(*known, ("year",), span=span_of(results)))
-    important = {name: figure.value for name, figure in results.config.report.important_differences.items()}
-    lucks, base = results.config.nested, results.study.baseline
-    compared = compare(by_draw(tables["year"], lucks), base, important, block_of(results), lucks)
     files = {
         "indicators.csv": tables["year"],
         "indicators.parquet": tables["year"],
@@ -141,7 +145,7 @@ def write_tables(results: Results) -> None:
         "daily.parquet": tables["day"],
         "wards.csv": by_ward,
         "wards.parquet": by_ward,
-        "comparison.csv": compared,
+        "comparison.csv": compared(results, tables["year"]),
     }
     for name, table in files.items():
         write_frame(results.folder / name, table)

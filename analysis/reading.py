@@ -59,7 +59,7 @@ def by_draw(rows: Frame, lucks: int) -> Frame:
         return rows
     numbered = rows.assign(replication=rows["replication"] // lucks)
     keys = [name for name in numbered.columns if name not in ("value", "numerator", "denominator")]
-    return numbered.groupby(keys, sort=False, observed=True)["value"].mean().reset_index()
+    return numbered.groupby(keys, sort=False, observed=True, dropna=False)["value"].mean().reset_index()
 
 
 def drawn(draws: Frame, lucks: int) -> Frame:

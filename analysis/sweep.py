@@ -14,12 +14,12 @@ import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup
 
-from analysis.compare import Judgement, compare, goal_rows, judge
+from analysis.compare import Judgement, goal_rows, judge
 from analysis.indicators import CATALOGUE, HEADLINE, STANDARD, Indicator
 from analysis.ledger import Frame
-from analysis.measures import measure
+from analysis.measures import compared, measure
 from analysis.phrases import LANGUAGES, Phrases
-from analysis.reading import Goal, dates_in_force, goals_of, residents_of, span_of
+from analysis.reading import Goal, by_draw, dates_in_force, goals_of, residents_of, span_of
 from analysis.report import PAGES, TEMPLATES
 from analysis.responses import LINES, Panel, crossed, mapped, responses
 from sim.policy import levers
@@ -50,8 +50,7 @@ def measure_point(results: Results) -> None:
         return
     known = {"residents": residents_of(results), "span": span_of(results)}
     rows = measure(results.tables, results.facilities, **known)  # type: ignore[arg-type]
-    important = {name: figure.value for name, figure in results.config.report.important_differences.items()}
-    for name, table in zip(TABLES, (rows, compare(rows, results.study.baseline, important)), strict=True):
+    for name, table in zip(TABLES, (rows, compared(results, rows)), strict=True):
         write_frame(results.folder / name, table)
     write_file(results.folder / STAMP, _stamp(results.folder, made_of))
 
@@ -135,7 +134,13 @@ class Told:
     def indicators(self) -> Frame:
         """The headlines of all points: own definitions alone."""
         rows = self.swept.indicators
-        return rows[rows["variant"].isin((HEADLINE, STANDARD))].astype({"period": str, "point": str})
+        headlines = rows[rows["variant"].isin((HEADLINE, STANDARD))].astype({"period": str, "point": str})
+        return by_draw(headlines, self.first.config.nested)
+
+    @property
+    def draws(self) -> int:
+        """How often each point drew its assumptions."""
+        return int(self.swept.about["replications"]) // self.first.config.nested
 
     @cached_property
     def judged(self) -> dict[tuple[str, int, str], Judgement]:
@@ -303,7 +308,7 @@ def _content(told: Told, pictures: Sequence[Fields], t: Phrases) -> Fields:
         "title": _said(told, "title", t),
         "question": _said(told, "question", t),
         "counted": t(
-            "sweep_counted", n=len(swept.points), study=swept.about["study"], draws=swept.about["replications"],
+            "sweep_counted", n=len(swept.points), study=swept.about["study"], draws=told.draws,
             keys=t.listed([told.named(key, t) for key in swept.keys]),
         ),
         "failed": [{"point": row.point, "command": row.command} for row in failed.itertuples()],
@@ -396,6 +401,6 @@ def summary(swept: Swept) -> str:
         rows.append([name, *values, *(f"{cell['value']} ({cell['met']})" for cell in cells)])
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ["  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-    head_line = f"{scenario}, mean of {swept.about['replications']} draws:"
+    head_line = f"{scenario}, mean of {told.draws} draws:"
     more = len(swept.finished) - SHOWN
     return "\n".join([head_line, *lines, *([f"... and {more} more"] if more > 0 else [])])

@@ -234,7 +234,8 @@ class Work:
         return swept
 
     def _about(self) -> dict[str, Any]:
-        about = {"study": self.asked.study, **self.asked.words, "settings": list(self.asked.settings)}
+        settings = [text for text in self.asked.settings if not text.startswith("output=")]  # it is where this lies
+        about = {"study": self.asked.study, **self.asked.words, "settings": settings}
         return about | {"replications": self.config.replications, "keys": self.asked.keys}
 
     def _row(self, point: Point, state: str) -> dict[str, Any]:
@@ -281,8 +282,7 @@ def _number(value: Any) -> float | None:
 
 def _command(about: Mapping[str, Any], point: Point) -> str:
     """The command that simulates one point by itself."""
-    kept = [text for text in about["settings"] if not text.startswith("output=")]
-    return shlex.join(["tiercare", "run", f"study={about['study']}", *kept, *point.overrides])
+    return shlex.join(["tiercare", "run", f"study={about['study']}", *about["settings"], *point.overrides])
 
 
 def _only_a_sweep(folder: Path) -> None:

@@ -30,6 +30,8 @@ NO_AXIS = {
     "study": "A sweep is of one study; give one.",
     "output": "All points lie in the folder of the sweep; give one output.",
     "execution": "Results do not depend on it.",
+    "nested": "All points have as many replications for each draw, or they could not be compared.",
+    "precision": "All points of a sweep have the same replications.",
     "record": "Results do not depend on it.",
     "audit": "Results do not depend on it.",
 }

@@ -200,7 +200,8 @@ def test_nothing_but_a_name_comes_into_the_script(name: str) -> None:
 
 
 SBATCH = """#!/bin/sh
-setsid sh "$1" > "$1.log" 2>&1 &
+cp "$1" "$0.$$"  # as Slurm does: who asks removes the script at once
+setsid sh "$0.$$" > "$0.$$.log" 2>&1 &
 echo "Submitted batch job $!"
 """
 SCANCEL = """#!/bin/sh

@@ -229,12 +229,12 @@ def test_alike_facilities_are_told_apart() -> None:
 
 def test_git_is_null_outside_a_checkout(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(results, "__file__", str(tmp_path / "sim" / "results.py"))
-    assert results._git() is None
+    assert results.commit() is None
 
 
 def test_git_is_null_without_git(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
-    assert results._git() is None
+    assert results.commit() is None
 
 
 def test_a_task_of_another_version_is_told_as_such(store: Tasks) -> None:
