@@ -171,11 +171,12 @@ def _parser() -> argparse.ArgumentParser:
 
     add = verbs.add_parser("seek", help="what it would take to reach a target", epilog=SEEK, **plain)
     add.add_argument("settings", nargs="+", metavar="KEY=VALUE", help="study=NAME target=INDICATOR, then any setting")
-    add.set_defaults(verb=_seek)
+    add.set_defaults(verb=_seek, check=None)
 
     add = verbs.add_parser("warmup", help="how long the warm-up must be", epilog=WARMUP, **plain)
     add.add_argument("settings", nargs="+", metavar="KEY=VALUE", help="study=NAME, then any setting")
-    add.set_defaults(verb=_warmup)
+    add.set_defaults(verb=_warmup, check=None)
+
     add = verbs.add_parser("sweep", help="simulate a study under many settings", epilog=SWEEP, **plain)
     add.add_argument(
         "settings", nargs="+", metavar="KEY=VALUES", help="study=NAME, then any setting, or a file of them"
@@ -222,12 +223,17 @@ def _run(choice: argparse.Namespace) -> int:
     from sim.progress import Bar
 
     _warn()
-    if choice.check is not None:
-        choice.check(study.resolved(config))
+    _refuse_changes(choice, study.resolved(config))
     print(_overloads(study.loads(config)), file=sys.stderr)
     results = study.run(config, Bar(), words=["run", *choice.settings])
     _tell(results)
     return DONE
+
+
+def _refuse_changes(choice: argparse.Namespace, values: dict[str, Any]) -> None:
+    """Where a command is resumed: refuse to go on with other values than it was begun with."""
+    if choice.check is not None:
+        choice.check(values)
 
 
 def _resume(choice: argparse.Namespace) -> int:
@@ -297,11 +303,12 @@ def _seek(choice: argparse.Namespace) -> int:
     asked, others = asked_of(settings)
     config = compose.load(name, overrides=others)
 
-    from sim import goal
+    from sim import goal, study
     from sim.progress import Bar
 
     _warn()
-    print(goal.seek(config, progress=Bar(), **asked).text)
+    _refuse_changes(choice, study.resolved(config))
+    print(goal.seek(config, progress=Bar(), words=["seek", *choice.settings], **asked).text)
     return DONE
 
 
@@ -312,11 +319,12 @@ def _warmup(choice: argparse.Namespace) -> int:
     few = [] if any(word.startswith("replications=") for word in settings) else [f"replications={FEW}"]
     config = compose.load(name, overrides=[*settings, *few])
 
-    from sim import warmup
+    from sim import study, warmup
     from sim.progress import Bar
 
     _warn()
-    print(warmup.check(config, Bar()).text)
+    _refuse_changes(choice, study.resolved(config))
+    print(warmup.check(config, Bar(), words=["warmup", *choice.settings]).text)
     return DONE
 
 
@@ -333,8 +341,7 @@ def _sweep(choice: argparse.Namespace) -> int:
     if choice.dry_run:
         print(work.ahead)
         return DONE
-    if choice.check is not None:
-        choice.check(work.resolved())
+    _refuse_changes(choice, work.resolved())
     print(work.ahead, file=sys.stderr)
     work.refuse(really=choice.yes_really)
     _warn()

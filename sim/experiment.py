@@ -20,7 +20,7 @@ from typing import Any
 
 import pandas as pd
 
-from sim import begun, estimate, execution, study
+from sim import estimate, execution, study
 from sim.compose import Config, as_overrides
 from sim.estimate import Estimate
 from sim.execution import Engine, Pack, Progress, Task
@@ -167,8 +167,7 @@ class Work:
         """
         _only_a_sweep(self.folder)
         with study.alone_in(study.open_folder(self.folder)):
-            study.tidy(self.folder)
-            begun.write(self.folder, words, self.resolved())
+            study.begin(self.folder, words, self.resolved())
             (self.folder / ABOUT).unlink(missing_ok=True)  # until everything is written this is no finished sweep
             pace, began = study.Pace(progress), time.monotonic()
             failed = self._simulated(pace)

@@ -103,17 +103,20 @@ def seek(
     lever: str | Sequence[str] = USUAL,
     progress: Wish = None,
     engine: Engine = study.ENGINE,
+    words: Sequence[str] | None = None,
     **said: Any,
 ) -> Sought:
     """What it takes to reach a target: the value of a lever, or of each of some, with its interval.
 
     `target` is an indicator; its value is that of the scenario's stated target, or at_least= or at_most=. Also
     scenario=, scope=, year=, low=, high= and tolerance=. The answers are written into the study's folder of searches.
+    `words` are those of the command, where one was given, so that the folder knows how to resume it.
     """
     names = lever.split(",") if isinstance(lever, str) else list(lever)
     scenario, goal, things, step = understood(config, target, names, said)
     folder = study.open_folder(Path(config.output or Path("outputs") / f"{config.study.name}_seek"))
     with study.alone_in(folder):
+        study.begin(folder, words, study.resolved(config))
         tries = _Tries(config, scenario, folder, engine, heard(progress))
         answers = [tries.answer(thing, goal, step) for thing in things]
         text = reader("answer")(tries.all(), answers)

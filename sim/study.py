@@ -65,8 +65,7 @@ def run(config: Config, progress: Wish = None, engine: Engine = ENGINE, words: S
     if (folder / ABOUT).exists():
         raise _refused(folder, "This folder holds a sweep; give the study another one, output=...")
     with alone_in(open_folder(folder)):
-        tidy(folder)
-        begun.write(folder, words, resolved(config))
+        begin(folder, words, resolved(config))
         if config.precision:
             _until_precise(folder, config, config.precision, engine, heard(progress))
         else:
@@ -277,6 +276,13 @@ def open_folder(folder: Path) -> Path:
 
 def _refused(folder: Path, why: str) -> InputError:
     return InputError([Problem(shown(folder), None, "", why)])
+
+
+def begin(folder: Path, words: Sequence[str] | None, values: Mapping[str, Any]) -> None:
+    """Have a folder tidy, and know what is begun in it (the words of a command, all values), so that it can be resumed;
+    for whoever is alone in it."""
+    tidy(folder)
+    begun.write(folder, words, values)
 
 
 def tidy(folder: Path) -> None:

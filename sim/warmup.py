@@ -6,6 +6,7 @@ are scenarios of a study of their own, in a folder beside the study's (`outputs/
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -29,13 +30,22 @@ class Checked:
     text: str
 
 
-def check(config: Config, progress: Progress | None = None, engine: Engine = study.ENGINE) -> Checked:
-    """Compare both starts month by month, and write from when on they agree."""
+def check(
+    config: Config,
+    progress: Progress | None = None,
+    engine: Engine = study.ENGINE,
+    words: Sequence[str] | None = None,
+) -> Checked:
+    """Compare both starts month by month, and write from when on they agree.
+
+    `words` are those of the command, where one was given, so that the folder knows how to resume it.
+    """
     if config.start != EMPTY:
         text = f"Both starts are compared here, so none is chosen; found {config.start}."
         raise InputError([Problem(COMMAND_LINE, None, "start", text)])
     folder = study.open_folder(Path(config.output or Path("outputs") / f"{config.study.name}_warmup"))
     with study.alone_in(folder):
+        study.begin(folder, words, study.resolved(config))
         results = study.finish(folder, from_the_first_day(config), both(config), engine, progress)
         return Checked(folder, str(reader("warmup")(results, config.horizon.from_)))
 

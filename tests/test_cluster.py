@@ -6,6 +6,7 @@ There is no Slurm here: the job's script is looked at, and submitted to a stand-
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -21,12 +22,15 @@ from pydantic import ValidationError
 
 import sim
 from sim import cluster
+from sim.__main__ import DONE, main
 from sim.cluster import Unreachable, slurm_cluster
 from sim.compose import DaskSpec, SlurmSpec
 from sim.execution import LIVES, Engine, Failed, Simulate, run
 from sim.results import Tasks
 from sim.schema import InputError
 from test_execution import CASES, Heard, contents, dies_in_replication_1, dies_once, go, simulate
+from test_faults import SWEEP, begin, begun_work
+from test_faults import contents as files
 
 BIN = Path(sys.executable).parent
 HERE = Path(__file__).parent
@@ -106,6 +110,29 @@ def test_a_task_that_kills_workers_of_a_cluster_is_given_up_alone(desk: Path, tm
         on(desk, tmp_path, dies_in_replication_1, cases)
     assert [str(task) for task in caught.value.failures] == ["plan, replication 1"]
     assert (tmp_path / "attempts").stat().st_size == LIVES
+
+
+SIDE_BY_SIDE = ("indicators.parquet", "comparison.csv", "draws.parquet", "manifest.json")
+
+
+def test_a_sweep_on_a_cluster_is_the_same_though_a_worker_is_killed_meanwhile(desk: Path, tmp_path: Path) -> None:
+    """`tiercare sweep`, on the cluster of the README; the worker is killed from outside once the first pack is done."""
+    words = ["replications=6" if word.startswith("replications=") else word for word in SWEEP]
+    calm, storm = tmp_path / "calm", tmp_path / "storm"
+    assert main([*words, f"output={calm}"]) == DONE
+    where = ["execution=dask", f"execution.scheduler_file={desk / 'cluster.json'}"]
+    process = begin(storm, *where, words=[word for word in words if not word.startswith("execution.workers")])
+    begun_work(process)
+    with Client(scheduler_file=str(desk / "cluster.json"), set_as_default=False) as client:
+        os.kill(next(iter(client.run(os.getpid).values())), signal.SIGKILL)
+    out, err = process.communicate(timeout=300)
+    assert process.returncode == DONE, err
+    assert "p002" in out
+    same = [
+        {name: data for name, data in files(folder).items() if name.endswith(SIDE_BY_SIDE)} for folder in (calm, storm)
+    ]
+    assert len(same[0]) > 3 * 6
+    assert same[0] == same[1]
 
 
 # ------------------------------------------------------------------------------------------------------------ not fit

@@ -128,11 +128,14 @@ def test_a_killed_run_leaves_nobody_behind_and_is_resumed(calm: Path, tmp_path: 
     assert contents(folder) == contents(calm)
 
 
+SWEEP = ["sweep", "study=example", "vary.example_plan.slot_quota.held_for_referral=0,1/2", *STUDY[2:]]
+SEEK = ["seek", "study=example", "target=grassroots_visit_share", "at_least=0.6", "tolerance=0.4", *STUDY[2:]]
+
+
 @needs_proc
-def test_a_killed_sweep_is_resumed(tmp_path: Path) -> None:
-    """[FT-05] Its points and tables are, byte for byte, those of one that nothing had happened to."""
-    slots = "vary.example_plan.slot_quota.held_for_referral=0,1/2"
-    words = ["sweep", "study=example", slots, *STUDY[2:]]
+@pytest.mark.parametrize("words", [SWEEP, SEEK], ids=lambda words: words[0])
+def test_a_killed_sweep_or_search_is_resumed(words: list[str], tmp_path: Path) -> None:
+    """[FT-05] All of it is, byte for byte, that of one that nothing had happened to."""
     calm, folder = tmp_path / "calm", tmp_path / "out"
     assert main([*words, f"output={calm}"]) == DONE
     process = begin(folder, words=words)
