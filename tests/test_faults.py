@@ -128,6 +128,30 @@ def test_a_killed_run_leaves_nobody_behind_and_is_resumed(calm: Path, tmp_path: 
     assert contents(folder) == contents(calm)
 
 
+def test_two_runs_at_once_in_different_folders_do_not_meet(calm: Path, tmp_path: Path) -> None:
+    """[FT-11] They have the cache of machine code in common, and nothing else."""
+    folders = [tmp_path / "one", tmp_path / "other"]
+    both = [begin(folder) for folder in folders]
+    assert [process.communicate(timeout=300) and process.returncode for process in both] == [DONE, DONE]
+    assert [contents(folder) == contents(calm) for folder in folders] == [True, True]
+
+
+def test_no_network_is_needed(calm: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """[FT-22] Neither for a run nor for its report; whoever asks for an address or a connection fails."""
+
+    def refuse(*asked: object, **more: object) -> None:
+        raise OSError("There is no network.")
+
+    for name in ("connect", "connect_ex", "sendto"):
+        monkeypatch.setattr(f"socket.socket.{name}", refuse)
+    monkeypatch.setattr("socket.getaddrinfo", refuse)
+    words = [word for word in STUDY if not word.startswith("execution.workers")]
+    assert main([*words, "execution.workers=1", f"output={tmp_path / 'out'}"]) == DONE
+    same = ("tasks/", "indicators", "comparison", "report")
+    one, other = ({n: d for n, d in contents(f).items() if n.startswith(same)} for f in (tmp_path / "out", calm))
+    assert one == other
+
+
 SWEEP = ["sweep", "study=example", "vary.example_plan.slot_quota.held_for_referral=0,1/2", *STUDY[2:]]
 SEEK = ["seek", "study=example", "target=grassroots_visit_share", "at_least=0.6", "tolerance=0.4", *STUDY[2:]]
 
